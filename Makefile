@@ -1,0 +1,36 @@
+# `make demo` and `make test` do everything, environment included.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint fast-test demo-short benchmark clean
+
+demo: $(VENV)/installed
+	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --seed 1
+
+demo-short: $(VENV)/installed
+	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --seed 1 --set training.segments_a=2 --set rounds.max_rounds=2
+
+test: lint fast-test
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast-test: $(VENV)/tested
+	$(BIN)/pytest -n 2
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

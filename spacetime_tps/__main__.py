@@ -1,0 +1,3 @@
+from spacetime_tps.cli import app
+
+app()

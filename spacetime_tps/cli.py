@@ -1,0 +1,128 @@
+"""The command line: parses, calls the pipeline, and turns its errors into one sentence."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from spacetime_tps.errors import SpacetimeError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="All-atom transition paths between two structures of a molecule, along geodesics in the spacetime of a diffusion model.",
+)  # fmt: skip
+console = Console(highlight=False, soft_wrap=True)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+
+
+class _Rate(ProgressColumn):
+    """Force evaluations per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{(task.finished_speed or task.speed or 0) / 1e3:.0f}k evaluations/s", style="dim")
+
+
+class ConsoleProgress:
+    """Progress on a terminal: one bar a task, with rate and time left; lines alone where the output is no terminal."""
+
+    def say(self, text: str) -> None:
+        console.print(text)
+
+    @contextmanager
+    def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
+        if not console.is_terminal:
+            begin = time.perf_counter()
+            yield lambda done: None
+            console.print(f"{title}: {evaluations} evaluations in {time.perf_counter() - begin:.0f} s")
+            return
+        columns = (TextColumn("{task.description:44}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), _Rate(), TimeRemainingColumn())
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task(title, total=evaluations)
+            yield lambda done: bar.advance(task, done)
+
+
+@app.command()
+def run(
+    system: Annotated[str | None, typer.Argument(help="A system folder or the name of a bundled system.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; a second call on it does only what is missing.", show_default=False)
+    ] = None,
+    guided: Annotated[int | None, typer.Option(help="Guided paths.  [default: 100]", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
+    routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
+    steered: Annotated[int | None, typer.Option(help="Also steered MD on the straight line, for comparison.", show_default=False)] = None,
+    start: Annotated[Path | None, typer.Option(help="PDB of state A, instead of a system.", show_default=False)] = None,
+    end: Annotated[Path | None, typer.Option(help="PDB of state B, with the same atoms.", show_default=False)] = None,
+    forcefield: Annotated[list[str] | None, typer.Option(help="OpenMM force-field file; may be repeated.", show_default=False)] = None,
+    temperature: Annotated[float | None, typer.Option(help="In kelvin.  [default: the system's, or 300]", show_default=False)] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; may be repeated.", show_default=False)] = None,
+) -> None:
+    """Find transition paths: prepare, sample windows, optimise geodesics, walk them, report.
+
+    Example: spacetime-tps run alanine_dipeptide --out runs/ala --guided 100 --seed 1
+    """
+    with _errors_as_sentences():
+        from spacetime_tps.pipeline import run as pipeline
+        from spacetime_tps.pipeline.settings import parse_settings
+        from spacetime_tps.pipeline.system import load_system, two_structures
+
+        if out is None:
+            raise SpacetimeError("say where the run goes: --out DIR")
+        if system is not None and (start or end or forcefield):
+            raise SpacetimeError("give either a system or --start, --end and --forcefield, not both")
+        if system is not None:
+            spec = load_system(system, temperature=temperature)
+        elif start and end and forcefield:
+            spec = two_structures(start, end, forcefield=tuple(forcefield), temperature=300.0 if temperature is None else temperature)
+        else:
+            raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
+        given = {"guided.paths": guided, "guided.steered": steered, "seed": seed, "rounds.routes": routes}
+        settings = parse_settings([*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])])
+        summary = pipeline.run(spec, out, settings, ConsoleProgress())
+        _print_summary(summary)
+        console.print(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Write report.html and its pictures anew from the files of a run."""
+    with _errors_as_sentences():
+        from spacetime_tps.report.page import write_report
+
+        write_report(folder)
+        console.print(f"report: {folder / 'report.html'}")
+
+
+def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
+    for stage, s in summary["stages"].items():
+        line = f"{stage}: {s['hits']} of {s['paths']} paths connect, {s['evaluations_per_path']:.0f} evaluations each"
+        if "max_energy_above_thermal_kj_mol" in s:
+            above = s["max_energy_above_thermal_kj_mol"]
+            line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
+        console.print(line)
+    console.print(f"evaluations in all: {summary['evaluations']['total']}")
+
+
+@contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except SpacetimeError as problem:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {problem}", markup=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; what was finished is kept, and the same command goes on from there")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,31 @@
+"""Energy, length and speed of a curve of denoising distributions, from eta and mu at its points alone."""
+
+import torch
+from torch import Tensor
+
+from spacetime_tps.geometry.spline import resample
+
+
+def segments(eta: Tensor, mean: Tensor) -> Tensor:
+    """d_eta . d_mu of neighbouring points, (..., N, E) to (..., N-1): their symmetrised KL divergence, never negative for a convex psi."""
+    return (eta.diff(dim=-2) * mean.diff(dim=-2)).sum(-1)
+
+
+def energy(eta: Tensor, mean: Tensor) -> Tensor:
+    """Fisher-Rao energy (N-1)/2 sum d_eta . d_mu, which tends to the integral of half the squared speed over unit time; (...)."""
+    pieces = segments(eta, mean)
+    return 0.5 * pieces.shape[-1] * pieces.sum(-1)
+
+
+def length(eta: Tensor, mean: Tensor) -> Tensor:
+    """Fisher-Rao length, the sum of sqrt(d_eta . d_mu); (...). A negative segment, an error of the denoiser, gives nan."""
+    return segments(eta, mean).sqrt().sum(-1)
+
+
+def at_constant_speed(eta: Tensor, mean: Tensor, count: int) -> Tensor:
+    """The same curve at `count` points equally far apart in Fisher-Rao length: (N, E) to (count, E). Ends are kept."""
+    steps = segments(eta, mean).sqrt()
+    # A floor keeps positions increasing where two points coincide.
+    steps = steps.clamp_min(1e-9 * float(steps.sum()) + 1e-300)
+    position = torch.cat([steps.new_zeros(1), steps.cumsum(0)])
+    return resample(eta, position, count)

@@ -1,0 +1,152 @@
+"""The package's only MD loop: Langevin dynamics of one molecule under a restraint that changes from point to point of a curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import openmm
+from openmm import unit
+
+from spacetime_tps.molecules.coordinates import BIAS_GROUP, Torsions
+from spacetime_tps.units import thermal_energy
+
+OWN_GROUPS = set(range(BIAS_GROUP))
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything a process needs to simulate the molecule; plain data, so that it can be sent to one."""
+
+    system_xml: str
+    torsions: Torsions
+    temperature: float
+    """K"""
+    friction: float
+    """1/ps"""
+    timestep: float
+    """ps"""
+    platform: str
+
+    @property
+    def kT(self) -> float:
+        return thermal_energy(self.temperature)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A task: `steps` Langevin steps at each of the points `eta` (P, E), in their order, from given positions."""
+
+    eta: np.ndarray
+    steps: int
+    stride: int
+    """Steps between stored frames."""
+    seed: int
+    positions: np.ndarray
+    """(atoms, 3), nm"""
+    velocities: np.ndarray | None = None
+    """(atoms, 3), nm/ps; drawn from the Maxwell distribution when None."""
+    discard: int = 0
+    """Steps at each point before frames are stored. With 0, the first stored frame is the start itself."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a walk leaves: F frames, at every `stride` steps of the stored parts."""
+
+    positions: np.ndarray
+    """(F, atoms, 3) float32, nm"""
+    velocities: np.ndarray
+    """(F, atoms, 3) float32, nm/ps"""
+    time: np.ndarray
+    """(F,) ps since the start of the walk"""
+    potential_energy: np.ndarray
+    """(F,) kJ/mol, without the restraint"""
+    point: np.ndarray
+    """(F,) index into the walk's eta of the restraint that the frame was made under"""
+    evaluations: int
+    """Force evaluations spent, those of an unstable walk included."""
+    stable: bool
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def biased_system(model: Model) -> tuple[openmm.System, openmm.CustomTorsionForce]:
+    """The model's System with its restraint added."""
+    system = openmm.XmlSerializer.deserialize(model.system_xml)
+    force = model.torsions.restraint(model.kT)
+    system.addForce(force)
+    return system, force
+
+
+class Dynamics:
+    """One OpenMM context of a model, reused from walk to walk."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        system, self._restraint = biased_system(model)
+        self._integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
+        platform = openmm.Platform.getPlatformByName(model.platform)
+        properties = {"Threads": "1"} if model.platform == "CPU" else {}
+        self._context = openmm.Context(system, self._integrator, platform, properties)
+
+    def walk(self, task: Walk) -> Frames:
+        """Run a task. A walk whose coordinates or energy stop being finite ends there, with stable=False."""
+        # OpenMM reads the integrator's seed when a context is made, so each walk makes its own.
+        self._integrator.setRandomNumberSeed(task.seed)
+        self._context.reinitialize()
+        self._context.setPositions(task.positions)
+        # OpenMM shifts drawn velocities by half a step with the forces at hand: the last walk's restraint must be gone.
+        self.model.torsions.set_bias(self._restraint, self._context, task.eta[0])
+        if task.velocities is None:
+            self._context.setVelocitiesToTemperature(self.model.temperature, task.seed)
+        else:
+            self._context.setVelocities(task.velocities)
+        record = _Record(self._context)
+        try:
+            if task.discard == 0:
+                record.add(0.0, 0)
+            for point, eta in enumerate(task.eta):
+                self.model.torsions.set_bias(self._restraint, self._context, eta)
+                record.step(self._integrator, task.discard)
+                for _ in range((task.steps - task.discard) // task.stride):
+                    record.step(self._integrator, task.stride)
+                    record.add(record.steps * self.model.timestep, point)
+        except (openmm.OpenMMException, FloatingPointError):
+            return record.frames(stable=False)
+        return record.frames(stable=True)
+
+
+class _Record:
+    """The frames of one walk as they come."""
+
+    def __init__(self, context: openmm.Context):
+        self._context = context
+        self._rows: list[tuple[np.ndarray, np.ndarray, float, float, int]] = []
+        self._atoms = context.getSystem().getNumParticles()
+        self.steps = 0
+
+    def step(self, integrator: openmm.Integrator, count: int) -> None:
+        self.steps += count  # counted first: a step that fails was paid for
+        integrator.step(count)
+
+    def add(self, time: float, point: int) -> None:
+        state = self._context.getState(positions=True, velocities=True, energy=True, groups=OWN_GROUPS)
+        energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        with np.errstate(over="ignore"):
+            positions = state.getPositions(asNumpy=True)._value.astype(np.float32)
+            velocities = state.getVelocities(asNumpy=True)._value.astype(np.float32)
+        if not (np.isfinite(energy) and np.isfinite(positions).all() and np.isfinite(velocities).all()):
+            raise FloatingPointError("energy, positions or velocities are not finite")
+        self._rows.append((positions, velocities, time, energy, point))
+
+    def frames(self, *, stable: bool) -> Frames:
+        shape = (-1, self._atoms, 3)
+        return Frames(
+            positions=np.array([r[0] for r in self._rows], dtype=np.float32).reshape(shape),
+            velocities=np.array([r[1] for r in self._rows], dtype=np.float32).reshape(shape),
+            time=np.array([r[2] for r in self._rows], dtype=float),
+            potential_energy=np.array([r[3] for r in self._rows], dtype=float),
+            point=np.array([r[4] for r in self._rows], dtype=int),
+            evaluations=self.steps,
+            stable=stable,
+        )

@@ -1,0 +1,32 @@
+"""From a topology and force-field files to an OpenMM System in vacuum or implicit solvent."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import openmm
+from openmm import app
+
+from spacetime_tps.errors import SpacetimeError
+
+
+def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
+    """System without cutoff, constraints or centre-of-mass motion removal. `files` as OpenMM's ForceField takes them.
+
+    Raises SpacetimeError for an unknown file, with the nearest known one, and for residues that the force field does not know.
+    """
+    for name in files:
+        if not Path(name).is_file() and name not in _bundled():
+            nearest = difflib.get_close_matches(name, sorted(_bundled()), n=1, cutoff=0.3)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise SpacetimeError(f"unknown force field {name!r}{hint}")
+    try:
+        field = app.ForceField(*files)
+        return field.createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False)
+    except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
+        raise SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}") from problem
+
+
+def _bundled() -> set[str]:
+    root = Path(app.__file__).parent / "data"
+    return {str(path.relative_to(root)) for path in root.rglob("*.xml")}

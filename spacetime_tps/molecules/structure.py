@@ -1,0 +1,78 @@
+"""Two PDB files of one molecule: read, checked to hold the same atoms, and brought to the same order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from openmm import app, unit
+
+from spacetime_tps.errors import SpacetimeError
+
+WATER = {"HOH", "WAT", "TIP3", "SOL"}
+AtomKey = tuple[int, str, str, str]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A molecule's topology and one set of positions (atoms, 3) in nm."""
+
+    topology: app.Topology
+    positions: np.ndarray
+
+
+def load_pdb(path: Path) -> Structure:
+    """Read the first model of a PDB file. Raises SpacetimeError where it is missing, unreadable, empty or holds water."""
+    if not path.is_file():
+        raise SpacetimeError(f"{path}: there is no such file")
+    try:
+        pdb = app.PDBFile(str(path))
+    except Exception as problem:  # OpenMM's reader raises whatever its parser meets
+        raise SpacetimeError(f"{path} cannot be read as a PDB file: {problem}") from problem
+    if pdb.topology.getNumAtoms() == 0:
+        raise SpacetimeError(f"{path} holds no atoms")
+    if any(residue.name in WATER for residue in pdb.topology.residues()):
+        raise SpacetimeError(
+            f"{path} holds water, and explicit solvent is not supported: remove it; "
+            "an implicit solvent file may be added to the force field"
+        )
+    return Structure(pdb.topology, np.array(pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)))
+
+
+def same_order(start: Structure, end: Structure, *, end_name: str = "end.pdb", start_name: str = "start.pdb") -> Structure:
+    """The end structure with its atoms in the start's order, matched by residue number and atom name.
+
+    Raises SpacetimeError that names the first atom which one of them lacks.
+    """
+    start_keys, end_keys = _keys(start.topology), _keys(end.topology)
+    missing = [(key, end_name) for key in start_keys if key not in set(end_keys)]
+    missing += [(key, start_name) for key in end_keys if key not in set(start_keys)]
+    if missing:
+        (_, number, residue, atom), lacking = missing[0]
+        raise SpacetimeError(
+            f"{start_name} has {len(start_keys)} atoms and {end_name} {len(end_keys)}: residue {number} {residue} lacks {atom} in {lacking}"
+        )
+    place = {key: index for index, key in enumerate(end_keys)}
+    return Structure(start.topology, end.positions[[place[key] for key in start_keys]])
+
+
+def _keys(topology: app.Topology) -> list[AtomKey]:
+    keys = [(a.residue.chain.index, a.residue.id, a.residue.name, a.name) for a in topology.atoms()]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise SpacetimeError(f"residue {twice[1]} {twice[2]} holds {twice[3]} twice; keep one of the alternate positions")
+    return keys
+
+
+def atom_index(topology: app.Topology, label: str) -> int:
+    """Index of the atom written 'RESIDUE_NUMBER:ATOM_NAME', as in '2:CA'."""
+    for atom in topology.atoms():
+        if f"{atom.residue.id}:{atom.name}" == label:
+            return int(atom.index)
+    raise SpacetimeError(f"there is no atom {label!r} (residue number:atom name) in the molecule")
+
+
+def write_pdb(path: Path, structure: Structure) -> None:
+    """Write one structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
+    with open(path, "w") as handle:
+        app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, handle, keepIds=True)
+        app.PDBFile.writeFooter(structure.topology, handle)

@@ -1,0 +1,59 @@
+"""Walks on all cores: one context a process, tasks in any order, the same result whatever the number of processes."""
+
+import multiprocessing
+import os
+import signal
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from types import TracebackType
+
+import numpy as np
+
+from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
+
+_dynamics: Dynamics | None = None
+
+
+def seed_of(root: int, stage: str, index: int) -> int:
+    """The seed of one task: a positive 31-bit number fixed by the run's seed, the stage's name and the task's index."""
+    sequence = np.random.SeedSequence([root, zlib.crc32(stage.encode()), index])
+    return int(sequence.generate_state(1)[0] & 0x7FFFFFFE) + 1
+
+
+def _start(model: Model) -> None:
+    global _dynamics
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stores what is done
+    _dynamics = Dynamics(model)
+
+
+def _walk(task: Walk) -> Frames:
+    assert _dynamics is not None
+    return _dynamics.walk(task)
+
+
+class Workers:
+    """A pool of processes that run walks of one model. Use as a context manager."""
+
+    def __init__(self, model: Model, processes: int | None = None):
+        self.model = model
+        self.processes = processes or available_cores()
+        os.environ.setdefault("OPENMM_CPU_THREADS", "1")
+        self._pool = ProcessPoolExecutor(
+            self.processes, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(model,)
+        )
+
+    def walks(self, tasks: Iterable[Walk]) -> Iterator[Frames]:
+        """The frames of each task, in the order of the tasks, as they come."""
+        return self._pool.map(_walk, tasks)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

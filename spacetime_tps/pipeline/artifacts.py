@@ -1,0 +1,162 @@
+"""What the rounds leave in the run folder for later stages, the report and other tools: written here, read back here."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.molecules.dynamics import Frames
+from spacetime_tps.molecules.trajectory import read_trr, write_trr
+from spacetime_tps.pipeline.files import write_bytes, write_json, write_npz
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.rounds import Sampled
+from spacetime_tps.pipeline.routes import Route
+from spacetime_tps.sampling.pool import Pool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve to sample paths along, with the weighted frames they can start from."""
+
+    route: str
+    eta: np.ndarray
+    """(N, 2n)"""
+    positions: np.ndarray
+    """(S, atoms, 3) nm"""
+    velocities: np.ndarray
+    """(S, atoms, 3) nm/ps"""
+    statistic: np.ndarray
+    """(S, 2n)"""
+    log_weight: np.ndarray
+    """(S,) Boltzmann"""
+
+
+def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes: int) -> None:
+    """Write routes/, geodesic.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and the weighted frames of the first routes."""
+    family = VonMises(prepared.torsions.dimension // 2)
+    optimised = [r for r in sampled.routes if r.geodesic is not None]
+    for old in (*folder.glob("routes/*.npz"), *folder.glob("samples/weighted_*")):
+        old.unlink()
+    for rank, route in enumerate(optimised, 1):
+        write_npz(folder / f"routes/{rank}.npz", _arrays(route, family))
+    for rank, route in enumerate([r for r in optimised if r.rounds][:routes], 1):
+        _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model.timestep)
+    best = sampled.routes[0]
+    write_npz(folder / "geodesic.npz", _arrays(best, family))
+    buffer = io.BytesIO()
+    log_weight = torch.from_numpy(sampled.weights[best.winding].log_weight)
+    torch.save(
+        {"kind": "weighted_samples", "statistic": torch.from_numpy(sampled.pools[best.winding].statistic), "log_weights": log_weight},
+        buffer,
+    )
+    write_bytes(folder / "denoiser.pt", buffer.getvalue())
+    write_npz(folder / "samples/windows.npz", _window_arrays(sampled))
+    write_json(folder / "samples/rounds.json", {
+        "kappa_floor": sampled.floor,
+        "length": sampled.lengths,
+        "windows": [
+            {"round": count, "route": name, "lowest_overlap": overlap, "forward_backward_kT": disagreement}
+            for count, name, overlap, disagreement in sampled.window_rounds
+        ],
+        "routes": [_describe(r) for r in sampled.routes],
+        "thermal_max_energy_kj_mol": [round(float(e) - prepared.zero, 4) for e in sampled.thermal],
+        "evaluations": {"training_md": sampled.training_evaluations, "windows": sampled.window_evaluations, "geodesic": 0},
+    })  # fmt: skip
+
+
+def read_rounds(folder: Path) -> dict[str, Any]:
+    """samples/rounds.json."""
+    content: dict[str, Any] = json.loads((folder / "samples/rounds.json").read_text())
+    return content
+
+
+def read_curves(folder: Path) -> list[Curve]:
+    """The curves that paths are sampled along, best barrier first."""
+    curves = []
+    for rank in range(1, len(list(folder.glob("samples/weighted_*.trr"))) + 1):
+        positions, velocities, _ = read_trr(folder / f"samples/weighted_{rank}.trr")
+        with np.load(folder / f"samples/weighted_{rank}.npz") as frames, np.load(folder / f"routes/{rank}.npz") as route:
+            curves.append(Curve(str(route["name"]), route["eta"], positions, velocities, frames["statistic"], frames["log_weight"]))
+    return curves
+
+
+def _arrays(route: Route, family: VonMises) -> dict[str, np.ndarray]:
+    g = route.geodesic
+    assert g is not None
+    return {
+        "name": np.array(route.name),
+        "eta": g.eta.numpy(),
+        "level": family.level(g.eta).numpy(),
+        "center": family.center(g.eta).numpy(),
+        "segment": g.segment.numpy(),
+        "n_eff": g.effective_samples.numpy(),
+        "kl_kT": g.cost.numpy(),
+        "energy": np.array(g.energy),
+        "length": np.array(g.length),
+        "trace": np.array(g.trace),
+    }
+
+
+def _describe(route: Route) -> dict[str, Any]:
+    g = route.geodesic
+    return {
+        "name": route.name,
+        "winding": list(route.winding),
+        "rounds": route.rounds,
+        "barrier_kT": g.barrier if g else None,
+        "length": g.length if g else None,
+        "energy": g.energy if g else None,
+        "largest_segment": float(g.segment.max()) if g else None,
+        "effective_samples": float(g.effective_samples.min()) if g else None,
+        "lowest_overlap": route.lowest_overlap if route.rounds else None,
+        "forward_backward_kT": route.disagreement if route.rounds else None,
+    }
+
+
+def _write_frames(folder: Path, rank: int, pool: Pool, log_weight: np.ndarray, timestep: float) -> None:
+    positions, velocities = np.concatenate(pool.positions), np.concatenate(pool.velocities)
+    order = np.arange(len(positions))
+    nothing = np.zeros(len(order))
+    frames = Frames(positions, velocities, order * timestep, nothing, order, 0, True)  # frames are numbered, not timed
+    write_trr(folder / f"samples/weighted_{rank}.trr", frames, timestep=timestep)
+    write_npz(folder / f"samples/weighted_{rank}.npz", {"statistic": pool.statistic, "log_weight": log_weight})
+
+
+def _window_arrays(sampled: Sampled) -> dict[str, np.ndarray]:
+    """One entry a window: eta (W, E), round, route, frames, overlap with the next window of its set, MBAR and BAR free energies in kT.
+
+    The frames' own weights, per class of routes, are in weighted_*.npz.
+    """
+    columns: dict[str, list[np.ndarray]] = {
+        key: [] for key in ("eta", "round", "route", "frames", "overlap", "free_energy", "forward", "backward", "weight")
+    }
+    names = iter(_sets_by_class(sampled))
+    for kind, pool in sampled.pools.items():
+        free_energy = sampled.weights[kind].free_energy[2:]
+        weight = np.exp(sampled.weights[kind].log_weight)
+        totals = np.add.reduceat(weight, np.concatenate([[0], np.cumsum(pool.counts)[:-1]]))[2:]
+        first = 0
+        for windows in pool.windows:
+            count, name = next(names)
+            size = len(windows.eta)
+            columns["eta"].append(windows.eta)
+            columns["round"].append(np.full(size, count))
+            columns["route"].append(np.full(size, name))
+            columns["frames"].append(pool.counts[2 + first : 2 + first + size])
+            columns["overlap"].append(np.append(windows.overlap, np.nan))
+            columns["free_energy"].append(free_energy[first : first + size])
+            columns["forward"].append(windows.forward_profile)
+            columns["backward"].append(windows.backward_profile)
+            columns["weight"].append(totals[first : first + size])
+            first += size
+    return {key: np.concatenate(values) for key, values in columns.items()}
+
+
+def _sets_by_class(sampled: Sampled) -> list[tuple[int, str]]:
+    """(round, route) of each set of windows, in the order of the pools."""
+    return [(count, name) for kind in sampled.pools for count, name in sampled.window_sets[kind]]

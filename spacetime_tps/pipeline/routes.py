@@ -1,0 +1,130 @@
+"""Routes: initial curves from A to B, both ways round each torsion and through intermediate minima, told apart by their winding."""
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.geodesic import Geodesic
+
+CHANGED = np.radians(30.0)
+SAME = np.radians(20.0)
+NAMED = 3
+"""Torsions that a route's name tells of, at most"""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A curve from A to B, before and after it was optimised."""
+
+    name: str
+    winding: tuple[int, ...]
+    """Turns of each torsion beyond the short way round: the class that a route must not leave unnoticed"""
+    eta: np.ndarray
+    """(N, 2n)"""
+    geodesic: Geodesic | None = None
+    rounds: int = 0
+    """Rounds in which windows were sampled along it"""
+    disagreement: float = float("nan")
+    """kT, of its last windows' forward and backward free energies"""
+    lowest_overlap: float = float("nan")
+    """of neighbours among its last windows"""
+
+    @property
+    def barrier(self) -> float:
+        """kT; infinite before the first optimisation."""
+        return self.geodesic.barrier if self.geodesic else float("inf")
+
+
+def unwrapped(eta: np.ndarray) -> np.ndarray:
+    """Centers (N, n) of a curve (N, 2n) in radians, continuous along it."""
+    pairs = eta.reshape(len(eta), -1, 2)
+    return np.unwrap(np.arctan2(pairs[..., 1], pairs[..., 0]), axis=0)
+
+
+def winding(eta: np.ndarray) -> tuple[int, ...]:
+    """Whole turns of each torsion along a curve (N, 2n), relative to the short way round between its ends."""
+    angles = unwrapped(eta)
+    turned = angles[-1] - angles[0]
+    return tuple(int(t) for t in np.round((turned - shortest_change(angles[0], angles[-1])) / (2 * np.pi)))
+
+
+def levels(floor: float, start: np.ndarray, end: np.ndarray, points: int) -> np.ndarray:
+    """Concentrations (points, n): the floor, rising to those of the ends (n,) over the first and last tenth."""
+    s = np.linspace(0.0, 1.0, points)[:, None]
+    first, last = np.clip(1.0 - s / 0.1, 0.0, 1.0), np.clip(1.0 - (1.0 - s) / 0.1, 0.0, 1.0)
+    return floor + first * (start - floor) + last * (end - floor)
+
+
+def straight_routes(names: tuple[str, ...], here: np.ndarray, there: np.ndarray, level: np.ndarray, limit: int) -> list[Route]:
+    """Straight lines in torsion space, the shortest first, then with torsions that change turned the other way round.
+
+    All combinations while they are within `limit`, else one torsion at a time.
+    """
+    short = shortest_change(here, there)
+    changed = np.flatnonzero(np.abs(short) > CHANGED)
+    sets = [set(c) for r in range(len(changed) + 1) for c in itertools.combinations(changed, r)]
+    if len(sets) > limit:
+        sets = [s for s in sets if len(s) <= 1][:limit]
+    routes = []
+    for turned in sets:
+        change = short.copy()
+        for k in turned:
+            change[k] -= np.copysign(2 * np.pi, short[k])
+        eta = straight_line(here, change, level)
+        routes.append(Route(_name(names, change, changed), winding(eta), eta))
+    return routes
+
+
+def through(names: tuple[str, ...], here: np.ndarray, via: np.ndarray, there: np.ndarray, level: np.ndarray) -> Route:
+    """Two straight legs, each the short way round, through the angles `via` (n,) of an intermediate minimum."""
+    first, second = shortest_change(here, via), shortest_change(via, there)
+    share = np.linalg.norm(first) / (np.linalg.norm(first) + np.linalg.norm(second))
+    turn = min(max(round(share * (len(level) - 1)), 1), len(level) - 2)
+    eta = np.concatenate([straight_line(here, first, level[: turn + 1]), straight_line(via, second, level[turn:])[1:]])
+    change = first + second
+    changed = np.flatnonzero(np.abs(shortest_change(here, there)) > CHANGED)
+    place = "_".join(f"{x:.0f}" for x in np.degrees(via[changed][:NAMED]))
+    return Route(f"{_name(names, change, changed)}_via_{place}", winding(eta), eta)
+
+
+def _name(names: tuple[str, ...], change: np.ndarray, changed: np.ndarray) -> str:
+    """The route's name: the torsions that turn most, and by how many degrees."""
+    most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
+    return "_".join(f"{names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most))
+
+
+def optimised(route: Route, geodesic: Geodesic) -> Route:
+    """The route with its geodesic. Where the optimiser crossed the origin of an eta, the name says that the winding changed."""
+    eta = geodesic.eta.numpy()
+    now = winding(eta)
+    name = route.name if now == route.winding else f"{route.name}_turned_to{''.join(f'{w:+d}' for w in now)}"
+    return replace(route, name=name, winding=now, eta=eta, geodesic=geodesic)
+
+
+def distinct(routes: list[Route]) -> list[Route]:
+    """Routes ordered by barrier. Of those in one class whose curves stay within 20 degrees, the one followed longest is kept."""
+    kept: list[Route] = []
+    for route in sorted(routes, key=lambda r: -r.rounds):  # stable: earlier routes win ties
+        if not any(route.winding == k.winding and _apart(route.eta, k.eta) < SAME for k in kept):
+            kept.append(route)
+    return sorted(kept, key=lambda r: r.barrier)
+
+
+def _apart(p: np.ndarray, q: np.ndarray) -> float:
+    """The largest distance, in radians over all torsions, from a point of one curve to the other curve, both ways."""
+    difference = shortest_change(unwrapped(p)[:, None], unwrapped(q)[None])
+    distance = np.linalg.norm(difference, axis=-1)
+    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
+
+
+def end_level(family: VonMises, statistic: np.ndarray, floor: float) -> np.ndarray:
+    """Concentrations (n,) that match the fluctuations in an end, from T (S, 2n) of its frames, at least the floor.
+
+    The maximum-likelihood kappa of a von Mises distribution with mean resultant length r is close to r (2 - r^2) / (1 - r^2).
+    """
+    r = family.level(torch.from_numpy(statistic.mean(axis=0))).numpy()
+    return np.maximum(floor, r * (2 - r**2) / (1 - r**2))

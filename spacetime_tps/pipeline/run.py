@@ -1,0 +1,132 @@
+"""The whole run: each stage if it is missing or out of date, in a folder whose files are the only state between them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.workers import Workers, available_cores
+from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.artifacts import Curve, read_curves, write_sampled
+from spacetime_tps.pipeline.files import write_text
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.progress import Progress, Silent
+from spacetime_tps.pipeline.rounds import Rounds
+from spacetime_tps.pipeline.settings import Settings
+from spacetime_tps.pipeline.stages import Stages, fingerprint
+from spacetime_tps.pipeline.summary import summarise
+from spacetime_tps.pipeline.system import SystemSpec
+from spacetime_tps.pipeline.transitions import PathSampler, Transition, read_transitions, write_transitions
+from spacetime_tps.report.page import write_report
+
+
+def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """Run every stage that is missing or out of date; returns summary.json's content.
+
+    Raises SpacetimeError for input that cannot be used, before anything is written, and for a folder that holds another system's run.
+    """
+    settings, progress = settings or Settings(), progress or Silent()
+    if settings.guided.paths == 0:
+        raise SpacetimeError("guided.paths is 0: ask for at least one path")
+    _check_folder(out, spec)
+    stages = Stages(out)
+    made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
+    if not (stages.current("preparation", made_from) and (out / "preparation.json").exists()):
+        checked = preparation.prepare(spec, settings)
+        shutil.rmtree(out / "transitions", ignore_errors=True)
+        (out / "transitions.csv").unlink(missing_ok=True)
+        with stages.making("preparation", made_from):
+            preparation.save(checked, out)
+    prepared = preparation.load(out)
+    _write_config(out, spec, settings)
+    progress.say(estimate(prepared, settings))
+    torch.set_num_threads(settings.workers or available_cores())
+    with Workers(prepared.model, settings.workers or None) as workers:
+        made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
+        _paths(out, prepared, settings, workers, progress, stages, made_from)
+    with stages.making("report", made_from):
+        summary = summarise(out, spec.name, prepared, stages)
+        write_report(out)
+    return summary
+
+
+def estimate(prepared: Prepared, settings: Settings) -> str:
+    """What a run from scratch is going to cost, as a sentence."""
+    t, w, r, g = settings.training, settings.windows, settings.rounds, settings.guided
+    stretch = settings.path_frames * g.stride
+    training = t.walks * (2 * t.equilibration_steps + (t.segments_a + t.segments_b) * stretch)
+    short = shortest_change(*prepared.end_angles)
+    ways = min(2 ** int((np.abs(short) > np.radians(30)).sum()), r.max_routes)
+    windows = (ways + 2 * (r.min_rounds - 1)) * 2 * w.count * w.steps
+    guided = (g.paths * r.routes + g.steered) * settings.path_steps
+    total = training + windows + guided
+    rate = prepared.steps_per_second * 0.8 * (settings.workers or available_cores())
+    minutes = f", about {total / rate / 60 + 0.7:.0f} minutes" if rate else ""
+    return (
+        f"{prepared.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: "
+        f"{training / 1e6:.1f} M in the two ends, {windows / 1e6:.1f} M in windows, {guided / 1e6:.1f} M in paths"
+    )
+
+
+def _check_folder(out: Path, spec: SystemSpec) -> None:
+    if out.exists() and not out.is_dir():
+        raise SpacetimeError(f"{out} is a file; --out wants a folder")
+    config = out / "config.yaml"
+    if config.exists():
+        holds = yaml.safe_load(config.read_text())["system"]
+        if holds["name"] != spec.name:
+            raise SpacetimeError(f"{out} holds a run of {holds['name']!r}, not of {spec.name!r}; choose another --out")
+    elif out.exists() and any(out.iterdir()):
+        raise SpacetimeError(f"{out} is not empty and holds no run; choose another --out")
+
+
+def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
+    content = {"system": spec.model_dump(mode="json"), "settings": settings.model_dump(mode="json")}
+    write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+
+
+def _sample(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> str:
+    parts = settings.model_dump(include={"seed", "training", "windows", "geodesic", "rounds"})
+    made_from = fingerprint(upstream, parts, settings.path_frames, settings.guided.stride)
+    if not stages.current("sampling", made_from):
+        with stages.making("sampling", made_from):
+            sampled = Rounds(prepared, settings, workers, out, progress).run()
+            write_sampled(out, sampled, prepared, routes=settings.rounds.routes)
+    return made_from
+
+
+def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> None:
+    """Guided paths, and steered ones where they are asked for. Paths that exist stay; only missing ones are sampled."""
+    made_from = fingerprint(upstream, settings.guided.model_dump(exclude={"paths", "steered"}))
+    if not stages.current("paths", made_from):
+        write_transitions(out, [])
+        shutil.rmtree(out / "transitions", ignore_errors=True)
+    curves = read_curves(out)
+    wanted = [("guided", curve, settings.guided.paths) for curve in curves]
+    wanted.append(("steered", steered_curve(curves[0], prepared), settings.guided.steered))
+    sampler = PathSampler(prepared, settings, workers, out, progress)
+    before = read_transitions(out)
+    with stages.making("paths", made_from):
+        rows: list[Transition] = []
+        for stage, curve, count in wanted:
+            mine = [r for r in before if (r.stage, r.route) == (stage, curve.route)]
+            later = [r for r in before if r not in mine and r.path not in {x.path for x in rows}]
+            rows += sampler.sample(stage, curve, count, [*rows, *later], mine)
+        write_transitions(out, rows)
+    kept = {Path(r.file).stem for r in rows if r.file}
+    for file in (out / "transitions").glob("*"):
+        if file.stem not in kept:
+            file.unlink()
+
+
+def steered_curve(curve: Curve, prepared: Prepared) -> Curve:
+    """The straight line the short way round, with the restraint strengths and the start frames of a curve."""
+    here, there = prepared.end_angles
+    level = np.linalg.norm(curve.eta.reshape(len(curve.eta), -1, 2), axis=-1)
+    return replace(curve, route="straight", eta=straight_line(here, shortest_change(here, there), level))

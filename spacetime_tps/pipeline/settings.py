@@ -1,0 +1,154 @@
+"""Every setting of a run, with its default; a typo is an error that names the key and the nearest valid one."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spacetime_tps.errors import SpacetimeError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DynamicsSettings(_Settings):
+    """Langevin dynamics (OpenMM's LangevinMiddleIntegrator)."""
+
+    friction_per_ps: float = Field(1.0, gt=0)
+    timestep_fs: float = Field(1.0, gt=0)
+    platform: str = Field("auto", description="OpenMM platform; auto times those that are present")
+
+
+class TrainingSettings(_Settings):
+    """Plain MD in the two ends. The runs in A are the thermal reference too."""
+
+    walks: int = Field(4, ge=1, description="independent walks in each end")
+    equilibration_steps: int = Field(2000, ge=0)
+    segments_a: int = Field(12, ge=1, description="stretches as long as a guided path in each walk in A")
+    segments_b: int = Field(2, ge=1, description="the same in B")
+    pool_stride: int = Field(20, ge=1, description="every so many frames enter the pool of weighted samples")
+
+
+class WindowSettings(_Settings):
+    """Umbrella windows along the current curves, walked both ways."""
+
+    count: int = Field(24, ge=4)
+    steps: int = Field(3000, ge=1, description="at each window, each way")
+    discard: int = Field(1000, ge=1, description="of these, before frames are stored")
+    stride: int = Field(25, ge=1)
+    stiffness: float = Field(
+        2.0,
+        ge=1,
+        description="eta of a window over eta of the curve: tighter windows equilibrate where the curve's own posterior has two basins",
+    )
+    min_overlap: float = Field(0.2, gt=0, lt=1, description="below this the noise floor is lowered")
+    max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
+
+
+class GeodesicSettings(_Settings):
+    """The curve, its penalties and its optimiser."""
+
+    points: int = Field(64, ge=8)
+    nodes: int = Field(16, ge=4)
+    evaluations: int = Field(200, ge=1, description="of the objective, at most")
+    floor: float = Field(20.0, gt=0, description="first low-variance floor on kappa; the measured window overlap moves it")
+    low_variance_weight: float = Field(1e4, ge=0)
+    barrier_weight: float = Field(10.0, ge=0)
+    barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
+    min_effective_samples: float = Field(50.0, gt=1)
+    effective_samples_weight: float = Field(1e3, ge=0)
+
+
+class RoundSettings(_Settings):
+    """Windows, weights, denoiser and geodesic repeat until the curve stays."""
+
+    min_rounds: int = Field(2, ge=1)
+    max_rounds: int = Field(4, ge=1)
+    length_tolerance: float = Field(0.05, gt=0, description="relative change of the best curve's length at which rounds stop")
+    routes: int = Field(1, ge=1, description="how many routes are sampled, best barrier first")
+    route_margin_kT: float = Field(3.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")
+    max_routes: int = Field(8, ge=1, description="initial curves, at most")
+    quenches: int = Field(24, ge=0, description="sampled frames that are minimised to find intermediate minima")
+
+
+class GuidedSettings(_Settings):
+    """Guided transitions along the geodesic."""
+
+    paths: int = Field(100, ge=0, description="a route")
+    steered: int = Field(0, ge=0, description="paths of the baseline: steered MD on the straight torsion line, at equal cost")
+    steps_per_point: int = Field(100, ge=100, description="the last point is held for as long")
+    stride: int = Field(25, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_strides(self) -> "GuidedSettings":
+        if self.steps_per_point % self.stride:
+            raise ValueError(f"steps_per_point must be a multiple of stride, got {self.steps_per_point} and {self.stride}")
+        return self
+
+
+class Settings(_Settings):
+    """All settings of a run."""
+
+    seed: int = Field(1, ge=0)
+    workers: int = Field(0, ge=0, description="processes; 0 takes every core")
+    dynamics: DynamicsSettings = DynamicsSettings()
+    training: TrainingSettings = TrainingSettings()
+    windows: WindowSettings = WindowSettings()
+    geodesic: GeodesicSettings = GeodesicSettings()
+    rounds: RoundSettings = RoundSettings()
+    guided: GuidedSettings = GuidedSettings()
+
+    @property
+    def path_steps(self) -> int:
+        """Force evaluations of one guided path."""
+        return self.geodesic.points * self.guided.steps_per_point
+
+    @property
+    def path_frames(self) -> int:
+        """Stored frames of one guided path, its start included."""
+        return self.path_steps // self.guided.stride + 1
+
+
+def parse_settings(assignments: Sequence[str], base: Settings | None = None) -> Settings:
+    """Settings from words like 'guided.paths=50', on top of `base`. Raises SpacetimeError for an unknown key or a bad value."""
+    data = (base or Settings()).model_dump()
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SpacetimeError(f"--set wants key=value, got {assignment!r}")
+        parts = key.strip().split(".")
+        known = _keys(Settings())
+        if key.strip() not in known:
+            nearest = difflib.get_close_matches(key.strip(), known, n=1, cutoff=0.0)
+            raise SpacetimeError(f"unknown setting {key.strip()!r}; the nearest is {nearest[0]!r}")
+        place = data
+        for part in parts[:-1]:
+            place = place[part]
+        place[parts[-1]] = yaml.safe_load(text)
+    return validated(data)
+
+
+def validated(data: dict[str, Any]) -> Settings:
+    """Settings from a nested dictionary; raises SpacetimeError with the first problem in one sentence."""
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as problem:
+        raise SpacetimeError(f"setting {first_error(problem)}") from problem
+
+
+def first_error(problem: ValidationError) -> str:
+    """The first error of a validation: where, what, and what was given."""
+    error = problem.errors()[0]
+    where = ".".join(str(part) for part in error["loc"]) or "values"
+    return f"{where}: {error['msg']}, got {error['input']!r}" if error["loc"] else f"{where}: {error['msg']}"
+
+
+def _keys(model: BaseModel, prefix: str = "") -> list[str]:
+    found = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        found.extend(_keys(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [prefix + name])
+    return found

@@ -1,0 +1,46 @@
+"""Which stages of a run folder are up to date: stages.json holds what each was made from and how long it took."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spacetime_tps.pipeline.files import write_json
+
+
+def fingerprint(*parts: Any) -> str:
+    """A digest of plain data."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+class Stages:
+    """stages.json of a run folder."""
+
+    def __init__(self, folder: Path):
+        self._file = folder / "stages.json"
+        self._records: dict[str, dict[str, Any]] = json.loads(self._file.read_text()) if self._file.exists() else {}
+
+    def current(self, stage: str, made_from: str) -> bool:
+        """Whether the stage was finished with this fingerprint."""
+        return self._records.get(stage, {}).get("made_from") == made_from
+
+    def forget(self, stage: str) -> None:
+        """The stage's files are about to change."""
+        if self._records.pop(stage, None) is not None:
+            write_json(self._file, self._records)
+
+    @contextmanager
+    def making(self, stage: str, made_from: str) -> Iterator[None]:
+        """Run a stage; it is current afterwards unless the block raises."""
+        self.forget(stage)
+        begin = time.perf_counter()
+        yield
+        self._records[stage] = {"made_from": made_from, "wall_seconds": round(time.perf_counter() - begin, 2)}
+        write_json(self._file, self._records)
+
+    def wall_seconds(self) -> dict[str, float]:
+        """Seconds that each finished stage took when it was made."""
+        return {stage: record["wall_seconds"] for stage, record in self._records.items()}

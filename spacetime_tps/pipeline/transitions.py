@@ -1,0 +1,115 @@
+"""Third stage: paths along curves, judged by their ends, one trajectory and one row of transitions.csv each."""
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from spacetime_tps.molecules.dynamics import Frames
+from spacetime_tps.molecules.trajectory import write_trr
+from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.pipeline.artifacts import Curve
+from spacetime_tps.pipeline.files import read_csv, write_csv
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.progress import Progress
+from spacetime_tps.pipeline.settings import Settings
+from spacetime_tps.sampling.guided import draw_starts, guided_walks, is_hit
+
+FILE = "transitions.csv"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of transitions.csv. The highest energy is over the stored frames, in kJ/mol above start.pdb; nan where no frame is."""
+
+    path: str
+    stage: str
+    status: str
+    hit: int
+    max_energy_kj_mol: float
+    n_frames: int
+    evaluations: int
+    seed: int
+    weight: float
+    route: str
+    file: str
+
+
+COLUMNS = [f.name for f in fields(Transition)]
+
+
+def read_transitions(folder: Path) -> list[Transition]:
+    """All rows of a run folder's transitions.csv; none where there is no such file."""
+    if not (folder / FILE).exists():
+        return []
+    return [
+        Transition(
+            r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), int(r["n_frames"]), int(r["evaluations"]),
+            int(r["seed"]), float(r["weight"]), r["route"], r["file"],
+        )
+        for r in read_csv(folder / FILE)
+    ]  # fmt: skip
+
+
+def write_transitions(folder: Path, rows: list[Transition]) -> None:
+    """Write transitions.csv."""
+    write_csv(folder / FILE, COLUMNS, (astuple(r) for r in rows))
+
+
+class PathSampler:
+    """Samples paths along curves into a run folder, each as soon as it is done, so that an interruption loses none."""
+
+    def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress):
+        self.prepared, self.settings, self.workers, self.folder, self.progress = prepared, settings, workers, folder, progress
+
+    def sample(self, stage: str, curve: Curve, count: int, others: list[Transition], done: list[Transition]) -> list[Transition]:
+        """Paths 0 to count-1 of a curve; `done` are those among them that exist. `others` are written beside them."""
+        have = {row.path: row for row in done}
+        missing = [i for i in range(count) if _name(stage, curve, i) not in have]
+        seeds = [seed_of(self.settings.seed, f"{stage}_{curve.route}", i) for i in missing]
+        in_a = self.prepared.a.contains(curve.positions)
+        starts = draw_starts(curve.statistic, curve.log_weight, in_a, curve.eta[0], seeds)
+        guided = self.settings.guided
+        walks = guided_walks(
+            curve.eta, steps_per_point=guided.steps_per_point, stride=guided.stride, seeds=seeds,
+            positions=curve.positions[starts], velocities=curve.velocities[starts],
+        )  # fmt: skip
+        rows = {i: have[_name(stage, curve, i)] for i in range(count) if _name(stage, curve, i) in have}
+        try:
+            with self.progress.task(f"{stage} {curve.route}", len(missing) * self.settings.path_steps) as advance:
+                for index, seed, frames in zip(missing, seeds, self.workers.walks(walks), strict=True):
+                    rows[index] = self._store(stage, curve, index, seed, frames)
+                    advance(frames.evaluations)
+        finally:
+            write_transitions(self.folder, [*others, *(rows[i] for i in sorted(rows))])
+        return [rows[i] for i in sorted(rows)]
+
+    def _store(self, stage: str, curve: Curve, index: int, seed: int, frames: Frames) -> Transition:
+        name = _name(stage, curve, index)
+        energies = frames.potential_energy - self.prepared.zero
+        row: Callable[[str, int, float, str], Transition] = lambda status, hit, highest, file: Transition(  # noqa: E731
+            name, stage, status, hit, highest, len(frames) if file else 0, frames.evaluations, seed, 1.0, curve.route, file
+        )
+        if not frames.stable:
+            return row("unstable", 0, float("nan"), "")
+        file = f"transitions/{name}.trr"
+        (self.folder / "transitions").mkdir(exist_ok=True)
+        write_trr(self.folder / file, frames, timestep=self.prepared.model.timestep)
+        torsions = self.prepared.torsions
+        eta = curve.eta[frames.point]
+        bias = -self.prepared.model.kT * (eta * torsions.statistic(frames.positions)).sum(-1)
+        level = np.linalg.norm(eta.reshape(len(eta), -1, 2), axis=-1).mean(-1)
+        write_csv(
+            self.folder / f"transitions/{name}.csv",
+            ["frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level"],
+            (
+                (i, f"{t:.4f}", f"{u:.4f}", f"{w:.4f}", f"{k:.4f}")
+                for i, (t, u, w, k) in enumerate(zip(frames.time, energies, bias, level, strict=True))
+            ),
+        )
+        return row("ok", int(is_hit(frames, self.prepared.a, self.prepared.b)), round(float(energies.max()), 4), file)
+
+
+def _name(stage: str, curve: Curve, index: int) -> str:
+    return f"{stage}_{curve.route}_{index:04d}"

@@ -1,0 +1,6 @@
+from pathlib import Path
+
+
+def write_report(folder: Path) -> None:
+    """Write report.html."""
+    pass

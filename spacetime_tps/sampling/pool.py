@@ -1,0 +1,91 @@
+"""Everything sampled so far in one class of routes: frames, the ensembles they come from, and their Boltzmann weights."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import logsumexp
+
+from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.dynamics import Frames
+from spacetime_tps.molecules.states import State
+from spacetime_tps.sampling.free_energy import Weights, boltzmann_weights
+from spacetime_tps.sampling.windows import Windows
+
+OUTSIDE = 1e3
+"""Bias, in kT, that stands for infinity in an ensemble that ends at the border of a state."""
+
+
+@dataclass
+class Pool:
+    """Frames of plain MD in the two ends and of windows.
+
+    MD from A samples the Boltzmann distribution outside state B, MD from B the one inside it: neither crosses in the time it is given.
+    Together with the windows, which link the two, MBAR gives each frame its Boltzmann weight.
+    """
+
+    torsions: Torsions
+    b: State
+    positions: list[np.ndarray] = field(default_factory=list)
+    velocities: list[np.ndarray] = field(default_factory=list)
+    windows: list[Windows] = field(default_factory=list)
+    _ends: list[np.ndarray] = field(default_factory=list)
+
+    @staticmethod
+    def of_ends(torsions: Torsions, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
+        """A pool with every `every`-th frame of the MD in the two ends, frames that have left their end left out."""
+        pool = Pool(torsions, b)
+        for frames, inside in ((in_a, False), (in_b, True)):
+            x = np.concatenate([f.positions[::every] for f in frames])
+            v = np.concatenate([f.velocities[::every] for f in frames])
+            keep = b.contains(x) == inside
+            pool.positions.append(x[keep])
+            pool.velocities.append(v[keep])
+            pool._ends.append(torsions.statistic(x[keep]))
+        return pool
+
+    def copy(self) -> "Pool":
+        """A pool that can grow on its own."""
+        return Pool(self.torsions, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
+
+    def add(self, windows: Windows) -> None:
+        """Take in the frames of a curve's windows."""
+        for k in range(len(windows.eta)):
+            ways = (windows.forward, windows.backward)
+            self.positions.append(np.concatenate([f.positions[f.point == k] for f in ways]))
+            self.velocities.append(np.concatenate([f.velocities[f.point == k] for f in ways]))
+        self.windows.append(windows)
+
+    @property
+    def statistic(self) -> np.ndarray:
+        """T (S, E) of all frames, ordered by ensemble: MD in A, MD in B, then window by window."""
+        return self.torsions.statistic(np.concatenate(self.positions))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Frames of each ensemble (K,)."""
+        return np.array([len(x) for x in self.positions])
+
+    @property
+    def eta(self) -> np.ndarray:
+        """Natural parameters of the ensembles (K, E), zero for the MD in the ends."""
+        return np.concatenate([np.zeros((2, self.torsions.dimension)), *(w.eta for w in self.windows)])
+
+    def weights(self) -> Weights:
+        """MBAR over the whole pool."""
+        statistic = self.statistic
+        bias = -(self.eta @ statistic.T)
+        in_b = self.b.contains(np.concatenate(self.positions))
+        bias[0], bias[1] = OUTSIDE * in_b, OUTSIDE * ~in_b
+        return boltzmann_weights(bias, self.counts, self._guess())
+
+    def _guess(self) -> np.ndarray:
+        """Free energies by exponential averaging from the ends and BAR along each curve."""
+        guess = [0.0, 0.0]
+        for w in self.windows:
+            guess.extend(_log_mean_exp(self._ends[0] @ w.eta[0]) * -1.0 + w.profile)
+            guess[1] = guess[-1] + _log_mean_exp(self._ends[1] @ w.eta[-1])
+        return np.array(guess)
+
+
+def _log_mean_exp(x: np.ndarray) -> float:
+    return float(logsumexp(x) - np.log(len(x)))

@@ -1,0 +1,165 @@
+"""Torsions, restraints, states and dynamics against OpenMM and MDTraj themselves."""
+
+import dataclasses
+import math
+
+import mdtraj as md
+import numpy as np
+import openmm
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openmm import unit
+from scipy.special import ive
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.coordinates import BIAS_GROUP, Torsions
+from spacetime_tps.molecules.dynamics import Dynamics, Model, Walk, biased_system
+from spacetime_tps.molecules.preparation import Potential, minimise
+from spacetime_tps.molecules.rotatable import changed_torsions, rotatable_torsions
+from spacetime_tps.molecules.states import Interval, State, check_endpoints
+from spacetime_tps.molecules.workers import seed_of
+from spacetime_tps.pipeline.prepared import Prepared
+
+
+def test_torsion_angles_agree_with_mdtraj(alanine: Prepared) -> None:
+    rng = np.random.default_rng(0)
+    xyz = alanine.start.positions + rng.normal(scale=0.02, size=(20, 22, 3))
+    frames = md.Trajectory(xyz, md.Topology.from_openmm(alanine.start.topology))
+    np.testing.assert_allclose(alanine.torsions.angles(xyz), md.compute_dihedrals(frames, alanine.torsions.atoms), atol=1e-5)
+
+
+def test_restraint_energy_and_force_are_those_of_the_posterior(alanine: Prepared) -> None:
+    system, restraint = biased_system(alanine.model)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    eta = np.array([3.0, -4.0, 10.0, 2.0])
+    alanine.torsions.set_bias(restraint, context, eta)
+    x = alanine.start.positions
+
+    def bias(positions: np.ndarray) -> float:
+        context.setPositions(positions)
+        state = context.getState(energy=True, groups={BIAS_GROUP})
+        return float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
+
+    expected = -alanine.model.kT * float(eta @ alanine.torsions.statistic(x))
+    assert bias(x) == pytest.approx(expected, abs=1e-9)
+    context.setPositions(x)
+    force = context.getState(forces=True, groups={BIAS_GROUP}).getForces(asNumpy=True)._value
+    step = 1e-5
+    for atom, axis in [(4, 0), (6, 1), (8, 2), (14, 0), (16, 1)]:
+        shift = np.zeros_like(x)
+        shift[atom, axis] = step
+        assert force[atom, axis] == pytest.approx(-(bias(x + shift) - bias(x - shift)) / (2 * step), abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def free_rotor() -> Model:
+    """Four bonded atoms with stiff bonds and angles and no torsion potential: the torsion's Boltzmann distribution is uniform."""
+    system = openmm.System()
+    for _ in range(4):
+        system.addParticle(12.0)
+    bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
+    for i in range(3):
+        bonds.addBond(i, i + 1, 0.15, 1e5)
+    for i in range(2):
+        angles.addAngle(i, i + 1, i + 2, math.radians(110), 500.0)
+    system.addForce(bonds)
+    system.addForce(angles)
+    return Model(openmm.XmlSerializer.serialize(system), Torsions(("t",), ((0, 1, 2, 3),)), 300.0, 10.0, 0.002, "Reference")
+
+
+@pytest.mark.parametrize("kappa", [2.0, 15.0])
+def test_restrained_dynamics_samples_the_von_mises_posterior(free_rotor: Model, kappa: float) -> None:
+    # Mean of cos(theta - center) is I1/I0. Tolerance: 4 standard errors over independent walks, false alarms below 1 in 10,000.
+    x = np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])
+    center = 2.5
+    eta = kappa * np.array([[math.cos(center), math.sin(center)]])
+    dynamics = Dynamics(free_rotor)
+    means = []
+    for index in range(24):
+        frames = dynamics.walk(Walk(eta, 6000, 20, seed_of(5, "rotor", index), x, discard=1000))
+        angle = free_rotor.torsions.angles(frames.positions)[:, 0]
+        means.append([np.cos(angle - center).mean(), np.sin(angle - center).mean()])
+    mean, error = np.mean(means, axis=0), np.std(means, axis=0, ddof=1) / math.sqrt(len(means))
+    assert abs(mean[0] - ive(1, kappa) / ive(0, kappa)) < 4 * error[0]
+    assert abs(mean[1]) < 4 * error[1]
+
+
+def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Prepared) -> None:
+    dynamics = Dynamics(alanine.model)
+    eta = np.array([[20.0, 0.0, 0.0, 20.0], [0.0, 20.0, 0.0, 20.0]])
+    task = Walk(eta, 100, 25, 7, alanine.start.positions)
+    first = dynamics.walk(task)
+    other = dynamics.walk(dataclasses.replace(task, seed=8, eta=-eta))
+    again = dynamics.walk(task)
+    fresh = Dynamics(alanine.model).walk(task)
+    for name in ("positions", "velocities", "potential_energy"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+        np.testing.assert_array_equal(getattr(first, name), getattr(fresh, name))
+        assert not np.array_equal(getattr(first, name), getattr(other, name))
+
+
+def test_frames_are_at_every_stride_and_evaluations_are_steps(alanine: Prepared) -> None:
+    task = Walk(np.zeros((3, 4)), 100, 25, 1, alanine.start.positions)
+    frames = Dynamics(alanine.model).walk(task)
+    assert frames.evaluations == 300
+    np.testing.assert_allclose(frames.time, np.arange(13) * 0.025)
+    np.testing.assert_array_equal(frames.point, [0] * 5 + [1] * 4 + [2] * 4)
+    energy, _ = Potential(alanine.model)(frames.positions[-1].astype(float))
+    assert frames.potential_energy[-1] == pytest.approx(energy, abs=0.5)  # float32 positions
+    burned = Dynamics(alanine.model).walk(dataclasses.replace(task, discard=50))
+    assert burned.evaluations == 300
+    np.testing.assert_allclose(burned.time, [0.075, 0.1, 0.175, 0.2, 0.275, 0.3])
+
+
+def test_an_exploding_walk_is_reported_and_paid_for(alanine: Prepared) -> None:
+    wild = dataclasses.replace(alanine.model, timestep=0.05)
+    frames = Dynamics(wild).walk(Walk(np.zeros((1, 4)), 1000, 25, 1, alanine.start.positions))
+    assert not frames.stable
+    assert 0 < frames.evaluations <= 1000
+
+
+def test_minimisation_counts_every_call(alanine: Prepared) -> None:
+    potential = Potential(alanine.model)
+    rng = np.random.default_rng(2)
+    minimum = minimise(potential, alanine.start.positions + rng.normal(scale=0.003, size=(22, 3)), tolerance=1.0)
+    assert minimum.evaluations == potential.evaluations > 10
+    _, gradient = potential(minimum.positions)
+    assert np.abs(gradient).max() < 5.0
+    start, _ = potential(alanine.start.positions)
+    assert minimum.energy == pytest.approx(start, abs=0.1)
+
+
+@given(st.floats(-180, 180), st.floats(-180, 180), st.floats(-720, 720))
+def test_interval_is_periodic(low: float, high: float, angle: float) -> None:
+    interval = Interval((0, 1, 2, 3), low, high)
+    assert bool(interval.holds(low))
+    assert bool(interval.holds(low + (high - low) % 360.0 * 0.5))
+    inside = 1e-6 < (angle - low) % 360.0 < (high - low) % 360.0 - 1e-6
+    if inside:
+        assert bool(interval.holds(angle))
+        assert bool(interval.holds(angle + 360.0))
+
+
+def test_states_of_the_bundled_system(alanine: Prepared) -> None:
+    assert alanine.a.contains(alanine.start.positions)
+    assert not alanine.a.contains(alanine.end.positions)
+    assert alanine.b.contains(alanine.end.positions)
+    assert State.from_json(alanine.a.to_json()) == alanine.a
+
+
+def test_states_that_overlap_or_hold_both_ends_are_refused(alanine: Prepared) -> None:
+    everything = State((tuple(Interval(t, -180.0, 180.0) for t in alanine.torsions.atoms),))
+    with pytest.raises(SpacetimeError, match="both structures are in state A"):
+        check_endpoints(everything, alanine.b, alanine.start.positions, alanine.end.positions)
+    phi = alanine.torsions.atoms[0]
+    a, b = State(((Interval(phi, -180, 10),),)), State(((Interval(phi, 0, 100),),))
+    with pytest.raises(SpacetimeError, match="overlap"):
+        check_endpoints(a, b, alanine.start.positions, alanine.end.positions)
+
+
+def test_rotatable_torsions_of_alanine_dipeptide(alanine: Prepared) -> None:
+    assert set(alanine.torsions.atoms) <= set(rotatable_torsions(alanine.start.topology).atoms)
+    assert changed_torsions(alanine.start, alanine.end).atoms == alanine.torsions.atoms
+    with pytest.raises(SpacetimeError, match="no torsion differs"):
+        changed_torsions(alanine.start, alanine.start)

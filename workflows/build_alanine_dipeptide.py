@@ -1,0 +1,54 @@
+"""Build systems/alanine_dipeptide/c5.pdb and c7ax.pdb: run `python workflows/build_alanine_dipeptide.py`.
+
+The molecule (ACE-ALA-NME, topology and first positions) comes from openmmtools; ff99SB-ILDN in vacuum does the rest: phi and psi are turned
+to the target in small steps under a stiff restraint, then everything is minimised freely.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from openmmtools import testsystems
+
+from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.dynamics import Model, biased_system
+from spacetime_tps.molecules.forcefield import build_system
+from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
+
+TARGETS = {"c5": (-147.0, 159.0), "c7ax": (60.0, -41.0)}
+STIFF = 300.0
+FOLDER = Path(__file__).parent.parent / "systems" / "alanine_dipeptide"
+
+
+def turned(model: Model, positions: np.ndarray, target: np.ndarray) -> np.ndarray:
+    system, restraint = biased_system(model)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    here = model.torsions.angles(positions)
+    change = (target - here + np.pi) % (2 * np.pi) - np.pi
+    for fraction in np.linspace(0.05, 1.0, 20):
+        angles = here + fraction * change
+        model.torsions.set_bias(restraint, context, STIFF * np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())
+        openmm.LocalEnergyMinimizer.minimize(context)
+    model.torsions.set_bias(restraint, context, np.zeros(model.torsions.dimension))
+    openmm.LocalEnergyMinimizer.minimize(context, 0.01)
+    return np.array(context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+
+
+def main() -> None:
+    source = testsystems.AlanineDipeptideVacuum(constraints=None)
+    topology: app.Topology = source.topology
+    labels = (("1:C", "2:N", "2:CA", "2:C"), ("2:N", "2:CA", "2:C", "3:N"))
+    first, second = (tuple(atom_index(topology, label) for label in four) for four in labels)
+    system = build_system(topology, ["amber99sbildn.xml"])
+    torsions = Torsions(("phi", "psi"), (first, second))
+    model = Model(openmm.XmlSerializer.serialize(system), torsions, 300.0, 1.0, 0.001, "Reference")
+    for name, target in TARGETS.items():
+        positions = turned(model, source.positions.value_in_unit(unit.nanometer), np.radians(target))
+        print(name, np.degrees(torsions.angles(positions)).round(1))
+        write_pdb(FOLDER / f"{name}.pdb", Structure(topology, positions))
+
+
+if __name__ == "__main__":
+    main()
