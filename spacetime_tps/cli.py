@@ -102,6 +102,53 @@ def report(folder: RunFolder) -> None:
         console.print(f"report: {folder / 'report.html'}")
 
 
+@app.command()
+def export(
+    folder: RunFolder,
+    format_: Annotated[str, typer.Option("--format", help="xtc, dcd or pdb.")] = "xtc",
+    out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: DIR/export]", show_default=False)] = None,
+) -> None:
+    """Write the paths of a run as XTC, DCD or PDB (TRR, with velocities, is in DIR/transitions)."""
+    with _errors_as_sentences():
+        from spacetime_tps.pipeline.export import export as export_paths
+
+        files = export_paths(folder, format_, out)
+        console.print(f"{len(files)} files in {files[0].parent}")
+
+
+@app.command()
+def throughput(
+    folder: RunFolder,
+    pairs: Annotated[int, typer.Option(help="Guided paths to time.", min=1)] = 20,
+) -> None:
+    """Time guided paths against bare OpenMM steps of the same system, side by side."""
+    with _errors_as_sentences():
+        from spacetime_tps.pipeline.settings import GuidedSettings
+        from spacetime_tps.pipeline.throughput import measure
+
+        defaults = GuidedSettings()
+        timed = measure(folder, steps_per_point=defaults.steps_per_point, stride=defaults.stride, pairs=pairs)
+        console.print(
+            f"guided {timed.guided.mean():.0f} steps/s, bare {timed.raw.mean():.0f} steps/s, "
+            f"ratio {timed.ratio:.2f} (median of {pairs} pairs)"
+        )
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders, as of several seeds.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.", show_default=False)] = None,
+) -> None:
+    """Tabulate runs: hits, evaluations and highest energies, run by run and stage by stage."""
+    with _errors_as_sentences():
+        from spacetime_tps.report.table import runs_table
+
+        table = runs_table(folders)
+        if out is not None:
+            out.write_text(table)
+        console.print(table, markup=False)
+
+
 def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
     for stage, s in summary["stages"].items():
         line = f"{stage}: {s['hits']} of {s['paths']} paths connect, {s['evaluations_per_path']:.0f} evaluations each"

@@ -30,6 +30,8 @@ from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walk
 QUENCH_TOLERANCE = 20.0
 """kJ/mol/nm: enough to tell which basin a frame falls into"""
 FLOOR_STEP = 2.0**0.5
+SAFETY = 2.0
+"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
 
 Class = tuple[int, ...]
 
@@ -75,8 +77,7 @@ class Rounds:
         self._ends = Pool.of_ends(self.prepared.torsions, self.prepared.b, in_a, in_b, every=self.settings.training.pool_stride)
         self._last = (in_a[0].positions[-1].astype(float), in_b[0].positions[-1].astype(float))
         here, there = self.prepared.end_angles
-        self._statistic_b = self.prepared.torsions.statistic(np.concatenate([f.positions for f in in_b]))
-        self._statistic_a = self.prepared.torsions.statistic(np.concatenate([f.positions for f in in_a]))
+        self._end_frames = tuple(np.concatenate([f.positions for f in frames]) for frames in (in_a, in_b))
         limit = self.settings.rounds.max_routes
         routes = routing.straight_routes(self.prepared.torsions.names, here, there, self._levels(), limit)
         lengths: list[float] = []
@@ -93,7 +94,11 @@ class Rounds:
             lengths.append(best.geodesic.length if best.geodesic else float("nan"))
             self.progress.say(_describe(count, best, self.floor))
             still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < self.settings.rounds.length_tolerance
-            if count >= self.settings.rounds.min_rounds and settled and still and best.rounds > 1:
+            free = (
+                best.geodesic is not None
+                and float(best.geodesic.effective_samples.min()) > 2 * self.settings.geodesic.min_effective_samples
+            )
+            if count >= self.settings.rounds.min_rounds and settled and still and free and best.rounds > 1:
                 break
         self.store.sweep()
         best = self._best(routes)
@@ -129,8 +134,13 @@ class Rounds:
         return frames[: training.walks], frames[training.walks :]
 
     def _levels(self) -> np.ndarray:
-        a, b = (routing.end_level(self.family, s, self.floor) for s in (self._statistic_a, self._statistic_b))
-        return routing.levels(self.floor, a, b, self.settings.geodesic.points)
+        """Concentrations (points, n) of an initial curve under the present floor."""
+        ends = zip(self.prepared.end_angles, self._end_frames, (self.prepared.a, self.prepared.b), strict=True)
+        first, last = (
+            routing.end_level(self.family, center, self.prepared.torsions.statistic(frames), state.contains(frames), self.floor)
+            for center, frames, state in ends
+        )
+        return routing.levels(self.floor, first, last, self.settings.geodesic.points)
 
     def _followed(self, routes: list[Route]) -> list[Route]:
         """Routes whose barrier is close to the best one's, at least as many as are to be sampled; all of them while none is known."""
@@ -184,6 +194,11 @@ class Rounds:
                 found.append(routing.through(torsions.names, here, angles, there, self._levels()))
         return found[: max(most, 0)]
 
+    def _held_back(self, route: Route) -> bool:
+        """Whether the edge of the sampled region holds the curve back: its penalty acts, and more windows would let the curve move on."""
+        assert route.geodesic is not None
+        return float(route.geodesic.effective_samples.min()) < SAFETY * self.settings.geodesic.min_effective_samples
+
     def _set_floor(self, best: Route) -> bool:
         """Move the floor of the next round where the overlap of the best route's windows asks for it; True when it stays."""
         plan = self.settings.windows
@@ -201,7 +216,7 @@ class Rounds:
         return [
             LowVariance(self.family, floor, weight=g.low_variance_weight),
             Barrier(weight=g.barrier_weight, sharpness=g.barrier_sharpness),
-            EffectiveSamples(floor=2 * g.min_effective_samples, weight=g.effective_samples_weight),
+            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=g.effective_samples_weight),
         ]
 
     def _optimise(self, route: Route) -> Route:

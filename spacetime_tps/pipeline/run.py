@@ -46,7 +46,7 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     prepared = preparation.load(out)
     _write_config(out, spec, settings)
     progress.say(estimate(prepared, settings))
-    torch.set_num_threads(settings.workers or available_cores())
+    torch.set_num_threads(1)  # sums in one order: the same seed gives the same curve whatever the number of cores
     with Workers(prepared.model, settings.workers or None) as workers:
         made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
         _paths(out, prepared, settings, workers, progress, stages, made_from)
@@ -79,15 +79,17 @@ def _check_folder(out: Path, spec: SystemSpec) -> None:
         raise SpacetimeError(f"{out} is a file; --out wants a folder")
     config = out / "config.yaml"
     if config.exists():
-        holds = yaml.safe_load(config.read_text())["system"]
-        if holds["name"] != spec.name:
-            raise SpacetimeError(f"{out} holds a run of {holds['name']!r}, not of {spec.name!r}; choose another --out")
+        holds = yaml.safe_load(config.read_text())
+        if holds["system"]["name"] != spec.name:
+            raise SpacetimeError(f"{out} holds a run of {holds['system']['name']!r}, not of {spec.name!r}; choose another --out")
+        if holds["inputs"] != spec.inputs():
+            raise SpacetimeError(f"{out} holds a run of other structures; choose another --out")
     elif out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty and holds no run; choose another --out")
 
 
 def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
-    content = {"system": spec.model_dump(mode="json"), "settings": settings.model_dump(mode="json")}
+    content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
     write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
 
@@ -104,7 +106,7 @@ def _sample(out: Path, prepared: Prepared, settings: Settings, workers: Workers,
 def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> None:
     """Guided paths, and steered ones where they are asked for. Paths that exist stay; only missing ones are sampled."""
     made_from = fingerprint(upstream, settings.guided.model_dump(exclude={"paths", "steered"}))
-    if not stages.current("paths", made_from):
+    if not stages.begun("paths", made_from):
         write_transitions(out, [])
         shutil.rmtree(out / "transitions", ignore_errors=True)
     curves = read_curves(out)

@@ -66,10 +66,10 @@ class RoundSettings(_Settings):
     """Windows, weights, denoiser and geodesic repeat until the curve stays."""
 
     min_rounds: int = Field(2, ge=1)
-    max_rounds: int = Field(4, ge=1)
+    max_rounds: int = Field(6, ge=1)
     length_tolerance: float = Field(0.05, gt=0, description="relative change of the best curve's length at which rounds stop")
     routes: int = Field(1, ge=1, description="how many routes are sampled, best barrier first")
-    route_margin_kT: float = Field(3.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")
+    route_margin_kT: float = Field(2.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")
     max_routes: int = Field(8, ge=1, description="initial curves, at most")
     quenches: int = Field(24, ge=0, description="sampled frames that are minimised to find intermediate minima")
 

@@ -25,22 +25,29 @@ class Stages:
 
     def current(self, stage: str, made_from: str) -> bool:
         """Whether the stage was finished with this fingerprint."""
-        return self._records.get(stage, {}).get("made_from") == made_from
+        return self.begun(stage, made_from) and self._records[stage]["finished"]
 
-    def forget(self, stage: str) -> None:
-        """The stage's files are about to change."""
-        if self._records.pop(stage, None) is not None:
-            write_json(self._file, self._records)
+    def begun(self, stage: str, made_from: str) -> bool:
+        """Whether what there is of the stage, finished or interrupted, has this fingerprint."""
+        return self._records.get(stage, {}).get("made_from") == made_from
 
     @contextmanager
     def making(self, stage: str, made_from: str) -> Iterator[None]:
-        """Run a stage; it is current afterwards unless the block raises."""
-        self.forget(stage)
+        """Run a stage; it is current afterwards unless the block raises. A stage that goes on adds to the seconds it took before."""
+        seconds = self._records[stage]["wall_seconds"] if self.begun(stage, made_from) else 0.0
         begin = time.perf_counter()
-        yield
-        self._records[stage] = {"made_from": made_from, "wall_seconds": round(time.perf_counter() - begin, 2)}
+        self._record(stage, made_from, seconds, finished=False)
+        try:
+            yield
+        except BaseException:
+            self._record(stage, made_from, seconds + time.perf_counter() - begin, finished=False)
+            raise
+        self._record(stage, made_from, seconds + time.perf_counter() - begin, finished=True)
+
+    def _record(self, stage: str, made_from: str, seconds: float, *, finished: bool) -> None:
+        self._records[stage] = {"made_from": made_from, "wall_seconds": round(seconds, 2), "finished": finished}
         write_json(self._file, self._records)
 
     def wall_seconds(self) -> dict[str, float]:
-        """Seconds that each finished stage took when it was made."""
+        """Seconds that each stage took, interrupted attempts included."""
         return {stage: record["wall_seconds"] for stage, record in self._records.items()}

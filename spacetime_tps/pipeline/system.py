@@ -29,12 +29,13 @@ class SystemSpec(BaseModel):
     states: dict[str, tuple[dict[str, Range], ...]] | None = None
     """A and B: boxes, each torsion name: (from, to) in degrees, going up"""
 
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of the content of the two structure files."""
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end))}
+
     def fingerprint(self) -> str:
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
-        content = {
-            "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in (self.start, self.end)],
-            **self.model_dump(mode="json", exclude={"start", "end"}),
-        }
+        content = {**self.inputs(), **{f"spec_{k}": v for k, v in self.model_dump(mode="json", exclude={"start", "end"}).items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,160 @@
+"""One offline HTML file with pictures and tables, and the same pictures as PNG files."""
+
+import base64
+import html
+import io
+import os
 from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import yaml
+
+from spacetime_tps.report.data import RunData
+from spacetime_tps.report.figures import FIGURES, STYLE
+
+CAPTIONS = {
+    "map": "Free energy from the weighted samples, the windows they come from, all optimised routes and a dozen guided paths. Dashed boxes: "
+    "the states. Blank: never visited.",
+    "energy": "Potential energy along the paths. What matters is not how high a path lies but how far above the band: a run that never leaves A "
+    "has its own highest frame, and most of a path's energy is heat.",
+    "highest": "Each path's highest frame, over all stored frames. The difference between the means is the figure to compare methods by.",
+    "curve": "The geodesic: concentration of the restraint, what confining the molecule costs on each route, squared speed, and the samples "
+    "behind each point.",
+    "windows": "Umbrella windows of the last round. Where the two directions differ, the windows are not equilibrated, and the free energies "
+    "are no better than that difference.",
+}
+CSS = """
+:root{--ink:#1b2733;--muted:#6b7885;--line:#e3e8ed;--accent:#0b3d91}
+body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--ink);max-width:1120px;margin:2.5rem auto;padding:0 1.2rem;background:#fff}
+h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
+.sub{color:var(--muted);margin:0 0 1.4rem}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:.8rem}
+.card{border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem}.card b{display:block;font-size:1.5rem;color:var(--accent);font-weight:650}
+.card span{color:var(--muted);font-size:.85rem}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1.4rem}
+figure{margin:0}img{width:100%;height:auto}figcaption{color:var(--muted);font-size:.86rem;margin-top:.3rem}
+table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right}
+td:first-child,th:first-child{text-align:left}th{color:var(--muted);font-weight:600}tr.best td{font-weight:650}
+pre{background:#f6f8fa;padding:1rem;border-radius:8px;font-size:.78rem;overflow:auto}.note{border-left:3px solid #c2410c;padding:.2rem .9rem;color:var(--muted)}
+"""
 
 
 def write_report(folder: Path) -> None:
-    """Write report.html."""
-    pass
+    """Write report.html and report/*.png in a run folder. Raises SpacetimeError where it holds no finished run."""
+    run = RunData.of(folder)
+    pictures = {}
+    with mpl.rc_context(STYLE):
+        for name, draw in FIGURES.items():
+            buffer = io.BytesIO()
+            draw(run).savefig(buffer, format="png", metadata={"Software": None})
+            pictures[name] = buffer.getvalue()
+    (folder / "report").mkdir(exist_ok=True)
+    for name, content in pictures.items():
+        (folder / f"report/{name}.png").write_bytes(content)
+    temporary = folder / ".report.html"
+    temporary.write_text(_page(run, pictures), encoding="utf-8")
+    os.replace(temporary, folder / "report.html")
+
+
+def _page(run: RunData, pictures: dict[str, bytes]) -> str:
+    s = run.summary
+    figures = {name: _figure(name, content) for name, content in pictures.items()}
+    title = html.escape(s["system"])
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}: transition paths</title><style>{CSS}</style></head><body>
+<h1>{title}: from A to B</h1>
+<p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]))} · OpenMM {s["platform"]} ·
+seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}</p>
+<div class="cards">{_cards(s)}</div>
+{_warnings(run)}
+<h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
+<h2>Routes</h2>{_routes(s["routes"])}
+<h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}{figures["windows"]}</div>
+<h2>Paths</h2>{_paths(s)}
+<h2>What it cost</h2>{_costs(s)}
+<h2>Settings and versions</h2><pre>{html.escape(yaml.safe_dump(run.config, sort_keys=False))}</pre>
+<pre>{html.escape(yaml.safe_dump(s["versions"], sort_keys=False))}</pre>
+<p class="sub">Guided paths are pulled by a restraint: they connect A and B, and are not samples of the unbiased transition path ensemble.</p>
+</body></html>
+"""
+
+
+def _figure(name: str, content: bytes) -> str:
+    data = base64.b64encode(content).decode()
+    return f'<figure><img alt="{name}" src="data:image/png;base64,{data}"><figcaption>{CAPTIONS[name]}</figcaption></figure>'
+
+
+def _cards(s: dict[str, Any]) -> str:
+    guided = s["stages"].get("guided", {})
+    above = guided.get("max_energy_above_thermal_kj_mol")
+    cards = [
+        (f"{guided.get('hits', 0)} / {guided.get('paths', 0)}", "guided paths whose last frame is in B"),
+        (f"{guided.get('evaluations_per_path', 0):,.0f}", "force evaluations a path"),
+        (f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–", "kJ/mol, highest energy above an equally long run in A"),
+        (f"{s['route']['barrier_kT']:.1f} kT", "largest cost of confinement on the route"),
+        (f"{s['evaluations']['total']:,}", "force evaluations in all"),
+    ]
+    return "".join(f'<div class="card"><b>{value}</b><span>{label}</span></div>' for value, label in cards)
+
+
+def _warnings(run: RunData) -> str:
+    route, floor = run.summary["route"], run.config["settings"]["geodesic"]["min_effective_samples"]
+    notes = []
+    if route["effective_samples"] < floor:
+        notes.append(f"A point of the curve rests on {route['effective_samples']:.0f} effective samples, fewer than {floor:.0f}.")
+    if route["forward_backward_kT"] > 2.0:
+        notes.append(
+            f"Windows walked from A and from B disagree by {route['forward_backward_kT']:.1f} kT: free energies are no better than that. "
+            "Longer windows (windows.steps) help."
+        )
+    unstable = sum(stage["unstable"] for stage in run.summary["stages"].values())
+    if unstable:
+        notes.append(f"{unstable} paths were unstable and count as misses; a smaller dynamics.timestep_fs helps.")
+    return "".join(f'<p class="note">{note}</p>' for note in notes)
+
+
+def _table(head: list[str], rows: list[list[str]], best: int | None = None) -> str:
+    body = "".join(
+        f"<tr{' class=best' if index == best else ''}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
+        for index, row in enumerate(rows)
+    )
+    return f"<table><tr>{''.join(f'<th>{html.escape(h)}</th>' for h in head)}</tr>{body}</table>"
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _routes(routes: list[dict[str, Any]]) -> str:
+    head = ["route", "barrier, kT", "length", "effective samples ≥", "rounds of windows", "overlap ≥", "both directions differ by, kT"]
+    rows = [
+        [
+            r["name"], _number(r["barrier_kT"]), _number(r["length"]), _number(r["effective_samples"], ".0f"), str(r["rounds"]),
+            _number(r["lowest_overlap"]), _number(r["forward_backward_kT"]),
+        ]
+        for r in routes
+    ]  # fmt: skip
+    return _table(head, rows, best=0)
+
+
+def _paths(s: dict[str, Any]) -> str:
+    head = ["stage", "paths", "hits", "unstable", "evaluations a path", "highest energy, kJ/mol", "above an equally long run in A"]
+    rows = []
+    for stage, p in s["stages"].items():
+        energy, above = p["max_energy_kj_mol"], p.get("max_energy_above_thermal_kj_mol")
+        rows.append([
+            stage, str(p["paths"]), f"{p['hits']} ({p['hit_rate']:.0%})", str(p["unstable"]), f"{p['evaluations_per_path']:,.0f}",
+            f"{_number(energy['mean'], '.1f')} ± {_number(energy['std'], '.1f')}",
+            f"{above['mean']:.1f} ± {above['standard_error']:.1f} (s.e.)" if above else "–",
+        ])  # fmt: skip
+    t = s["thermal_reference"]
+    rows.append(["equally long runs in A", str(t["count"]), "", "", "", f"{_number(t['mean'], '.1f')} ± {_number(t['std'], '.1f')}", "0"])
+    return _table(head, rows)
+
+
+def _costs(s: dict[str, Any]) -> str:
+    rows = [[stage, f"{count:,}"] for stage, count in s["evaluations"].items() if stage != "total" and count]
+    rows.append(["total", f"{s['evaluations']['total']:,}"])
+    rows += [[f"baseline: {stage} (not in the total)", f"{count:,}"] for stage, count in s["baseline_evaluations"].items() if count]
+    times = [[f"seconds, {stage}", f"{seconds:.1f}"] for stage, seconds in s["wall_seconds"].items()]
+    return _table(["force or energy evaluations", ""], rows) + _table(["wall time", ""], times)

@@ -1,0 +1,51 @@
+"""How much of OpenMM's raw speed a guided path keeps, as a ratio of two timings taken side by side."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+
+from spacetime_tps.molecules.dynamics import Dynamics, Walk, biased_system
+from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.artifacts import read_curves
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Steps per second of guided paths and of integrator.step alone, pair by pair."""
+
+    guided: np.ndarray
+    raw: np.ndarray
+
+    @property
+    def ratio(self) -> float:
+        """The median over pairs of guided over raw."""
+        return float(np.median(self.guided / self.raw))
+
+
+def measure(folder: Path, *, steps_per_point: int, stride: int, pairs: int) -> Throughput:
+    """Time `pairs` guided paths, each beside as many bare steps of the same System with its restraint, in this process."""
+    prepared = preparation.load(folder)
+    curve = read_curves(folder)[0]
+    model = prepared.model
+    dynamics = Dynamics(model)
+    system, restraint = biased_system(model)
+    integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
+    properties = {"Threads": "1"} if model.platform == "CPU" else {}
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(model.platform), properties)
+    context.setPositions(prepared.start.positions)
+    model.torsions.set_bias(restraint, context, curve.eta[0])
+    context.setVelocitiesToTemperature(model.temperature, 1)
+    guided, raw = [], []
+    for index in range(pairs):
+        task = Walk(curve.eta, steps_per_point, stride, index + 1, curve.positions[index].astype(float))
+        begin = time.perf_counter()
+        steps = dynamics.walk(task).evaluations
+        middle = time.perf_counter()
+        integrator.step(steps)
+        context.getState(energy=True)  # waits for a GPU
+        guided.append(steps / (middle - begin))
+        raw.append(steps / (time.perf_counter() - middle))
+    return Throughput(np.array(guided), np.array(raw))

@@ -1,0 +1,30 @@
+"""Several runs in one Markdown table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spacetime_tps.report.data import RunData
+
+HEAD = ("run", "seed", "stage", "hits", "evaluations a path", "highest energy", "above thermal", "evaluations in all")
+
+
+def runs_table(folders: Sequence[Path]) -> str:
+    """One row a run and stage; energies in kJ/mol, mean ± standard error over paths. Raises SpacetimeError for an unfinished run."""
+    rows = []
+    for folder in folders:
+        run = RunData.of(folder)
+        for stage, s in run.summary["stages"].items():
+            energy, above = s["max_energy_kj_mol"], s.get("max_energy_above_thermal_kj_mol")
+            known = above is not None
+            rows.append((
+                folder.name,
+                str(run.config["settings"]["seed"]),
+                stage,
+                f"{s['hits']}/{s['paths']}",
+                f"{s['evaluations_per_path']:.0f}",
+                f"{energy['mean']:.1f} ± {energy['std'] / max(energy['count'], 1) ** 0.5:.1f}" if energy["count"] else "–",
+                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if known else "–",
+                f"{run.summary['evaluations']['total']}",
+            ))  # fmt: skip
+    lines = [HEAD, tuple("---" for _ in HEAD), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

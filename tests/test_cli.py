@@ -1,0 +1,77 @@
+"""What a user types wrong gives one sentence, exit code 2 and no half-written folder; the README's example runs as shown."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spacetime_tps.cli import app
+from spacetime_tps.pipeline.system import bundled_systems
+
+FOLDER = bundled_systems()["alanine_dipeptide"]
+START, END = str(FOLDER / "c5.pdb"), str(FOLDER / "c7ax.pdb")
+ROOT = Path(__file__).parent.parent
+
+
+def without_last_atom(path: Path) -> str:
+    lines = (FOLDER / "c7ax.pdb").read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if " HB3 ALA" not in line and not line.startswith("CONECT")))
+    return str(path)
+
+
+FIELD = ["--forcefield", "amber99sbildn.xml"]
+ALANINE = ["run", "alanine_dipeptide", "--out", "OUT"]
+CASES = [
+    (["run", "alanine_dipeptide"], "say where the run goes: --out DIR"),
+    (["run", "alanin", "--out", "OUT"], "there is no system 'alanin'"),
+    (["run", "--out", "OUT"], "give a system, or --start"),
+    (["run", "alanine_dipeptide", "--start", START, "--out", "OUT"], "not both"),
+    (["run", "--start", "gone.pdb", "--end", END, *FIELD, "--out", "OUT"], "gone.pdb: there is no such file"),
+    (["run", "--start", START, "--end", START, *FIELD, "--out", "OUT"], "same state"),
+    (["run", "--start", START, "--end", END, "--forcefield", "amber99sbildm.xml", "--out", "OUT"], "did you mean 'amber99sbildn.xml'"),
+    (["run", "--start", START, "--end", END, "--forcefield", "tip3p.xml", "--out", "OUT"], "does not fit the molecule"),
+    (["run", "--start", START, "--end", "SHORT", *FIELD, "--out", "OUT"], "22 atoms and short.pdb 21: residue 2 ALA lacks HB3"),
+    ([*ALANINE, "--set", "guided.pats=3"], "unknown setting 'guided.pats'; the nearest is 'guided.paths'"),
+    ([*ALANINE, "--set", "guided.paths"], "--set wants key=value"),
+    ([*ALANINE, "--set", "guided.stride=7"], "must be a multiple of stride"),
+    ([*ALANINE, "--set", "windows.count=many"], "windows.count"),
+    ([*ALANINE, "--guided", "0"], "guided.paths is 0"),
+    ([*ALANINE, "--temperature", "-5"], "temperature_K"),
+    ([*ALANINE, "--set", "dynamics.platform=Abacus"], "no OpenMM platform 'Abacus'"),
+    (["report", "OUT"], "holds no finished run"),
+    (["export", "OUT"], "holds no paths to export"),
+    (["export", "OUT", "--format", "mp3"], "unknown format 'mp3'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "sentence"), CASES, ids=[c[1][:32] for c in CASES])
+def test_mistakes_give_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    places = {"OUT": str(out), "SHORT": without_last_atom(tmp_path / "short.pdb")}
+    result = CliRunner().invoke(app, [places.get(w, w) for w in words])
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["export"], ["throughput"], ["compare"]])
+def test_help_names_every_option(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "160"})
+    assert result.exit_code == 0
+    if command == ["run"]:
+        for option in ("--out", "--guided", "--seed", "--set", "--start", "--end", "--forcefield", "--temperature", "--routes"):
+            assert option in result.output
+
+
+def test_the_readme_example_runs_as_shown(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "example.py").write_text(blocks[0])
+    result = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "10 paths" in result.stdout
+    assert "PyMBAR" not in result.stdout + result.stderr
+    assert "Warning" not in result.stderr

@@ -1,0 +1,206 @@
+"""The whole run, small but real: OpenMM, MBAR, the optimiser and the report at work on alanine dipeptide."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import MDAnalysis
+import mdtraj as md
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from spacetime_tps import SpacetimeError, load_system, run, two_structures
+from spacetime_tps.molecules.preparation import Potential
+from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
+from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.export import export
+from spacetime_tps.pipeline.progress import Silent
+from spacetime_tps.pipeline.settings import Settings, parse_settings
+from spacetime_tps.pipeline.system import bundled_systems
+from spacetime_tps.pipeline.transitions import read_transitions
+
+SMALL = [
+    "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
+    "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
+    "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6",
+]  # fmt: skip
+CLOCKS = {"summary.json", "stages.json", "report.html"}  # these hold wall-clock seconds
+
+
+def settings(*more: str) -> Settings:
+    return parse_settings([*SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    run(load_system("alanine_dipeptide"), folder, settings("guided.steered=2"))
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in CLOCKS}
+
+
+def test_the_folder_keeps_its_contract(finished: Path) -> None:
+    for name in (
+        "config.yaml", "system.xml", "topology.pdb", "start.pdb", "end.pdb", "states.json", "coordinates.json", "samples/windows.npz",
+        "denoiser.pt", "geodesic.npz", "transitions.csv", "summary.json", "report.html",
+    ):  # fmt: skip
+        assert (finished / name).stat().st_size > 0, name
+    assert not [p for p in finished.rglob(".*")], "a temporary file was left behind"
+    geodesic = np.load(finished / "geodesic.npz")
+    assert geodesic["eta"].shape == (24, 4)
+    assert geodesic["level"].shape == geodesic["center"].shape == (24, 2)
+    assert (geodesic["segment"] >= 0).all()
+    assert geodesic["segment"].shape == (23,)
+    assert geodesic["length"] == pytest.approx(np.sqrt(geodesic["segment"]).sum())
+    weights = torch.load(finished / "denoiser.pt", weights_only=True)
+    assert float(torch.exp(weights["log_weights"]).sum()) == pytest.approx(1.0)
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert config["settings"]["seed"] == 1
+    assert config["settings"]["geodesic"]["barrier_weight"] == Settings().geodesic.barrier_weight
+
+
+def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
+    prepared = preparation.load(finished)
+    potential = Potential(prepared.model)
+    rows = read_transitions(finished)
+    assert [r.stage for r in rows] == ["guided"] * 6 + ["steered"] * 2
+    for row in rows:
+        path = md.load(str(finished / row.file), top=str(finished / "topology.pdb"))
+        assert len(path) == row.n_frames == 24 * 100 // 25 + 1
+        assert row.evaluations == 2400
+        energies = [potential(x.astype(float))[0] - prepared.zero for x in path.xyz]
+        assert max(energies) == pytest.approx(row.max_energy_kj_mol, abs=0.2)
+        assert row.hit == bool(prepared.a.contains(path.xyz[0]) and prepared.b.contains(path.xyz[-1]))
+        np.testing.assert_allclose(path.time, np.arange(len(path)) * 0.025, atol=1e-5)
+        with open((finished / row.file).with_suffix(".csv")) as handle:
+            table = list(csv.DictReader(handle))
+        eta = np.load(finished / "geodesic.npz")["eta"]
+        if row.stage == "guided":
+            bias = -prepared.model.kT * float(eta[-1] @ prepared.torsions.statistic(path.xyz[-1]))
+            assert float(table[-1]["bias_energy_kj_mol"]) == pytest.approx(bias, abs=1e-3)
+
+
+def test_every_evaluation_is_in_the_total(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    counted = summary["evaluations"]
+    assert counted["total"] == sum(v for k, v in counted.items() if k != "total")
+    assert counted["guided"] == 6 * 2400
+    assert summary["baseline_evaluations"]["steered"] == 2 * 2400
+    assert counted["training_md"] == 2 * (2 * 500 + (2 + 1) * 97 * 25)
+    walks = json.loads((finished / "samples/walks.json").read_text())
+    windows = sum(w["evaluations"] for name, w in walks.items() if name.startswith("round"))
+    assert windows == 2 * 10 * 600 * len(json.loads((finished / "samples/rounds.json").read_text())["windows"])
+    assert windows < counted["windows"] < windows + 4 * 2000  # the quenches
+
+
+def test_one_seed_gives_identical_files_and_another_gives_others(finished: Path, tmp_path: Path) -> None:
+    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("guided.steered=2", "workers=1"))
+    same, first = contents(tmp_path / "same"), contents(finished)
+    differing = {name for name in first if first[name] != same.get(name)}
+    assert differing <= {"config.yaml"}, differing  # which says how many workers there were
+    run(load_system("alanine_dipeptide"), tmp_path / "other", settings("seed=2"))
+    other = contents(tmp_path / "other")
+    assert not [name for name in first if name.endswith(".trr") and first[name] == other.get(name)]
+
+
+def test_a_second_call_does_only_what_is_missing(finished: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
+    summary = run(load_system("alanine_dipeptide"), finished, settings("guided.steered=2", "guided.paths=7"))
+    after = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
+    assert summary["stages"]["guided"]["paths"] == 7
+    assert {p for p in after if after[p] != before.get(p)} == {p for p in after if p.stem.endswith("_0006")}
+    run(load_system("alanine_dipeptide"), finished, settings("guided.steered=2"))
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")} == before
+
+
+class StopsIn(Silent):
+    """Interrupts, as Ctrl-C does, after a number of walks of one stage."""
+
+    def __init__(self, title: str, after: int):
+        self.title, self.left = title, after
+
+    @contextmanager
+    def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
+        def advance(done: int) -> None:
+            if title.startswith(self.title):
+                self.left -= 1
+                if self.left == 0:
+                    raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.mark.parametrize("stage", ["guided", "round 2"])
+def test_an_interrupted_run_goes_on_to_the_same_end(finished: Path, tmp_path: Path, stage: str) -> None:
+    spec = load_system("alanine_dipeptide")
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path / "run", settings("guided.steered=2"), StopsIn(stage, 2))
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.trr")}
+    assert kept
+    run(spec, tmp_path / "run", settings("guided.steered=2"))
+    assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
+    expected = contents(finished)
+    got = contents(tmp_path / "run")
+    assert {n for n in expected if n.endswith((".trr", ".npz", ".csv")) and expected[n] != got.get(n)} == set()
+
+
+@pytest.mark.parametrize("file_format", ["xtc", "dcd", "pdb"])
+def test_exports_open_in_mdtraj_and_mdanalysis_with_the_same_coordinates(finished: Path, tmp_path: Path, file_format: str) -> None:
+    topology = str(finished / "topology.pdb")
+    files = export(finished, file_format, tmp_path)
+    row = read_transitions(finished)[0]
+    stored = md.load(str(finished / row.file), top=topology)
+    universe = MDAnalysis.Universe(topology, str(finished / row.file))
+    assert universe.trajectory[0].has_velocities
+    exported = md.load(str(files[0]), top=topology)
+    other = MDAnalysis.Universe(topology, str(files[0]))
+    assert len(exported) == len(other.trajectory) == len(universe.trajectory) == len(stored)
+    tolerance = {"xtc": 6e-4, "dcd": 1e-5, "pdb": 6e-5}[file_format]  # nm; XTC and PDB round
+    for index in (0, 40, -1):
+        np.testing.assert_allclose(universe.trajectory[index].positions / 10, stored.xyz[index], atol=1e-5)
+        np.testing.assert_allclose(exported.xyz[index], stored.xyz[index], atol=tolerance)
+        np.testing.assert_allclose(other.trajectory[index].positions / 10, exported.xyz[index], atol=1e-5)
+
+
+def test_two_pdb_files_alone_whatever_their_atom_order(tmp_path: Path) -> None:
+    folder = bundled_systems()["alanine_dipeptide"]
+    lines = (folder / "c7ax.pdb").read_text().splitlines()
+    atoms = [line for line in lines if line.startswith(("ATOM", "HETATM"))]
+    shuffled = [*atoms[:6][::-1], *atoms[6:16][::-1], *atoms[16:][::-1]]
+    (tmp_path / "end.pdb").write_text("\n".join([*shuffled, "END"]) + "\n")
+    spec = two_structures(folder / "c5.pdb", tmp_path / "end.pdb", forcefield=("amber99sbildn.xml",), temperature=300.0)
+    summary = run(spec, tmp_path / "run", settings())
+    assert summary["stages"]["guided"]["hits"] > 0
+    boxes = json.loads((tmp_path / "run/states.json").read_text())
+    assert len(boxes["A"][0]["torsions"]) == 2
+
+
+def test_an_output_folder_of_another_system_is_left_alone(finished: Path, tmp_path: Path) -> None:
+    folder = bundled_systems()["alanine_dipeptide"]
+    spec = two_structures(folder / "c5.pdb", folder / "c7ax.pdb", forcefield=("amber99sbildn.xml",), temperature=300.0)
+    before = contents(finished)
+    with pytest.raises(SpacetimeError, match="holds a run of 'alanine_dipeptide'"):
+        run(spec, finished, settings())
+    assert contents(finished) == before
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter1.tex").write_text("text")
+    with pytest.raises(SpacetimeError, match="not empty and holds no run"):
+        run(spec, tmp_path / "thesis", settings())
+
+
+def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
+    folder = bundled_systems()["alanine_dipeptide"]
+    end = load_pdb(folder / "c7ax.pdb")
+    rng = np.random.default_rng(0)
+    write_pdb(tmp_path / "near.pdb", Structure(end.topology, end.positions + rng.normal(scale=1e-3, size=end.positions.shape)))
+    spec = two_structures(folder / "c7ax.pdb", tmp_path / "near.pdb", forcefield=("amber99sbildn.xml",), temperature=300.0)
+    with pytest.raises(SpacetimeError, match="same state"):
+        run(spec, tmp_path / "run", settings())
+    assert not (tmp_path / "run").exists()
