@@ -11,6 +11,11 @@ demo: $(VENV)/installed
 demo-short: $(VENV)/installed
 	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --seed 1 --set training.segments_a=2 --set rounds.max_rounds=2
 
+# Three seeds of the guided benchmark with its baseline; about ten minutes on two cores.
+benchmark: $(VENV)/clustered
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/guided.smk --cores all --quiet
+	@cat runs/benchmark/table.md
+
 test: lint fast-test
 
 lint: $(VENV)/tested
@@ -30,6 +35,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+$(VENV)/clustered: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cluster]"
 	touch $@
 
 clean:

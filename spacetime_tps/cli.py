@@ -126,8 +126,7 @@ def throughput(
         from spacetime_tps.pipeline.settings import GuidedSettings
         from spacetime_tps.pipeline.throughput import measure
 
-        defaults = GuidedSettings()
-        timed = measure(folder, steps_per_point=defaults.steps_per_point, stride=defaults.stride, pairs=pairs)
+        timed = measure(folder, GuidedSettings(), pairs=pairs)
         console.print(
             f"guided {timed.guided.mean():.0f} steps/s, bare {timed.raw.mean():.0f} steps/s, "
             f"ratio {timed.ratio:.2f} (median of {pairs} pairs)"

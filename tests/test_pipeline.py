@@ -26,7 +26,7 @@ from spacetime_tps.pipeline.transitions import read_transitions
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
     "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
-    "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6",
+    "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6", "guided.points=47",
 ]  # fmt: skip
 CLOCKS = {"summary.json", "stages.json", "report.html"}  # these hold wall-clock seconds
 

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.sampling.guided import hold_points
 
 
 class _Settings(BaseModel):
@@ -55,7 +56,7 @@ class GeodesicSettings(_Settings):
     nodes: int = Field(16, ge=4)
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
     floor: float = Field(20.0, gt=0, description="first low-variance floor on kappa; the measured window overlap moves it")
-    low_variance_weight: float = Field(1e4, ge=0)
+    low_variance_weight: float = Field(1e5, ge=0)
     barrier_weight: float = Field(10.0, ge=0)
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
     min_effective_samples: float = Field(50.0, gt=1)
@@ -79,7 +80,8 @@ class GuidedSettings(_Settings):
 
     paths: int = Field(100, ge=0, description="a route")
     steered: int = Field(0, ge=0, description="paths of the baseline: steered MD on the straight torsion line, at equal cost")
-    steps_per_point: int = Field(100, ge=100, description="the last point is held for as long")
+    points: int = Field(127, ge=2, description="of the curve, at which the restraint is set; the last is held for 100 steps or more")
+    steps_per_point: int = Field(50, ge=1)
     stride: int = Field(25, ge=1)
 
     @model_validator(mode="after")
@@ -104,7 +106,8 @@ class Settings(_Settings):
     @property
     def path_steps(self) -> int:
         """Force evaluations of one guided path."""
-        return self.geodesic.points * self.guided.steps_per_point
+        held = hold_points(self.guided.steps_per_point)
+        return (self.guided.points + held) * self.guided.steps_per_point
 
     @property
     def path_frames(self) -> int:

@@ -10,6 +10,8 @@ import openmm
 from spacetime_tps.molecules.dynamics import Dynamics, Walk, biased_system
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import read_curves
+from spacetime_tps.pipeline.settings import GuidedSettings
+from spacetime_tps.sampling.guided import schedule
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,11 @@ class Throughput:
         return float(np.median(self.guided / self.raw))
 
 
-def measure(folder: Path, *, steps_per_point: int, stride: int, pairs: int) -> Throughput:
+def measure(folder: Path, settings: GuidedSettings, *, pairs: int) -> Throughput:
     """Time `pairs` guided paths, each beside as many bare steps of the same System with its restraint, in this process."""
     prepared = preparation.load(folder)
     curve = read_curves(folder)[0]
+    eta = schedule(curve.eta, settings.points, settings.steps_per_point)
     model = prepared.model
     dynamics = Dynamics(model)
     system, restraint = biased_system(model)
@@ -40,7 +43,7 @@ def measure(folder: Path, *, steps_per_point: int, stride: int, pairs: int) -> T
     context.setVelocitiesToTemperature(model.temperature, 1)
     guided, raw = [], []
     for index in range(pairs):
-        task = Walk(curve.eta, steps_per_point, stride, index + 1, curve.positions[index].astype(float))
+        task = Walk(eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
         begin = time.perf_counter()
         steps = dynamics.walk(task).evaluations
         middle = time.perf_counter()

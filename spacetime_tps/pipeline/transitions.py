@@ -1,7 +1,7 @@
 """Third stage: paths along curves, judged by their ends, one trajectory and one row of transitions.csv each."""
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from spacetime_tps.pipeline.files import read_csv, write_csv
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.sampling.guided import draw_starts, guided_walks, is_hit
+from spacetime_tps.sampling.guided import draw_starts, guided_walks, is_hit, schedule
 
 FILE = "transitions.csv"
 
@@ -69,8 +69,9 @@ class PathSampler:
         missing = [i for i in range(count) if _name(stage, curve, i) not in have]
         seeds = [seed_of(self.settings.seed, f"{stage}_{curve.route}", i) for i in missing]
         in_a = self.prepared.a.contains(curve.positions)
-        starts = draw_starts(curve.statistic, curve.log_weight, in_a, curve.eta[0], seeds)
         guided = self.settings.guided
+        curve = replace(curve, eta=schedule(curve.eta, guided.points, guided.steps_per_point))
+        starts = draw_starts(curve.statistic, curve.log_weight, in_a, curve.eta[0], seeds)
         walks = guided_walks(
             curve.eta, steps_per_point=guided.steps_per_point, stride=guided.stride, seeds=seeds,
             positions=curve.positions[starts], velocities=curve.velocities[starts],

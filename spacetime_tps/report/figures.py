@@ -7,6 +7,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
 
 from spacetime_tps.molecules.states import Interval
@@ -79,9 +80,9 @@ def _draw_box(axes: Axes, box: dict[tuple[int, int, int, int], Interval], x: obj
     for left, right in spans[0]:
         for low, high in spans[1]:
             axes.fill([left, right, right, left], [low, low, high, high], fill=False, ec=colour, lw=1.2, ls=(0, (4, 2)), zorder=6)
-    (left, right), (low, high) = spans[0][0], spans[1][0]
-    axes.text(left + 5, high - 4, name, color=colour, fontsize=13, fontweight="bold", va="top", zorder=7)
-    del right, low
+    left, high = spans[0][0][0], spans[1][0][1]
+    text = axes.text(left + 5, high - 4, name, color=colour, fontsize=14, fontweight="bold", va="top", zorder=7)
+    text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
 def _spans(interval: Interval | None) -> list[tuple[float, float]]:

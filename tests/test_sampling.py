@@ -1,0 +1,184 @@
+"""Free energies, windows, starts and routes against cases whose answer is known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ive
+
+from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.geodesic import Geodesic
+from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model
+from spacetime_tps.molecules.states import Interval, State
+from spacetime_tps.pipeline import routes
+from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours
+from spacetime_tps.sampling.guided import draw_starts, is_hit
+from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+
+
+def draws(eta: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Exact samples T of a free torsion under eta (2,): a von Mises distribution."""
+    angles = np.random.default_rng(seed).vonmises(math.atan2(eta[1], eta[0]), np.hypot(*eta), count)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def log_bessel(kappa: float) -> float:
+    return math.log(ive(0, kappa)) + kappa
+
+
+def test_mbar_finds_the_log_partition_of_von_mises_windows_and_the_weights_of_the_uniform_distribution() -> None:
+    # Windows that stiffen from kappa 0 to 8; tolerance about 5 standard errors at 2,000 draws a window.
+    eta = np.array([[k, 0.0] for k in (0.0, 0.5, 1.5, 3.0, 5.0, 8.0)])
+    statistic = np.concatenate([draws(e, 2000, seed) for seed, e in enumerate(eta)])
+    counts = np.full(len(eta), 2000)
+    weights = boltzmann_weights(-eta @ statistic.T, counts, np.zeros(len(eta)))
+    expected = [-log_bessel(k) for k, _ in eta]
+    np.testing.assert_allclose(weights.free_energy, expected, atol=0.1)
+    w = np.exp(weights.log_weight)
+    assert w.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(w @ statistic, [0.0, 0.0], atol=0.06)
+    np.testing.assert_allclose(w @ statistic**2, [0.5, 0.5], atol=0.05)
+
+
+def test_bar_between_neighbours_and_their_overlap() -> None:
+    eta = np.array([[2.0, 0.0], [2.0, 0.0], [4.0, 0.0], [0.0, 40.0]])
+    differences, overlap = neighbours([draws(e, 4000, seed) for seed, e in enumerate(eta)], eta)
+    assert differences[0] == pytest.approx(0.0, abs=1e-9)
+    assert differences[1] == pytest.approx(log_bessel(2.0) - log_bessel(4.0), abs=0.05)
+    assert overlap[0] == pytest.approx(1.0, abs=1e-9)
+    grid = np.linspace(-np.pi, np.pi, 20001)
+    p, q = (np.exp(k * np.cos(grid) - log_bessel(k)) / (2 * np.pi) for k in (2.0, 4.0))
+    assert overlap[1] == pytest.approx(np.trapezoid(2 * p * q / (p + q), grid), abs=0.03)
+    assert overlap[2] < 0.05
+
+
+@pytest.fixture(scope="module")
+def rotor() -> tuple[Model, np.ndarray]:
+    system = openmm.System()
+    for _ in range(4):
+        system.addParticle(12.0)
+    bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
+    for i in range(3):
+        bonds.addBond(i, i + 1, 0.15, 1e5)
+    for i in range(2):
+        angles.addAngle(i, i + 1, i + 2, math.radians(110), 500.0)
+    system.addForce(bonds)
+    system.addForce(angles)
+    model = Model(openmm.XmlSerializer.serialize(system), Torsions(("t",), ((0, 1, 2, 3),)), 300.0, 10.0, 0.002, "Reference")
+    return model, np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])
+
+
+def test_windows_walked_both_ways_agree_on_a_flat_torsion(rotor: tuple[Model, np.ndarray]) -> None:
+    model, x = rotor
+    level = np.full((30, 1), 10.0)
+    eta = pick(straight_line(np.array([0.0]), np.array([2.0]), level), 8)
+    walks = window_walks(eta, WindowPlan(4000, 500, 10), start=x, end=x, seeds=(1, 2))
+    dynamics = Dynamics(model)
+    windows = gather(model.torsions, eta, *(dynamics.walk(w) for w in walks))
+    # All windows have the same free energy; 0.3 kT is about 5 standard errors of these lengths.
+    np.testing.assert_allclose(windows.profile, 0.0, atol=0.3)
+    assert windows.disagreement < 0.6
+    assert (windows.overlap > 0.3).all()
+    for frames in (windows.forward, windows.backward):
+        for k, center in enumerate(np.linspace(0.0, 2.0, 30)[np.round(np.linspace(0, 29, 8)).astype(int)]):
+            angles = model.torsions.angles(frames.positions[frames.point == k])[:, 0]
+            assert math.atan2(np.sin(angles).mean(), np.cos(angles).mean()) == pytest.approx(center, abs=0.15)
+
+
+def test_starts_are_drawn_from_the_posterior_among_allowed_frames() -> None:
+    statistic = draws(np.array([0.0, 0.0]), 4000, 0)
+    allowed = statistic[:, 1] > 0
+    eta = np.array([3.0, 0.0])
+    chosen = draw_starts(statistic, np.zeros(4000), allowed, eta, list(range(3000)))
+    assert allowed[chosen].all()
+    # Mean of cos under kappa = 3 is I1/I0 on the half circle too; tolerance 5 standard errors of 3,000 draws and 2,000 frames.
+    assert statistic[chosen, 0].mean() == pytest.approx(ive(1, 3.0) / ive(0, 3.0), abs=0.06)
+    again = draw_starts(statistic, np.zeros(4000), allowed, eta, list(range(100)))
+    np.testing.assert_array_equal(chosen[:100], again)
+    with pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
+        draw_starts(statistic, np.zeros(4000), np.zeros(4000, dtype=bool), eta, [1])
+
+
+def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True) -> Frames:
+    count = len(positions)
+    return Frames(positions, positions, np.arange(count) * 0.025, energy, np.zeros(count, dtype=int), count, stable)
+
+
+def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
+    def at(angle: float) -> np.ndarray:
+        return np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.1 * math.cos(angle), 0.1 * math.sin(angle)]])
+
+    torsion = (0, 1, 2, 3)
+    a, b = State(((Interval(torsion, -20, 20),),)), State(((Interval(torsion, 80, 100),),))
+    sign = float(np.sign(Torsions(("t",), (torsion,)).angles(at(1.5))[0]))
+    path = np.array([at(sign * math.radians(x)) for x in (0, 50, 90)])
+    energy = np.zeros(3)
+    assert is_hit(frames_of(path, energy), a, b)
+    assert not is_hit(frames_of(path[[0, 2, 1]], energy), a, b), "a path that was in B and left it is no hit"
+    assert not is_hit(frames_of(path[1:], energy), a, b)
+    assert not is_hit(frames_of(path, energy, stable=False), a, b)
+
+
+def test_thermal_maxima_are_over_whole_stretches() -> None:
+    runs = [frames_of(np.zeros((7, 1, 3)), np.array([1.0, 5, 2, 0, 3, 1, 99])), frames_of(np.zeros((3, 1, 3)), np.array([4.0, 8, 6]))]
+    np.testing.assert_array_equal(thermal_maxima(runs, 3), [5.0, 3.0, 8.0])
+
+
+HERE, THERE = np.radians([-147.0, 159.0]), np.radians([60.0, -41.0])
+
+
+def test_straight_routes_go_both_ways_round_each_torsion() -> None:
+    level = np.full((64, 2), 20.0)
+    found = routes.straight_routes(("phi", "psi"), HERE, THERE, level, 8)
+    assert [r.name for r in found] == ["phi-153_psi+160", "phi+207_psi+160", "phi-153_psi-200", "phi+207_psi-200"]
+    assert [r.winding for r in found] == [(0, 0), (1, 0), (0, -1), (1, -1)]
+    for route in found:
+        ends = routes.unwrapped(route.eta)[[0, -1]]
+        np.testing.assert_allclose(shortest_change(ends, np.array([HERE, THERE])), 0.0, atol=1e-9)
+    assert len(routes.straight_routes(("phi", "psi"), HERE, THERE, level, 3)) == 3
+
+
+def test_a_route_through_a_minimum_visits_it_and_knows_its_class() -> None:
+    via = np.radians([-80.0, 60.0])
+    route = routes.through(("phi", "psi"), HERE, via, THERE, np.full((64, 2), 20.0))
+    assert route.winding == (1, -1)
+    assert np.abs(shortest_change(routes.unwrapped(route.eta), via)).max(axis=1).min() < 1e-9
+
+
+@given(st.floats(-7, 7), st.floats(-7, 7))
+def test_the_short_way_round_is_short_and_arrives(a: float, b: float) -> None:
+    change = shortest_change(np.array([a]), np.array([b]))
+    assert abs(change[0]) <= np.pi + 1e-9
+    assert math.cos(a + change[0]) == pytest.approx(math.cos(b), abs=1e-9)
+
+
+def test_a_route_that_crosses_the_origin_is_renamed() -> None:
+    level = np.full((64, 2), 20.0)
+    short, long = routes.straight_routes(("phi", "psi"), HERE, THERE, level, 8)[:2]
+    none = torch.zeros(64)
+    turned = Geodesic(torch.from_numpy(long.eta), none[1:], none, none, 0.0, 0.0, ())
+    assert "turned" in routes.optimised(short, turned).name
+    assert routes.optimised(short, turned).winding == long.winding
+    same = dataclasses.replace(turned, eta=torch.from_numpy(short.eta))
+    assert routes.optimised(short, same).name == short.name
+
+
+def test_an_end_is_held_as_tightly_as_its_state_asks() -> None:
+    family = VonMises(1)
+    rng = np.random.default_rng(0)
+    angles = rng.vonmises(0.0, 4.0, 5000)
+    statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    wide = routes.end_level(family, np.zeros(1), statistic, np.abs(angles) < 2.5, 20.0)
+    narrow = routes.end_level(family, np.zeros(1), statistic, np.abs(angles) < 0.3, 20.0)
+    assert wide[0] == 20.0
+    sharpened = draws(np.array([4.0 + narrow[0], 0.0]), 20000, 1)
+    assert (np.abs(np.arctan2(sharpened[:, 1], sharpened[:, 0])) < 0.3).mean() > 0.98
