@@ -94,6 +94,15 @@ def test_mean_is_the_gradient_of_the_log_partition() -> None:
         assert float(slope) == pytest.approx(float(denoiser.moments(eta).mean[k]), abs=1e-8)
 
 
+def test_gradients_of_all_moments_agree_with_finite_differences() -> None:
+    generator = torch.Generator().manual_seed(4)
+    family = VonMises(2)
+    angles = torch.rand(30, 2, generator=generator, dtype=torch.double) * 6
+    denoiser = WeightedSamples(family.statistic(angles), torch.randn(30, generator=generator, dtype=torch.double))
+    eta = (torch.randn(3, 4, generator=generator, dtype=torch.double) * 4).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: tuple(denoiser.moments(x)), eta, eps=1e-6, atol=1e-7)
+
+
 def test_spline_passes_through_its_nodes_and_is_exact_for_cubics() -> None:
     matrix = uniform_spline(9, 33)
     s = torch.linspace(0, 1, 9, dtype=torch.double)

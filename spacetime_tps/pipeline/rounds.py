@@ -41,7 +41,7 @@ class Sampled:
     """What the rounds leave behind."""
 
     routes: list[Route]
-    """All routes that were followed, best barrier first"""
+    """All routes: those along which windows were sampled first, best barrier first"""
     pools: dict[Class, Pool]
     weights: dict[Class, Weights]
     floor: float
@@ -103,7 +103,8 @@ class Rounds:
         self.store.sweep()
         best = self._best(routes)
         return Sampled(
-            routes=[best, *(r for r in routes if r is not best)], pools=self.pools, weights=self.weights, floor=self.floor, lengths=lengths,
+            routes=sorted(routes, key=lambda r: (r.rounds == 0, r.barrier)),
+            pools=self.pools, weights=self.weights, floor=self.floor, lengths=lengths,
             thermal=thermal_maxima(in_a, self.settings.path_frames),
             training_evaluations=sum(f.evaluations for f in (*in_a, *in_b)),
             window_evaluations=self.window_evaluations, window_rounds=self.window_rounds,

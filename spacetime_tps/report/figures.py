@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from spacetime_tps.molecules.states import Interval
 from spacetime_tps.report.data import RunData
+from spacetime_tps.units import thermal_energy
 
 INK, MUTED, FAINT = "#1b2733", "#6b7885", "#c9d1d9"
 GUIDED, STEERED, THERMAL, CURVE = "#c2410c", "#7c3aed", "#0f766e", "#0b3d91"
@@ -31,12 +32,14 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 def map_of_torsions(run: RunData) -> Figure:
     """Free energy in the plane of the two torsions that turn most, with states, windows, routes and paths."""
-    figure, axes = _axes(6.4, 5.4)
     i, j = run.shown
+    if i == j:
+        return _profile_of_torsion(run, i)
+    figure, axes = _axes(6.4, 5.4)
     angles, log_weight = run.frames
     bins = np.linspace(-180, 180, 73)
     weight, _, _ = np.histogram2d(angles[:, i], angles[:, j], bins=[bins, bins], weights=np.exp(log_weight))
-    kT = 0.00831446 * run.summary["temperature_K"]
+    kT = thermal_energy(run.summary["temperature_K"])
     smooth = gaussian_filter(weight, 0.8, mode="wrap")
     with np.errstate(divide="ignore"):
         free = -kT * np.log(smooth / smooth.max())
@@ -72,6 +75,26 @@ def map_of_torsions(run: RunData) -> Figure:
     axes.set_yticks(range(-180, 181, 60))
     axes.set_aspect("equal")
     axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+    return figure
+
+
+def _profile_of_torsion(run: RunData, k: int) -> Figure:
+    """Where there is one torsion: its free energy, and the states."""
+    figure, axes = _axes(6.4, 4.0)
+    angles, log_weight = run.frames
+    bins = np.linspace(-180, 180, 73)
+    weight, _ = np.histogram(angles[:, k], bins=bins, weights=np.exp(log_weight))
+    with np.errstate(divide="ignore"):
+        free = -thermal_energy(run.summary["temperature_K"]) * np.log(weight / weight.max())
+    axes.plot(0.5 * (bins[1:] + bins[:-1]), np.where(np.isfinite(free), free, np.nan), color=CURVE, lw=1.8)
+    for name in ("A", "B"):
+        for box in run.states[name].boxes:
+            for low, high in (span for interval in box for span in _spans(interval)):
+                axes.axvspan(low, high, color=STATE_COLOURS[name], alpha=0.12, lw=0)
+                axes.text(
+                    0.5 * (low + high), 0.97, name, color=STATE_COLOURS[name], transform=axes.get_xaxis_transform(), va="top", ha="center"
+                )
+    axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[k]}, degrees", ylabel="free energy, kJ/mol (sampled regions)")
     return figure
 
 
