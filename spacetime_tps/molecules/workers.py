@@ -6,10 +6,12 @@ import signal
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
 import numpy as np
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
 
 _dynamics: Dynamics | None = None
@@ -39,18 +41,28 @@ class Workers:
         self.model = model
         self.processes = processes or available_cores()
         os.environ.setdefault("OPENMM_CPU_THREADS", "1")
+        self._others = multiprocessing.active_children()
         self._pool = ProcessPoolExecutor(
             self.processes, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(model,)
         )
 
     def walks(self, tasks: Iterable[Walk]) -> Iterator[Frames]:
-        """The frames of each task, in the order of the tasks, as they come."""
-        return self._pool.map(_walk, tasks)
+        """The frames of each task, in the order of the tasks, as they come. Raises SpacetimeError where a process died."""
+        try:
+            yield from self._pool.map(_walk, tasks)
+        except BrokenProcessPool as problem:
+            raise SpacetimeError(
+                "a worker process died: too little memory, or a script that starts a run outside `if __name__ == '__main__':`"
+            ) from problem
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:  # a walk can last for minutes, and whoever pressed Ctrl-C wants none of it
+            for process in multiprocessing.active_children():
+                if process not in self._others:
+                    process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -90,7 +90,7 @@ class Rounds:
                 routes += self._through_minima(limit - len(routes))
             routes = routing.distinct([self._optimise(r) for r in routes])
             best = self._best(routes)
-            settled = self._set_floor(best)
+            settled = count == 1 or self._set_floor(best)  # windows are at constant speed from the second round on
             lengths.append(best.geodesic.length if best.geodesic else float("nan"))
             self.progress.say(_describe(count, best, self.floor))
             still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < self.settings.rounds.length_tolerance

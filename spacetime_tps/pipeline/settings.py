@@ -45,7 +45,7 @@ class WindowSettings(_Settings):
         ge=1,
         description="eta of a window over eta of the curve: tighter windows equilibrate where the curve's own posterior has two basins",
     )
-    min_overlap: float = Field(0.2, gt=0, lt=1, description="below this the noise floor is lowered")
+    min_overlap: float = Field(0.15, gt=0, lt=1, description="below this the noise floor is lowered")
     max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
 
