@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
@@ -35,7 +36,7 @@ class ConsoleProgress:
     """Progress on a terminal: one bar a task, with rate and time left; lines alone where the output is no terminal."""
 
     def say(self, text: str) -> None:
-        console.print(text)
+        console.print(text, markup=False)
 
     @contextmanager
     def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
@@ -123,10 +124,9 @@ def throughput(
 ) -> None:
     """Time guided paths against bare OpenMM steps of the same system, side by side."""
     with _errors_as_sentences():
-        from spacetime_tps.pipeline.settings import GuidedSettings
         from spacetime_tps.pipeline.throughput import measure
 
-        timed = measure(folder, GuidedSettings(), pairs=pairs)
+        timed = measure(folder, pairs=pairs)
         console.print(
             f"guided {timed.guided.mean():.0f} steps/s, bare {timed.raw.mean():.0f} steps/s, "
             f"ratio {timed.ratio:.2f} (median of {pairs} pairs)"
@@ -154,7 +154,7 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
         if "max_energy_above_thermal_kj_mol" in s:
             above = s["max_energy_above_thermal_kj_mol"]
             line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
-        console.print(line)
+        console.print(line, markup=False)
     console.print(f"evaluations in all: {summary['evaluations']['total']}")
 
 
@@ -162,8 +162,8 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
 def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
-    except SpacetimeError as problem:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {problem}", markup=True)
+    except (SpacetimeError, OSError) as problem:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {escape(str(problem))}")
         sys.exit(2)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; what was finished is kept, and the same command goes on from there")

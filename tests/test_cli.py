@@ -38,6 +38,8 @@ CASES = [
     ([*ALANINE, "--set", "guided.paths"], "--set wants key=value"),
     ([*ALANINE, "--set", "guided.stride=7"], "must be a multiple of stride"),
     ([*ALANINE, "--set", "windows.count=many"], "windows.count"),
+    ([*ALANINE, "--set", "guided.paths=["], "cannot read the value"),
+    ([*ALANINE, "--set", "windows.steps=300"], "steps must exceed discard"),
     ([*ALANINE, "--guided", "0"], "guided.paths is 0"),
     ([*ALANINE, "--temperature", "-5"], "temperature_K"),
     ([*ALANINE, "--set", "dynamics.platform=Abacus"], "no OpenMM platform 'Abacus'"),

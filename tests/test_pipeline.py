@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +22,16 @@ from spacetime_tps.pipeline.export import export
 from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.settings import Settings, parse_settings
 from spacetime_tps.pipeline.system import bundled_systems
+from spacetime_tps.pipeline.throughput import measure
 from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.report.table import runs_table
 
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
     "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6", "guided.points=47",
 ]  # fmt: skip
-CLOCKS = {"summary.json", "stages.json", "report.html"}  # these hold wall-clock seconds
+CLOCKS = {"summary.json", "stages.json", "report.html", "preparation.json"}  # these hold wall-clock seconds
 
 
 def settings(*more: str) -> Settings:
@@ -36,10 +39,16 @@ def settings(*more: str) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "first"
     run(load_system("alanine_dipeptide"), folder, settings("guided.steered=2"))
     return folder
+
+
+@pytest.fixture
+def finished(first: Path, tmp_path: Path) -> Path:
+    """A copy of a finished run, for each test its own."""
+    return Path(shutil.copytree(first, tmp_path / "finished"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -100,14 +109,14 @@ def test_every_evaluation_is_in_the_total(finished: Path) -> None:
     assert windows < counted["windows"] < windows + 4 * 2000  # the quenches
 
 
-def test_one_seed_gives_identical_files_and_another_gives_others(finished: Path, tmp_path: Path) -> None:
+def test_one_seed_gives_identical_files_and_another_gives_others(first: Path, tmp_path: Path) -> None:
     run(load_system("alanine_dipeptide"), tmp_path / "same", settings("guided.steered=2", "workers=1"))
-    same, first = contents(tmp_path / "same"), contents(finished)
-    differing = {name for name in first if first[name] != same.get(name)}
+    same, expected = contents(tmp_path / "same"), contents(first)
+    differing = {name for name in expected if expected[name] != same.get(name)}
     assert differing <= {"config.yaml"}, differing  # which says how many workers there were
     run(load_system("alanine_dipeptide"), tmp_path / "other", settings("seed=2"))
     other = contents(tmp_path / "other")
-    assert not [name for name in first if name.endswith(".trr") and first[name] == other.get(name)]
+    assert not [name for name in expected if name.endswith(".trr") and expected[name] == other.get(name)]
 
 
 def test_a_second_call_does_only_what_is_missing(finished: Path) -> None:
@@ -116,8 +125,9 @@ def test_a_second_call_does_only_what_is_missing(finished: Path) -> None:
     after = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
     assert summary["stages"]["guided"]["paths"] == 7
     assert {p for p in after if after[p] != before.get(p)} == {p for p in after if p.stem.endswith("_0006")}
-    run(load_system("alanine_dipeptide"), finished, settings("guided.steered=2"))
-    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")} == before
+    summary = run(load_system("alanine_dipeptide"), finished, settings())
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")} == after, "finished paths stay, also when fewer are asked for"
+    assert (summary["stages"]["guided"]["paths"], summary["stages"]["steered"]["paths"]) == (7, 2)
 
 
 class StopsIn(Silent):
@@ -180,6 +190,49 @@ def test_two_pdb_files_alone_whatever_their_atom_order(tmp_path: Path) -> None:
     assert summary["stages"]["guided"]["hits"] > 0
     boxes = json.loads((tmp_path / "run/states.json").read_text())
     assert len(boxes["A"][0]["torsions"]) == 2
+
+
+def test_two_routes_are_sampled_and_told_apart(tmp_path: Path) -> None:
+    summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("rounds.routes=2", "guided.paths=2"))
+    rows = read_transitions(tmp_path / "run")
+    names = [r["name"] for r in summary["routes"][:2]]
+    assert sorted({r.route for r in rows}) == sorted(names)
+    assert [r.route for r in rows] == [names[0]] * 2 + [names[1]] * 2
+    assert set(summary["guided_by_route"]) == set(names)
+    for rank, name in enumerate(names, 1):
+        route = np.load(tmp_path / f"run/routes/{rank}.npz")
+        assert str(route["name"]) == name
+        table = np.loadtxt(tmp_path / f"run/transitions/guided_{name}_0000.csv", delimiter=",", skiprows=1)
+        assert table[-1, 4] == pytest.approx(route["level"][-1].mean(), abs=1e-3)
+
+
+def test_one_torsion_is_enough(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundled_systems()["alanine_dipeptide"], tmp_path / "phi_only"))
+    text = yaml.safe_load((folder / "system.yaml").read_text())
+    del text["torsions"]["psi"]
+    text["states"] = {"A": [{"phi": [-180, -30]}], "B": [{"phi": [30, 100]}]}
+    (folder / "system.yaml").write_text(yaml.safe_dump(text))
+    summary = run(load_system(str(folder)), tmp_path / "run", settings("guided.paths=2"))
+    assert summary["stages"]["guided"]["paths"] == 2
+    assert (tmp_path / "run/report/map.png").stat().st_size > 0
+
+
+def test_throughput_and_compare_read_a_finished_run(finished: Path, tmp_path: Path) -> None:
+    timed = measure(finished, pairs=2)
+    assert timed.guided.shape == timed.raw.shape == (2,)
+    assert timed.ratio > 0
+    table = runs_table([finished])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    hits = sum(r.hit for r in read_transitions(finished) if r.stage == "guided")
+    assert [(r[1], r[2]) for r in rows] == [("1", "guided"), ("1", "steered")]
+    assert rows[0][3] == f"{hits}/6"
+    with pytest.raises(SpacetimeError, match="no finished run"):
+        runs_table([tmp_path])
+
+
+def test_an_unstable_simulation_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SpacetimeError, match="is unstable: use a smaller"):
+        run(load_system("alanine_dipeptide"), tmp_path / "run", settings("dynamics.timestep_fs=15"))
 
 
 def test_an_output_folder_of_another_system_is_left_alone(finished: Path, tmp_path: Path) -> None:

@@ -6,24 +6,32 @@ import math
 import numpy as np
 import openmm
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.special import ive
 
-from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.baselines.steered import straight_line
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.geometry.geodesic import Geodesic
-from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.coordinates import Torsions, shortest_change
 from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model
 from spacetime_tps.molecules.states import Interval, State
 from spacetime_tps.pipeline import routes
 from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours
 from spacetime_tps.sampling.guided import draw_starts, is_hit
+from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.thermal import thermal_maxima
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+
+TORSION = (0, 1, 2, 3)
+
+
+def at(angles: np.ndarray) -> np.ndarray:
+    """Positions (F, 4, 3) of four atoms with these torsions (F,)."""
+    still = np.broadcast_to([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0]], (len(angles), 3, 3))
+    last = np.stack([np.full(len(angles), 0.1), 0.1 * np.cos(angles), 0.1 * np.sin(angles)], axis=-1)
+    return np.concatenate([still, last[:, None]], axis=1)
 
 
 def draws(eta: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -60,6 +68,36 @@ def test_bar_between_neighbours_and_their_overlap() -> None:
     p, q = (np.exp(k * np.cos(grid) - log_bessel(k)) / (2 * np.pi) for k in (2.0, 4.0))
     assert overlap[1] == pytest.approx(trapezoid(2 * p * q / (p + q), grid), abs=0.03)
     assert overlap[2] < 0.05
+
+
+def test_a_pool_of_two_ends_and_windows_finds_how_much_of_each_state_there_is() -> None:
+    # A torsion with wells at 0 and 180 degrees, the second 3 kT deeper, drawn exactly. MD never leaves the well it starts in, the states are
+    # narrow boxes in the wells, and the windows link them: P(second well) must come out at its true value.
+    torsions = Torsions(("t",), (TORSION,))
+    grid = np.linspace(-np.pi, np.pi, 7201)[:-1]
+    energy = 5.0 * (1 - np.cos(2 * grid)) / 2 + 1.5 * np.cos(grid)
+    far = np.cos(grid) < 0
+
+    def sample(log_density: np.ndarray, count: int, seed: int) -> np.ndarray:
+        p = np.exp(log_density - log_density.max())
+        return at(np.random.default_rng(seed).choice(grid, count, p=p / p.sum()))
+
+    level = np.full((24, 1), 12.0)
+    eta = straight_line(np.zeros(1), np.full(1, np.pi), level)
+    forward, backward = (
+        np.concatenate([sample(-energy + e[0] * np.cos(grid) + e[1] * np.sin(grid), 200, seed + k) for k, e in enumerate(way)])
+        for seed, way in ((0, eta), (100, eta[::-1]))
+    )
+    point = np.repeat(np.arange(24), 200)
+    ways = [dataclasses.replace(frames_of(x, np.zeros(len(x))), point=point) for x in (forward, backward)]
+    a, b = State(((Interval(TORSION, -20, 20),),)), State(((Interval(TORSION, 160, -160),),))
+    md = [frames_of(sample(np.where(far == end, -energy, -np.inf), 2000, 300 + end), np.zeros(2000)) for end in (0, 1)]
+    pool = Pool.of_ends(torsions, a, b, [md[0]], [md[1]], every=1)
+    pool.add(gather(torsions, eta, *ways))
+    found = np.exp(pool.weights().log_weight)[pool.statistic[:, 0] < 0].sum()
+    truth = np.exp(-energy)[far].sum() / np.exp(-energy).sum()
+    # 0.1 kT, some 4 standard errors of these numbers of draws.
+    assert math.log(found / (1 - found)) == pytest.approx(math.log(truth / (1 - truth)), abs=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +153,8 @@ def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True)
 
 
 def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
-    def at(angle: float) -> np.ndarray:
-        return np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.1 * math.cos(angle), 0.1 * math.sin(angle)]])
-
-    torsion = (0, 1, 2, 3)
-    a, b = State(((Interval(torsion, -20, 20),),)), State(((Interval(torsion, 80, 100),),))
-    sign = float(np.sign(Torsions(("t",), (torsion,)).angles(at(1.5))[0]))
-    path = np.array([at(sign * math.radians(x)) for x in (0, 50, 90)])
+    a, b = State(((Interval(TORSION, -20, 20),),)), State(((Interval(TORSION, 80, 100),),))
+    path = at(np.radians([0.0, 50.0, 90.0]))
     energy = np.zeros(3)
     assert is_hit(frames_of(path, energy), a, b)
     assert not is_hit(frames_of(path[[0, 2, 1]], energy), a, b), "a path that was in B and left it is no hit"
@@ -130,8 +163,14 @@ def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
 
 
 def test_thermal_maxima_are_over_whole_stretches() -> None:
-    runs = [frames_of(np.zeros((7, 1, 3)), np.array([1.0, 5, 2, 0, 3, 1, 99])), frames_of(np.zeros((3, 1, 3)), np.array([4.0, 8, 6]))]
-    np.testing.assert_array_equal(thermal_maxima(runs, 3), [5.0, 3.0, 8.0])
+    b = State(((Interval(TORSION, 80, 100),),))
+    in_a, in_b = at(np.zeros(9)), at(np.full(3, math.pi / 2))
+    runs = [
+        frames_of(in_a[:7], np.array([1.0, 5, 2, 0, 3, 1, 99])),
+        frames_of(in_a[:3], np.array([4.0, 8, 6])),
+        frames_of(in_b, np.ones(3)),
+    ]
+    np.testing.assert_array_equal(thermal_maxima(runs, 3, b), [5.0, 3.0, 8.0])
 
 
 HERE, THERE = np.radians([-147.0, 159.0]), np.radians([60.0, -41.0])
@@ -165,12 +204,9 @@ def test_the_short_way_round_is_short_and_arrives(a: float, b: float) -> None:
 def test_a_route_that_crosses_the_origin_is_renamed() -> None:
     level = np.full((64, 2), 20.0)
     short, long = routes.straight_routes(("phi", "psi"), HERE, THERE, level, 8)[:2]
-    none = torch.zeros(64)
-    turned = Geodesic(torch.from_numpy(long.eta), none[1:], none, none, 0.0, 0.0, ())
-    assert "turned" in routes.optimised(short, turned).name
-    assert routes.optimised(short, turned).winding == long.winding
-    same = dataclasses.replace(turned, eta=torch.from_numpy(short.eta))
-    assert routes.optimised(short, same).name == short.name
+    assert routes.turned(short, long.eta).winding == long.winding
+    assert "turned" in routes.turned(short, long.eta).name
+    assert [r.name for r in routes.numbered([short, long, short])] == [short.name, long.name, f"{short.name}_2"]
 
 
 def test_an_end_is_held_as_tightly_as_its_state_asks() -> None:

@@ -11,7 +11,7 @@ import openmm
 from openmm import app, unit
 from openmmtools import testsystems
 
-from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.coordinates import Torsions, shortest_change
 from spacetime_tps.molecules.dynamics import Model, biased_system
 from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
@@ -26,7 +26,7 @@ def turned(model: Model, positions: np.ndarray, target: np.ndarray) -> np.ndarra
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
     context.setPositions(positions)
     here = model.torsions.angles(positions)
-    change = (target - here + np.pi) % (2 * np.pi) - np.pi
+    change = shortest_change(here, target)
     for fraction in np.linspace(0.05, 1.0, 20):
         angles = here + fraction * change
         model.torsions.set_bias(restraint, context, STIFF * np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.spline import resample
 
 
@@ -18,13 +19,21 @@ def energy(eta: Tensor, mean: Tensor) -> Tensor:
 
 
 def length(eta: Tensor, mean: Tensor) -> Tensor:
-    """Fisher-Rao length, the sum of sqrt(d_eta . d_mu); (...). A negative segment, an error of the denoiser, gives nan."""
-    return segments(eta, mean).sqrt().sum(-1)
+    """Fisher-Rao length, the sum of sqrt(d_eta . d_mu); (...). Raises SpacetimeError for a negative segment, an error of the denoiser."""
+    return _steps(eta, mean).sum(-1)
+
+
+def _steps(eta: Tensor, mean: Tensor) -> Tensor:
+    pieces = segments(eta, mean)
+    rounding = 1e-12 * (eta.diff(dim=-2).norm(dim=-1) * mean.norm(dim=-1)[..., 1:]) + 1e-300
+    if not bool((pieces >= -rounding).all()):
+        raise SpacetimeError("the denoiser gives a negative segment d_eta . d_mu: its log-partition is not convex")
+    return pieces.clamp_min(0.0).sqrt()
 
 
 def at_constant_speed(eta: Tensor, mean: Tensor, count: int) -> Tensor:
     """The same curve at `count` points equally far apart in Fisher-Rao length: (N, E) to (count, E). Ends are kept."""
-    steps = segments(eta, mean).sqrt()
+    steps = _steps(eta, mean)
     # A floor keeps positions increasing where two points coincide.
     steps = steps.clamp_min(1e-9 * float(steps.sum()) + 1e-300)
     position = torch.cat([steps.new_zeros(1), steps.cumsum(0)])

@@ -9,6 +9,11 @@ BIAS_GROUP = 31
 """Force group of the restraint; the molecule's own forces stay in the groups below it."""
 
 
+def shortest_change(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The change in [-pi, pi) that takes each angle (...), in radians, the short way round."""
+    return (end - start + np.pi) % (2 * np.pi) - np.pi
+
+
 @dataclass(frozen=True)
 class Torsions:
     """n torsions of four atoms each. A restraint eta is a product of von Mises factors (geometry.families.VonMises)."""

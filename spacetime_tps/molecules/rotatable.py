@@ -4,18 +4,18 @@ import numpy as np
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.coordinates import Torsions, shortest_change
 from spacetime_tps.molecules.structure import Structure
 
 CHANGED = np.radians(30.0)
+"""A torsion that differs by more between the two ends is one that the transition turns"""
 
 
 def changed_torsions(start: Structure, end: Structure) -> Torsions:
     """Torsions about acyclic heavy-atom bonds that differ by more than 30 degrees. Raises SpacetimeError when there is none."""
     everything = rotatable_torsions(start.topology)
     if everything.atoms:
-        shift = everything.angles(end.positions) - everything.angles(start.positions)
-        changed = np.abs((shift + np.pi) % (2 * np.pi) - np.pi) > CHANGED
+        changed = np.abs(shortest_change(everything.angles(start.positions), everything.angles(end.positions))) > CHANGED
         if changed.any():
             keep = np.flatnonzero(changed)
             return Torsions(tuple(everything.names[k] for k in keep), tuple(everything.atoms[k] for k in keep))

@@ -1,5 +1,6 @@
 """Two PDB files of one molecule: read, checked to hold the same atoms, and brought to the same order."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from openmm import app, unit
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_text
 
 WATER = {"HOH", "WAT", "TIP3", "SOL"}
 AtomKey = tuple[int, str, str, str]
@@ -73,6 +75,7 @@ def atom_index(topology: app.Topology, label: str) -> int:
 
 def write_pdb(path: Path, structure: Structure) -> None:
     """Write one structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
-    with open(path, "w") as handle:
-        app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, handle, keepIds=True)
-        app.PDBFile.writeFooter(structure.topology, handle)
+    text = io.StringIO()
+    app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, text, keepIds=True)
+    app.PDBFile.writeFooter(structure.topology, text)
+    write_text(path, text.getvalue())

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from spacetime_tps.files import write_bytes, write_json, write_npz
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.trajectory import read_trr, write_trr
-from spacetime_tps.pipeline.files import write_bytes, write_json, write_npz
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.rounds import Sampled
 from spacetime_tps.pipeline.routes import Route

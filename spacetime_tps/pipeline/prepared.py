@@ -8,14 +8,14 @@ import numpy as np
 import openmm
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules import platforms, rotatable, states
-from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.coordinates import Torsions, shortest_change
 from spacetime_tps.molecules.dynamics import Model
 from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.preparation import Potential, minimise
 from spacetime_tps.molecules.states import Interval, State
 from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, same_order, write_pdb
-from spacetime_tps.pipeline.files import write_json, write_text
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.system import SystemSpec
 
@@ -35,7 +35,7 @@ class Prepared:
     zero: float
     """Potential energy of start.pdb as stored, kJ/mol: the zero of all reported energies"""
     steps_per_second: float
-    """of one process, from the platform's trial; 0 when the platform was given"""
+    """of one process, from the platform's trial"""
     evaluations: int
 
     @property
@@ -63,10 +63,8 @@ def prepare(spec: SystemSpec, settings: Settings) -> Prepared:
         settings.dynamics.timestep_fs * 1e-3,
         "Reference" if wanted == "auto" else platforms.check(wanted),
     )
-    rate, evaluations = 0.0, 0
-    if wanted == "auto":
-        name, rate, evaluations = platforms.fastest(model, start.positions)
-        model = replace(model, platform=name)
+    name, rate, evaluations = platforms.fastest(model, start.positions, None if wanted == "auto" else [wanted])
+    model = replace(model, platform=name)
     potential = Potential(model)
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
     start, end = (Structure(start.topology, x) for x in minima)
@@ -122,7 +120,7 @@ def _torsions(spec: SystemSpec, start: Structure, end: Structure) -> Torsions:
 def _states(spec: SystemSpec, torsions: Torsions, start: Structure, end: Structure) -> tuple[State, State]:
     here, there = torsions.angles(start.positions), torsions.angles(end.positions)
     if spec.states is None:
-        changed = np.flatnonzero(np.abs((there - here + np.pi) % (2 * np.pi) - np.pi) > rotatable.CHANGED)
+        changed = np.flatnonzero(np.abs(shortest_change(here, there)) > rotatable.CHANGED)
         if not len(changed):
             raise SpacetimeError(
                 "no torsion differs by more than 30 degrees between the two minimised structures: they are in the same state"

@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spacetime_tps.baselines.steered import shortest_change
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.geometry.geodesic import minimise
+from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, LowVariance, Penalty
+from spacetime_tps.molecules.coordinates import shortest_change
 from spacetime_tps.molecules.dynamics import Frames, Walk
 from spacetime_tps.molecules.preparation import Potential
 from spacetime_tps.molecules.preparation import minimise as quench
+from spacetime_tps.molecules.rotatable import CHANGED
+from spacetime_tps.molecules.states import State
 from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.prepared import Prepared
@@ -74,41 +76,34 @@ class Rounds:
 
     def run(self) -> Sampled:
         in_a, in_b = self._training()
-        self._ends = Pool.of_ends(self.prepared.torsions, self.prepared.b, in_a, in_b, every=self.settings.training.pool_stride)
-        self._last = (in_a[0].positions[-1].astype(float), in_b[0].positions[-1].astype(float))
-        here, there = self.prepared.end_angles
+        a, b = self.prepared.a, self.prepared.b
+        self._ends = Pool.of_ends(self.prepared.torsions, a, b, in_a, in_b, every=self.settings.training.pool_stride)
         self._end_frames = tuple(np.concatenate([f.positions for f in frames]) for frames in (in_a, in_b))
+        self._last = tuple(_last_inside(frames, state) for frames, state in zip(self._end_frames, (a, b), strict=True))
         limit = self.settings.rounds.max_routes
-        routes = routing.straight_routes(self.prepared.torsions.names, here, there, self._levels(), limit)
+        here, there = self.prepared.end_angles
+        routes = routing.straight_routes(self.prepared.torsions.names, here, there, self._levels(), max(limit // 2, 1))
         lengths: list[float] = []
         for count in range(1, self.settings.rounds.max_rounds + 1):
-            followed = self._followed(routes)
-            for route in followed:
-                measured = self._sample(count, route)
-                routes = [measured if r is route else r for r in routes]
+            routes = self._sample(count, routes)
             if count == 1:
                 routes += self._through_minima(limit - len(routes))
-            routes = routing.distinct([self._optimise(r) for r in routes])
+            floor = self.floor
+            routes = routing.distinct([new for route in routes for new in self._optimise(route)])
             best = self._best(routes)
             settled = count == 1 or self._set_floor(best)  # windows are at constant speed from the second round on
-            lengths.append(best.geodesic.length if best.geodesic else float("nan"))
-            self.progress.say(_describe(count, best, self.floor))
+            lengths.append(best.length)
+            self.progress.say(_describe(count, best, floor))
             still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < self.settings.rounds.length_tolerance
-            free = (
-                best.geodesic is not None
-                and float(best.geodesic.effective_samples.min()) > 2 * self.settings.geodesic.min_effective_samples
-            )
-            if count >= self.settings.rounds.min_rounds and settled and still and free and best.rounds > 1:
+            if count >= self.settings.rounds.min_rounds and settled and still and best.rounds > 1 and not self._held_back(best):
                 break
         self.store.sweep()
-        best = self._best(routes)
         return Sampled(
             routes=sorted(routes, key=lambda r: (r.rounds == 0, r.barrier)),
-            pools=self.pools, weights=self.weights, floor=self.floor, lengths=lengths,
-            thermal=thermal_maxima(in_a, self.settings.path_frames),
+            pools=self.pools, weights=self.weights, floor=floor, lengths=lengths,
+            thermal=thermal_maxima(in_a, self.settings.path_frames, b),
             training_evaluations=sum(f.evaluations for f in (*in_a, *in_b)),
-            window_evaluations=self.window_evaluations, window_rounds=self.window_rounds,
-            window_sets=self.window_sets,
+            window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets,
         )  # fmt: skip
 
     def denoiser(self, kind: Class) -> WeightedSamples:
@@ -125,13 +120,11 @@ class Rounds:
             for index in range(training.walks):
                 named.append((f"md_{end}_{index}", Walk(
                     eta=np.zeros((1, self.family.dimension)),
-                    steps=training.equilibration_steps + segments * self.settings.path_frames * stride,
+                    steps=max(training.equilibration_steps, stride) + segments * self.settings.path_frames * stride,
                     stride=stride, seed=seed_of(self.settings.seed, f"md_{end}", index),
                     positions=structure.positions, discard=max(training.equilibration_steps, stride),
                 )))  # fmt: skip
         frames = self.store.run(named, self.workers, self.progress, "MD in both ends")
-        if not all(f.stable for f in frames):
-            raise SpacetimeError("plain MD is unstable: use a smaller dynamics.timestep_fs")
         return frames[: training.walks], frames[training.walks :]
 
     def _levels(self) -> np.ndarray:
@@ -144,41 +137,58 @@ class Rounds:
         return routing.levels(self.floor, first, last, self.settings.geodesic.points)
 
     def _followed(self, routes: list[Route]) -> list[Route]:
-        """Routes whose barrier is close to the best one's, at least as many as are to be sampled; all of them while none is known."""
+        """Routes to sample windows along: all while no barrier is known; then those close to the best, as many as are to be sampled at
+        least, and those of a class that nothing is known of yet."""
         rounds = self.settings.rounds
         lowest = min(r.barrier for r in routes)
         if not np.isfinite(lowest):
             return routes
-        return [r for i, r in enumerate(routes) if r.barrier <= lowest + rounds.route_margin_kT or i < rounds.routes]
+        return [
+            r
+            for rank, r in enumerate(routes)
+            if r.barrier <= lowest + rounds.route_margin_kT or rank < rounds.routes or r.winding not in self.pools
+        ]
 
     def _best(self, routes: list[Route]) -> Route:
         """The lowest barrier among routes that windows were sampled along."""
         return min((r for r in routes if r.rounds), key=lambda r: r.barrier)
 
-    def _sample(self, count: int, route: Route) -> Route:
-        plan = self.settings.windows
-        eta = plan.stiffness * pick(route.eta, plan.count)
-        name = f"round{count}_{route.name}"
-        seed = self.settings.seed
-        walks = window_walks(
-            eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=self._last[0], end=self._last[1],
-            seeds=(seed_of(seed, name, 0), seed_of(seed, name, 1)),
-        )  # fmt: skip
-        named = [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
-        frames = self.store.run(named, self.workers, self.progress, f"round {count}: windows {route.name}")
+    def _sample(self, count: int, routes: list[Route]) -> list[Route]:
+        """The routes, with windows sampled and weighted along those that are followed, all at once."""
+        plan, seed = self.settings.windows, self.settings.seed
+        followed = self._followed(routes)
+        etas = [plan.stiffness * pick(route.eta, plan.count) for route in followed]
+        named: list[tuple[str, Walk]] = []
+        for route, eta in zip(followed, etas, strict=True):
+            name = f"round{count}_{route.name}"
+            walks = window_walks(
+                eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=self._last[0], end=self._last[1],
+                seeds=(seed_of(seed, name, 0), seed_of(seed, name, 1)),
+            )  # fmt: skip
+            named += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
+        frames = self.store.run(named, self.workers, self.progress, f"round {count}: windows along {len(followed)} routes")
         self.window_evaluations += sum(f.evaluations for f in frames)
-        if not all(f.stable for f in frames):
-            raise SpacetimeError(f"the windows of route {route.name} are unstable: use a smaller dynamics.timestep_fs or geodesic.floor")
-        windows = gather(self.prepared.torsions, eta, *frames)
-        self.pools.setdefault(route.winding, self._ends.copy()).add(windows)
-        self.window_sets.setdefault(route.winding, []).append((count, route.name))
-        self.weights[route.winding] = self.pools[route.winding].weights()
-        lowest = float(windows.overlap.min())
-        self.window_rounds.append((count, route.name, lowest, windows.disagreement))
-        return replace(route, rounds=route.rounds + 1, disagreement=windows.disagreement, lowest_overlap=lowest)
+        measured = {}
+        for index, (route, eta) in enumerate(zip(followed, etas, strict=True)):
+            windows = gather(self.prepared.torsions, eta, frames[2 * index], frames[2 * index + 1])
+            self.pools.setdefault(route.winding, self._ends.copy()).add(windows)
+            self.window_sets.setdefault(route.winding, []).append((count, route.name))
+            lowest = float(windows.overlap.min())
+            self.window_rounds.append((count, route.name, lowest, windows.disagreement))
+            self.progress.say(
+                f"  {route.name}: overlap of neighbours >= {lowest:.2f}, both directions differ by {windows.disagreement:.1f} kT"
+            )
+            measured[route.name] = replace(
+                route, rounds=route.rounds + 1, disagreement=windows.disagreement, lowest_overlap=lowest
+            )  # fmt: skip
+        for kind in {route.winding for route in followed}:
+            self.weights[kind] = self.pools[kind].weights()
+        return [measured.get(route.name, route) for route in routes]
 
     def _through_minima(self, most: int) -> list[Route]:
         """Routes through minima that sampled frames fall into, the lowest first."""
+        if most < 1:
+            return []
         potential = Potential(self.prepared.model)
         torsions = self.prepared.torsions
         here, there = self.prepared.end_angles
@@ -190,10 +200,10 @@ class Rounds:
         found = []
         for minimum in sorted(minima, key=lambda m: m.energy):
             angles = torsions.angles(minimum.positions)
-            if all(np.abs(shortest_change(k, angles)).max() > routing.CHANGED for k in known):
+            if all(np.abs(shortest_change(k, angles)).max() > CHANGED for k in known):
                 known.append(angles)
                 found.append(routing.through(torsions.names, here, angles, there, self._levels()))
-        return found[: max(most, 0)]
+        return routing.numbered(found[:most])
 
     def _held_back(self, route: Route) -> bool:
         """Whether the edge of the sampled region holds the curve back: its penalty acts, and more windows would let the curve move on."""
@@ -220,22 +230,37 @@ class Rounds:
             EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=g.effective_samples_weight),
         ]
 
-    def _optimise(self, route: Route) -> Route:
-        """The route's geodesic under its class's denoiser; a route of a class without windows stays as it is."""
+    def _optimise(self, route: Route) -> list[Route]:
+        """The route with its geodesic under its class's denoiser; a route of a class without windows stays as it is.
+
+        Where the optimiser turned the curve into another class, the route keeps what it had, and the turned curve is a route of its own.
+        """
         if route.winding not in self.pools:
-            return route
+            return [route]
         g = self.settings.geodesic
+        denoiser = self.denoiser(route.winding)
         center = torch.from_numpy(routing.unwrapped(route.eta))
         start = self.family.natural(center, torch.from_numpy(self._levels()))
-        found = minimise(start, self.denoiser(route.winding), self._penalties(), nodes=g.nodes, points=g.points, evaluations=g.evaluations)
-        return routing.optimised(route, found)
+        found = minimise(start, denoiser, self._penalties(), nodes=g.nodes, points=g.points, evaluations=g.evaluations)
+        if routing.winding(found.eta.numpy()) == route.winding:
+            return [replace(route, eta=found.eta.numpy(), geodesic=found)]
+        turned = routing.turned(route, found.eta.numpy())
+        self.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
+        return [replace(route, geodesic=route.geodesic or evaluate(start, denoiser, points=g.points)), turned]
+
+
+def _last_inside(positions: np.ndarray, state: State) -> np.ndarray:
+    """The last of positions (F, atoms, 3) that is in a state, in double."""
+    inside = np.flatnonzero(state.contains(positions))
+    if not len(inside):
+        raise SpacetimeError("plain MD left its state at once: the structure is no minimum of this state, or the state is too narrow")
+    return positions[inside[-1]].astype(float)
 
 
 def _describe(count: int, best: Route, floor: float) -> str:
     assert best.geodesic is not None
-    g = best.geodesic
     return (
-        f"round {count}: best route {best.name}, length {g.length:.2f}, barrier {g.barrier:.2f} kT, effective samples >= "
-        f"{float(g.effective_samples.min()):.0f}, overlap >= {best.lowest_overlap:.2f}, forward/backward differ by "
-        f"{best.disagreement:.2f} kT, kappa floor {floor:.1f}"
+        f"round {count}: best route {best.name}, length {best.length:.2f}, barrier {best.barrier:.2f} kT, effective samples >= "
+        f"{float(best.geodesic.effective_samples.min()):.0f}, largest segment {float(best.geodesic.segment.max()):.3f}, "
+        f"kappa floor {floor:.1f}"
     )

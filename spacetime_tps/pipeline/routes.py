@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.baselines.steered import straight_line
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic
+from spacetime_tps.molecules.coordinates import shortest_change
+from spacetime_tps.molecules.rotatable import CHANGED
 
-CHANGED = np.radians(30.0)
 SAME = np.radians(20.0)
 ENOUGH_INSIDE, STEP, MOST_STEPS = 0.99, 1.2, 12
 NAMED = 3
@@ -33,6 +34,11 @@ class Route:
     """kT, of its last windows' forward and backward free energies"""
     lowest_overlap: float = float("nan")
     """of neighbours among its last windows"""
+
+    @property
+    def length(self) -> float:
+        """Fisher-Rao length; nan before the first optimisation."""
+        return self.geodesic.length if self.geodesic else float("nan")
 
     @property
     def barrier(self) -> float:
@@ -77,7 +83,7 @@ def straight_routes(names: tuple[str, ...], here: np.ndarray, there: np.ndarray,
             change[k] -= np.copysign(2 * np.pi, short[k])
         eta = straight_line(here, change, level)
         routes.append(Route(_name(names, change, changed), winding(eta), eta))
-    return routes
+    return numbered(routes)
 
 
 def through(names: tuple[str, ...], here: np.ndarray, via: np.ndarray, there: np.ndarray, level: np.ndarray) -> Route:
@@ -98,12 +104,20 @@ def _name(names: tuple[str, ...], change: np.ndarray, changed: np.ndarray) -> st
     return "_".join(f"{names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most))
 
 
-def optimised(route: Route, geodesic: Geodesic) -> Route:
-    """The route with its geodesic. Where the optimiser crossed the origin of an eta, the name says that the winding changed."""
-    eta = geodesic.eta.numpy()
+def turned(route: Route, eta: np.ndarray) -> Route:
+    """The new route that a curve eta (N, 2n) makes which left the class of `route`; its name says so."""
     now = winding(eta)
-    name = route.name if now == route.winding else f"{route.name}_turned_to{''.join(f'{w:+d}' for w in now)}"
-    return replace(route, name=name, winding=now, eta=eta, geodesic=geodesic)
+    return Route(f"{route.name}_turned{''.join(f'{w:+d}' for w in now)}", now, eta)
+
+
+def numbered(routes: list[Route]) -> list[Route]:
+    """The routes, with a number added to names that are there already: files and rows are told apart by them."""
+    seen: dict[str, int] = {}
+    named = []
+    for route in routes:
+        seen[route.name] = seen.get(route.name, 0) + 1
+        named.append(route if seen[route.name] == 1 else replace(route, name=f"{route.name}_{seen[route.name]}"))
+    return named
 
 
 def distinct(routes: list[Route]) -> list[Route]:

@@ -1,6 +1,7 @@
 """The whole run: each stage if it is missing or out of date, in a folder whose files are the only state between them."""
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 import torch
 import yaml
 
-from spacetime_tps.baselines.steered import shortest_change, straight_line
+from spacetime_tps.baselines.steered import straight_line
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_text
+from spacetime_tps.molecules.coordinates import shortest_change
+from spacetime_tps.molecules.rotatable import CHANGED
 from spacetime_tps.molecules.workers import Workers, available_cores
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import Curve, read_curves, write_sampled
-from spacetime_tps.pipeline.files import write_text
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress, Silent
 from spacetime_tps.pipeline.rounds import Rounds
@@ -38,21 +41,26 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     stages = Stages(out)
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
     if not (stages.current("preparation", made_from) and (out / "preparation.json").exists()):
+        begin = time.perf_counter()
         checked = preparation.prepare(spec, settings)
-        shutil.rmtree(out / "transitions", ignore_errors=True)
-        (out / "transitions.csv").unlink(missing_ok=True)
-        with stages.making("preparation", made_from):
+        _write_config(out, spec, settings)
+        with stages.making("preparation", made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     prepared = preparation.load(out)
     _write_config(out, spec, settings)
+    for stale in ("summary.json", "report.html"):  # a run that is interrupted must not show an older one's results
+        (out / stale).unlink(missing_ok=True)
     progress.say(estimate(prepared, settings))
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order: the same seed gives the same curve whatever the number of cores
-    with Workers(prepared.model, settings.workers or None) as workers:
-        made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
-        _paths(out, prepared, settings, workers, progress, stages, made_from)
-    with stages.making("report", made_from):
-        summary = summarise(out, spec.name, prepared, stages)
-        write_report(out)
+    try:
+        with Workers(prepared.model, settings.workers or None) as workers:
+            made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
+            _paths(out, prepared, settings, workers, progress, stages, made_from)
+    finally:
+        torch.set_num_threads(threads)
+    summary = summarise(out, spec.name, prepared, stages)
+    write_report(out)
     return summary
 
 
@@ -62,8 +70,8 @@ def estimate(prepared: Prepared, settings: Settings) -> str:
     stretch = settings.path_frames * g.stride
     training = t.walks * (2 * t.equilibration_steps + (t.segments_a + t.segments_b) * stretch)
     short = shortest_change(*prepared.end_angles)
-    ways = min(2 ** int((np.abs(short) > np.radians(30)).sum()), r.max_routes)
-    windows = (ways + 2 * (r.min_rounds - 1)) * 2 * w.count * w.steps
+    ways = min(2 ** int((np.abs(short) > CHANGED).sum()), max(r.max_routes // 2, 1))
+    windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
     guided = (g.paths * r.routes + g.steered) * settings.path_steps
     total = training + windows + guided
     rate = prepared.steps_per_second * 0.8 * (settings.workers or available_cores())
@@ -80,6 +88,8 @@ def _check_folder(out: Path, spec: SystemSpec) -> None:
     config = out / "config.yaml"
     if config.exists():
         holds = yaml.safe_load(config.read_text())
+        if not isinstance(holds, dict) or not {"system", "inputs", "settings"} <= set(holds):
+            raise SpacetimeError(f"{out} holds a config.yaml that is not of a run; choose another --out")
         if holds["system"]["name"] != spec.name:
             raise SpacetimeError(f"{out} holds a run of {holds['system']['name']!r}, not of {spec.name!r}; choose another --out")
         if holds["inputs"] != spec.inputs():
@@ -104,9 +114,11 @@ def _sample(out: Path, prepared: Prepared, settings: Settings, workers: Workers,
 
 
 def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> None:
-    """Guided paths, and steered ones where they are asked for. Paths that exist stay; only missing ones are sampled."""
+    """Guided paths, and steered ones where they are asked for. Only missing ones are sampled; more than are asked for stay."""
     made_from = fingerprint(upstream, settings.guided.model_dump(exclude={"paths", "steered"}))
     if not stages.begun("paths", made_from):
+        if read_transitions(out):
+            progress.say("the settings behind the paths have changed: those that are there are replaced")
         write_transitions(out, [])
         shutil.rmtree(out / "transitions", ignore_errors=True)
     curves = read_curves(out)
@@ -116,8 +128,9 @@ def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, 
     before = read_transitions(out)
     with stages.making("paths", made_from):
         rows: list[Transition] = []
-        for stage, curve, count in wanted:
+        for stage, curve, asked in wanted:
             mine = [r for r in before if (r.stage, r.route) == (stage, curve.route)]
+            count = max(asked, len(mine))
             later = [r for r in before if r not in mine and r.path not in {x.path for x in rows}]
             rows += sampler.sample(stage, curve, count, [*rows, *later], mine)
         write_transitions(out, rows)

@@ -48,6 +48,12 @@ class WindowSettings(_Settings):
     min_overlap: float = Field(0.15, gt=0, lt=1, description="below this the noise floor is lowered")
     max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
+    @model_validator(mode="after")
+    def _frames_are_left(self) -> "WindowSettings":
+        if self.steps - self.discard < 2 * self.stride:
+            raise ValueError(f"steps must exceed discard by two strides or more, got {self.steps}, {self.discard} and stride {self.stride}")
+        return self
+
 
 class GeodesicSettings(_Settings):
     """The curve, its penalties and its optimiser."""
@@ -73,6 +79,12 @@ class RoundSettings(_Settings):
     route_margin_kT: float = Field(2.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")
     max_routes: int = Field(8, ge=1, description="initial curves, at most")
     quenches: int = Field(24, ge=0, description="sampled frames that are minimised to find intermediate minima")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RoundSettings":
+        if self.min_rounds > self.max_rounds:
+            raise ValueError(f"min_rounds must not exceed max_rounds, got {self.min_rounds} and {self.max_rounds}")
+        return self
 
 
 class GuidedSettings(_Settings):
@@ -115,9 +127,9 @@ class Settings(_Settings):
         return self.path_steps // self.guided.stride + 1
 
 
-def parse_settings(assignments: Sequence[str], base: Settings | None = None) -> Settings:
-    """Settings from words like 'guided.paths=50', on top of `base`. Raises SpacetimeError for an unknown key or a bad value."""
-    data = (base or Settings()).model_dump()
+def parse_settings(assignments: Sequence[str]) -> Settings:
+    """Settings from words like 'guided.paths=50', on top of the defaults. Raises SpacetimeError for an unknown key or a bad value."""
+    data = Settings().model_dump()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -130,7 +142,10 @@ def parse_settings(assignments: Sequence[str], base: Settings | None = None) -> 
         place = data
         for part in parts[:-1]:
             place = place[part]
-        place[parts[-1]] = yaml.safe_load(text)
+        try:
+            place[parts[-1]] = yaml.safe_load(text)
+        except yaml.YAMLError as problem:
+            raise SpacetimeError(f"--set {key.strip()} cannot read the value {text!r}") from problem
     return validated(data)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spacetime_tps.pipeline.files import write_json
+from spacetime_tps.files import write_json
 
 
 def fingerprint(*parts: Any) -> str:
@@ -32,9 +32,9 @@ class Stages:
         return self._records.get(stage, {}).get("made_from") == made_from
 
     @contextmanager
-    def making(self, stage: str, made_from: str) -> Iterator[None]:
-        """Run a stage; it is current afterwards unless the block raises. A stage that goes on adds to the seconds it took before."""
-        seconds = self._records[stage]["wall_seconds"] if self.begun(stage, made_from) else 0.0
+    def making(self, stage: str, made_from: str, *, seconds: float = 0.0) -> Iterator[None]:
+        """Run a stage; it is current afterwards unless the block raises. `seconds` spent before, and interrupted attempts, count."""
+        seconds += self._records[stage]["wall_seconds"] if self.begun(stage, made_from) else 0.0
         begin = time.perf_counter()
         self._record(stage, made_from, seconds, finished=False)
         try:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_json, write_npz
 from spacetime_tps.molecules.dynamics import Frames, Model, Walk
 from spacetime_tps.molecules.trajectory import read_trr, write_trr
 from spacetime_tps.molecules.workers import Workers
-from spacetime_tps.pipeline.files import write_json, write_npz
 from spacetime_tps.pipeline.progress import Progress
 
 
@@ -30,6 +31,8 @@ class WalkStore:
         missing = [(name, walk) for name, walk in named if self._index.get(name, {}).get("digest") != digests[name]]
         with progress.task(title, sum(len(walk.eta) * walk.steps for _, walk in missing)) as advance:
             for (name, _), frames in zip(missing, workers.walks(walk for _, walk in missing), strict=True):
+                if not frames.stable:
+                    raise SpacetimeError(f"the walk {name} is unstable: use a smaller dynamics.timestep_fs")
                 self._put(name, digests[name], frames, workers.model.timestep)
                 advance(frames.evaluations)
         return [self._get(name) for name, _ in named]
@@ -49,7 +52,7 @@ class WalkStore:
             self.folder / f"{name}.npz",
             {"time_ps": frames.time, "potential_energy_kj_mol": frames.potential_energy, "point": frames.point},
         )
-        self._index[name] = {"digest": digest, "evaluations": frames.evaluations, "stable": frames.stable}
+        self._index[name] = {"digest": digest, "evaluations": frames.evaluations}
         write_json(self._index_file, self._index)
 
     def _get(self, name: str) -> Frames:
@@ -57,7 +60,7 @@ class WalkStore:
         with np.load(self.folder / f"{name}.npz") as data:
             time, energy, point = data["time_ps"], data["potential_energy_kj_mol"], data["point"]
         entry = self._index[name]
-        return Frames(positions, velocities, time, energy, point, int(entry["evaluations"]), bool(entry["stable"]))
+        return Frames(positions, velocities, time, energy, point, int(entry["evaluations"]), stable=True)
 
 
 def _digest(model: Model, walk: Walk) -> str:

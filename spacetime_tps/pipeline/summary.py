@@ -1,6 +1,5 @@
 """summary.json: counts, rates, energies and costs of a run, from its files alone."""
 
-import json
 import platform as python_platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -9,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.files import write_json
 from spacetime_tps.pipeline.artifacts import read_rounds
-from spacetime_tps.pipeline.files import write_json
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.stages import Stages
 from spacetime_tps.pipeline.transitions import Transition, read_transitions
@@ -44,6 +43,9 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages) -> di
         "kappa_floor": rounds["kappa_floor"],
         "thermal_reference": _moments(thermal),
         "stages": {label: paths_summary(paths, thermal) for label, paths in (("guided", guided), ("steered", steered)) if paths},
+        "guided_by_route": {
+            route: paths_summary([r for r in guided if r.route == route], thermal) for route in {r.route: 0 for r in guided}
+        },
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
         "baseline_evaluations": {"steered": sum(r.evaluations for r in steered)},
         "wall_seconds": stages.wall_seconds(),
@@ -51,12 +53,6 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages) -> di
     }
     write_json(folder / "summary.json", summary)
     return summary
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """summary.json of a run folder."""
-    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return content
 
 
 def paths_summary(rows: Sequence[Transition], thermal: np.ndarray) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +12,8 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.pipeline.settings import first_error
 
 Range = tuple[float, float]
+TorsionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.'-]+$")]
+"""Torsion names become part of file names"""
 
 
 class SystemSpec(BaseModel):
@@ -24,14 +26,15 @@ class SystemSpec(BaseModel):
     end: Path
     forcefield: tuple[str, ...] = Field(min_length=1)
     temperature_K: float = Field(300.0, gt=0)
-    torsions: dict[str, tuple[str, str, str, str]] | None = None
+    torsions: dict[TorsionName, tuple[str, str, str, str]] | None = Field(None, min_length=1)
     """name: four atoms, each 'residue number:atom name'"""
     states: dict[str, tuple[dict[str, Range], ...]] | None = None
     """A and B: boxes, each torsion name: (from, to) in degrees, going up"""
 
     def inputs(self) -> dict[str, str]:
-        """SHA-256 of the content of the two structure files."""
-        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end))}
+        """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
+        own = [(name, Path(name)) for name in self.forcefield if Path(name).is_file()]
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
 
     def fingerprint(self) -> str:
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
@@ -64,6 +67,8 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
     for key in ("start", "end"):
         if key in data:
             data[key] = folder / str(data[key])
+    if isinstance(data.get("forcefield"), list):
+        data["forcefield"] = [str(folder / f) if (folder / str(f)).is_file() else f for f in data["forcefield"]]
     if temperature is not None:
         data["temperature_K"] = temperature
     return _spec(data, str(folder / "system.yaml"))

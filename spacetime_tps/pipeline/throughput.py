@@ -1,4 +1,4 @@
-"""How much of OpenMM's raw speed a guided path keeps, as a ratio of two timings taken side by side."""
+"""How much of OpenMM's raw speed the sampling of a guided path keeps, as a ratio of two timings taken side by side in one process."""
 
 import time
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import openmm
+import yaml
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.dynamics import Dynamics, Walk, biased_system
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import read_curves
-from spacetime_tps.pipeline.settings import GuidedSettings
+from spacetime_tps.pipeline.settings import validated
 from spacetime_tps.sampling.guided import schedule
 
 
@@ -27,10 +29,13 @@ class Throughput:
         return float(np.median(self.guided / self.raw))
 
 
-def measure(folder: Path, settings: GuidedSettings, *, pairs: int) -> Throughput:
+def measure(folder: Path, *, pairs: int) -> Throughput:
     """Time `pairs` guided paths, each beside as many bare steps of the same System with its restraint, in this process."""
     prepared = preparation.load(folder)
-    curve = read_curves(folder)[0]
+    curves = read_curves(folder)
+    if not curves:
+        raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
+    curve, settings = curves[0], validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
     eta = schedule(curve.eta, settings.points, settings.steps_per_point)
     model = prepared.model
     dynamics = Dynamics(model)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from spacetime_tps.files import read_csv, write_csv
 from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.trajectory import write_trr
 from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline.artifacts import Curve
-from spacetime_tps.pipeline.files import read_csv, write_csv
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings

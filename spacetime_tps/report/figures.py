@@ -1,9 +1,5 @@
 """The report's pictures, each from a RunData to a matplotlib figure."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

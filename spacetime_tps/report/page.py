@@ -3,13 +3,13 @@
 import base64
 import html
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import yaml
 
+from spacetime_tps.files import write_bytes, write_text
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import FIGURES, STYLE
 
@@ -47,12 +47,9 @@ def write_report(folder: Path) -> None:
             buffer = io.BytesIO()
             draw(run).savefig(buffer, format="png", metadata={"Software": None})
             pictures[name] = buffer.getvalue()
-    (folder / "report").mkdir(exist_ok=True)
     for name, content in pictures.items():
-        (folder / f"report/{name}.png").write_bytes(content)
-    temporary = folder / ".report.html"
-    temporary.write_text(_page(run, pictures), encoding="utf-8")
-    os.replace(temporary, folder / "report.html")
+        write_bytes(folder / f"report/{name}.png", content)
+    write_text(folder / "report.html", _page(run, pictures))
 
 
 def _page(run: RunData, pictures: dict[str, bytes]) -> str:

@@ -19,11 +19,12 @@ OUTSIDE = 1e3
 class Pool:
     """Frames of plain MD in the two ends and of windows.
 
-    MD from A samples the Boltzmann distribution outside state B, MD from B the one inside it: neither crosses in the time it is given.
-    Together with the windows, which link the two, MBAR gives each frame its Boltzmann weight.
+    The MD frames inside A sample the Boltzmann distribution restricted to A, those inside B the one restricted to B: neither crosses in the
+    time it is given. Together with the windows, which link the two, MBAR gives each frame its Boltzmann weight.
     """
 
     torsions: Torsions
+    a: State
     b: State
     positions: list[np.ndarray] = field(default_factory=list)
     velocities: list[np.ndarray] = field(default_factory=list)
@@ -31,13 +32,13 @@ class Pool:
     _ends: list[np.ndarray] = field(default_factory=list)
 
     @staticmethod
-    def of_ends(torsions: Torsions, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
-        """A pool with every `every`-th frame of the MD in the two ends, frames that have left their end left out."""
-        pool = Pool(torsions, b)
-        for frames, inside in ((in_a, False), (in_b, True)):
+    def of_ends(torsions: Torsions, a: State, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
+        """A pool with every `every`-th frame of the MD in the two ends, frames outside their state left out."""
+        pool = Pool(torsions, a, b)
+        for frames, state in ((in_a, a), (in_b, b)):
             x = np.concatenate([f.positions[::every] for f in frames])
             v = np.concatenate([f.velocities[::every] for f in frames])
-            keep = b.contains(x) == inside
+            keep = state.contains(x)
             pool.positions.append(x[keep])
             pool.velocities.append(v[keep])
             pool._ends.append(torsions.statistic(x[keep]))
@@ -45,7 +46,7 @@ class Pool:
 
     def copy(self) -> "Pool":
         """A pool that can grow on its own."""
-        return Pool(self.torsions, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
+        return Pool(self.torsions, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
 
     def add(self, windows: Windows) -> None:
         """Take in the frames of a curve's windows."""
@@ -74,8 +75,8 @@ class Pool:
         """MBAR over the whole pool."""
         statistic = self.statistic
         bias = -(self.eta @ statistic.T)
-        in_b = self.b.contains(np.concatenate(self.positions))
-        bias[0], bias[1] = OUTSIDE * in_b, OUTSIDE * ~in_b
+        for row, state in enumerate((self.a, self.b)):
+            bias[row] = np.where(state.contains(np.concatenate(self.positions)), 0.0, OUTSIDE)
         return boltzmann_weights(bias, self.counts, self._guess())
 
     def _guess(self) -> np.ndarray:
