@@ -71,8 +71,8 @@ def test_bar_between_neighbours_and_their_overlap() -> None:
 
 
 def test_a_pool_of_two_ends_and_windows_finds_how_much_of_each_state_there_is() -> None:
-    # A torsion with wells at 0 and 180 degrees, the second 3 kT deeper, drawn exactly. MD never leaves the well it starts in, the states are
-    # narrow boxes in the wells, and the windows link them: P(second well) must come out at its true value.
+    # A torsion with wells at 0 and 180 degrees, the second 3 kT deeper, drawn exactly. MD stays in the well it starts in, the states are
+    # narrow boxes in the wells, and windows link them: P(second well) must come out at its true value.
     torsions = Torsions(("t",), (TORSION,))
     grid = np.linspace(-np.pi, np.pi, 7201)[:-1]
     energy = 5.0 * (1 - np.cos(2 * grid)) / 2 + 1.5 * np.cos(grid)

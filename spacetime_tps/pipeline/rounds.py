@@ -35,7 +35,8 @@ FLOOR_STEP = 2.0**0.5
 SAFETY = 2.0
 """The penalty on effective samples is soft: it acts from twice the wanted number on"""
 
-Class = tuple[int, ...]
+Winding = tuple[int, ...]
+"""Routes of one winding share their samples"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Sampled:
 
     routes: list[Route]
     """All routes: those along which windows were sampled first, best barrier first"""
-    pools: dict[Class, Pool]
-    weights: dict[Class, Weights]
+    pools: dict[Winding, Pool]
+    weights: dict[Winding, Weights]
     floor: float
     """Concentration that the measured overlap led to"""
     lengths: list[float]
@@ -56,7 +57,7 @@ class Sampled:
     window_evaluations: int
     window_rounds: list[tuple[int, str, float, float]]
     """(round, route, lowest overlap, disagreement in kT) of each set of windows"""
-    window_sets: dict[Class, list[tuple[int, str]]]
+    window_sets: dict[Winding, list[tuple[int, str]]]
     """(round, route) of the sets in each pool, in their order there"""
 
 
@@ -68,11 +69,11 @@ class Rounds:
         self.family = VonMises(len(prepared.torsions.atoms))
         self.store = WalkStore(folder / "samples")
         self.floor = settings.geodesic.floor
-        self.pools: dict[Class, Pool] = {}
-        self.weights: dict[Class, Weights] = {}
+        self.pools: dict[Winding, Pool] = {}
+        self.weights: dict[Winding, Weights] = {}
         self.window_evaluations = 0
         self.window_rounds: list[tuple[int, str, float, float]] = []
-        self.window_sets: dict[Class, list[tuple[int, str]]] = {}
+        self.window_sets: dict[Winding, list[tuple[int, str]]] = {}
 
     def run(self) -> Sampled:
         in_a, in_b = self._training()
@@ -106,7 +107,7 @@ class Rounds:
             window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets,
         )  # fmt: skip
 
-    def denoiser(self, kind: Class) -> WeightedSamples:
+    def denoiser(self, kind: Winding) -> WeightedSamples:
         """The weighted-sample posterior of a class of routes."""
         return WeightedSamples(torch.from_numpy(self.pools[kind].statistic), torch.from_numpy(self.weights[kind].log_weight))
 
