@@ -4,9 +4,15 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import math
+
+import numpy as np
+import openmm
 import pytest
 from hypothesis import settings
 
+from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.molecules.dynamics import Model
 from spacetime_tps.pipeline.prepared import Prepared, prepare
 from spacetime_tps.pipeline.settings import parse_settings
 from spacetime_tps.pipeline.system import load_system
@@ -18,3 +24,20 @@ settings.load_profile("default")
 @pytest.fixture(scope="session")
 def alanine() -> Prepared:
     return prepare(load_system("alanine_dipeptide"), parse_settings(["dynamics.platform=Reference"]))
+
+
+@pytest.fixture(scope="session")
+def rotor() -> tuple[Model, np.ndarray]:
+    """Four atoms with stiff bonds and angles and no torsion potential, so that the torsion is uniform; and positions of them."""
+    system = openmm.System()
+    for _ in range(4):
+        system.addParticle(12.0)
+    bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
+    for i in range(3):
+        bonds.addBond(i, i + 1, 0.15, 1e5)
+    for i in range(2):
+        angles.addAngle(i, i + 1, i + 2, math.radians(110), 500.0)
+    system.addForce(bonds)
+    system.addForce(angles)
+    model = Model(openmm.XmlSerializer.serialize(system), Torsions(("t",), ((0, 1, 2, 3),)), 300.0, 10.0, 0.002, "Reference")
+    return model, np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])

@@ -13,7 +13,7 @@ from openmm import unit
 from scipy.special import ive
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.coordinates import BIAS_GROUP, Torsions
+from spacetime_tps.molecules.coordinates import BIAS_GROUP
 from spacetime_tps.molecules.dynamics import Dynamics, Model, Walk, biased_system
 from spacetime_tps.molecules.preparation import Potential, minimise
 from spacetime_tps.molecules.rotatable import changed_torsions, rotatable_torsions
@@ -52,33 +52,17 @@ def test_restraint_energy_and_force_are_those_of_the_posterior(alanine: Prepared
         assert force[atom, axis] == pytest.approx(-(bias(x + shift) - bias(x - shift)) / (2 * step), abs=1e-4)
 
 
-@pytest.fixture(scope="module")
-def free_rotor() -> Model:
-    """Four bonded atoms with stiff bonds and angles and no torsion potential: the torsion's Boltzmann distribution is uniform."""
-    system = openmm.System()
-    for _ in range(4):
-        system.addParticle(12.0)
-    bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
-    for i in range(3):
-        bonds.addBond(i, i + 1, 0.15, 1e5)
-    for i in range(2):
-        angles.addAngle(i, i + 1, i + 2, math.radians(110), 500.0)
-    system.addForce(bonds)
-    system.addForce(angles)
-    return Model(openmm.XmlSerializer.serialize(system), Torsions(("t",), ((0, 1, 2, 3),)), 300.0, 10.0, 0.002, "Reference")
-
-
 @pytest.mark.parametrize("kappa", [2.0, 15.0])
-def test_restrained_dynamics_samples_the_von_mises_posterior(free_rotor: Model, kappa: float) -> None:
+def test_restrained_dynamics_samples_the_von_mises_posterior(rotor: tuple[Model, np.ndarray], kappa: float) -> None:
     # Mean of cos(theta - center) is I1/I0. Tolerance: 4 standard errors over independent walks, false alarms below 1 in 10,000.
-    x = np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])
+    model, x = rotor
     center = 2.5
     eta = kappa * np.array([[math.cos(center), math.sin(center)]])
-    dynamics = Dynamics(free_rotor)
+    dynamics = Dynamics(model)
     means = []
     for index in range(24):
         frames = dynamics.walk(Walk(eta, 6000, 20, seed_of(5, "rotor", index), x, discard=1000))
-        angle = free_rotor.torsions.angles(frames.positions)[:, 0]
+        angle = model.torsions.angles(frames.positions)[:, 0]
         means.append([np.cos(angle - center).mean(), np.sin(angle - center).mean()])
     mean, error = np.mean(means, axis=0), np.std(means, axis=0, ddof=1) / math.sqrt(len(means))
     assert abs(mean[0] - ive(1, kappa) / ive(0, kappa)) < 4 * error[0]
