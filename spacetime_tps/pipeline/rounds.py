@@ -167,7 +167,7 @@ class Rounds:
                 seeds=(seed_of(seed, name, 0), seed_of(seed, name, 1)),
             )  # fmt: skip
             named += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
-        frames = self.store.run(named, self.workers, self.progress, f"round {count}: windows along {len(followed)} routes")
+        frames = self.store.run(named, self.workers, self.progress, f"round {count}: windows, routes followed: {len(followed)}")
         self.window_evaluations += sum(f.evaluations for f in frames)
         measured = {}
         for index, (route, eta) in enumerate(zip(followed, etas, strict=True)):

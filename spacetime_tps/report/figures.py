@@ -188,7 +188,7 @@ def along_the_curve(run: RunData) -> Figure:
     for k, name in enumerate(run.torsions.names):
         grid[0, 0].plot(s, run.geodesic["level"][:, k], lw=1.5, label=name)
     grid[0, 0].axhline(run.rounds["kappa_floor"], color=MUTED, ls=":", lw=1, label="floor")
-    grid[0, 0].set(title="concentration κ (noise level)")
+    grid[0, 0].set(title="concentration κ (noise level)", ylim=(0, 1.3 * run.geodesic["level"].max()))
     grid[0, 0].legend()
     for rank, route in enumerate(run.routes):
         label = str(route["name"])
@@ -198,7 +198,7 @@ def along_the_curve(run: RunData) -> Figure:
     grid[0, 1].set(title="cost of confinement KL(p_η || p₀), kT")
     grid[0, 1].legend(fontsize=6.5)
     grid[1, 0].plot(s[1:], run.geodesic["segment"], color=CURVE, lw=1.5)
-    grid[1, 0].set(title="segment dη·dμ", xlabel="position on the curve", ylim=(0, None))
+    grid[1, 0].set(title="segment dη·dμ", xlabel="position on the curve", ylim=(0, 1.3 * run.geodesic["segment"].max()))
     grid[1, 1].semilogy(s, run.geodesic["n_eff"], color=CURVE, lw=1.5)
     floor = run.config["settings"]["geodesic"]["min_effective_samples"]
     grid[1, 1].axhline(floor, color=MUTED, ls=":", lw=1)
