@@ -1,6 +1,7 @@
 """The command line: parses, calls the pipeline, and turns its errors into one sentence."""
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,7 +127,8 @@ def throughput(
     with _errors_as_sentences():
         from spacetime_tps.pipeline.throughput import measure
 
-        timed = measure(folder, pairs=pairs)
+        with tempfile.TemporaryDirectory() as scratch:
+            timed = measure(folder, Path(scratch), pairs=pairs)
         console.print(
             f"guided {timed.guided.mean():.0f} steps/s, bare {timed.raw.mean():.0f} steps/s, "
             f"ratio {timed.ratio:.2f} (median of {pairs} pairs)"

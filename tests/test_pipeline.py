@@ -218,7 +218,7 @@ def test_one_torsion_is_enough(tmp_path: Path) -> None:
 
 
 def test_throughput_and_compare_read_a_finished_run(finished: Path, tmp_path: Path) -> None:
-    timed = measure(finished, pairs=2)
+    timed = measure(finished, tmp_path, pairs=2)
     assert timed.guided.shape == timed.raw.shape == (2,)
     assert timed.ratio > 0
     table = runs_table([finished])

@@ -53,6 +53,6 @@ class Torsions:
 
     def set_bias(self, force: openmm.CustomTorsionForce, context: openmm.Context, eta: np.ndarray) -> None:
         """Set the restraint of a running context to eta (2n,)."""
-        for index, (atoms, pair) in enumerate(zip(self.atoms, np.reshape(eta, (-1, 2)), strict=True)):
-            force.setTorsionParameters(index, *atoms, [float(pair[0]), float(pair[1])])
+        for index, (atoms, pair) in enumerate(zip(self.atoms, np.reshape(eta, (-1, 2)).tolist(), strict=True)):
+            force.setTorsionParameters(index, *atoms, pair)
         force.updateParametersInContext(context)

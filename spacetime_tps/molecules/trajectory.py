@@ -13,9 +13,10 @@ def write_trr(path: Path, frames: Frames, *, timestep: float) -> None:
     """Write positions (nm), velocities (nm/ps) and times (ps), whole or not at all. timestep in ps numbers the steps."""
     temporary = path.with_name("." + path.name)
     box = np.zeros((3, 3), dtype=np.float32)
+    steps = np.rint(frames.time / timestep).astype(int).tolist()
     with TRRFile(str(temporary), "w") as file:
-        for x, v, time in zip(frames.positions, frames.velocities, frames.time, strict=True):
-            file.write(x, v, None, box, round(time / timestep), time, 0.0, x.shape[0])
+        for x, v, time, step in zip(frames.positions, frames.velocities, frames.time.tolist(), steps, strict=True):
+            file.write(x, v, None, box, step, time, 0.0, x.shape[0])
     os.replace(temporary, path)
 
 

@@ -1,7 +1,7 @@
 """How much of OpenMM's raw speed the sampling of a guided path keeps, as a ratio of two timings taken side by side in one process."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from spacetime_tps.molecules.dynamics import Dynamics, Walk, biased_system
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import read_curves
 from spacetime_tps.pipeline.settings import validated
+from spacetime_tps.pipeline.transitions import store_path
 from spacetime_tps.sampling.guided import schedule
 
 
@@ -29,14 +30,16 @@ class Throughput:
         return float(np.median(self.guided / self.raw))
 
 
-def measure(folder: Path, *, pairs: int) -> Throughput:
-    """Time `pairs` guided paths, each beside as many bare steps of the same System with its restraint, in this process."""
+def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
+    """Time `pairs` guided paths, each beside as many bare steps of the same System with its restraint, in this process.
+
+    A guided path is timed whole: dynamics, frames, judgement, and its files, which go to the folder `scratch`.
+    """
     prepared = preparation.load(folder)
     curves = read_curves(folder)
     if not curves:
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
     curve, settings = curves[0], validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
-    eta = schedule(curve.eta, settings.points, settings.steps_per_point)
     model = prepared.model
     dynamics = Dynamics(model)
     system, restraint = biased_system(model)
@@ -47,10 +50,13 @@ def measure(folder: Path, *, pairs: int) -> Throughput:
     model.torsions.set_bias(restraint, context, curve.eta[0])
     context.setVelocitiesToTemperature(model.temperature, 1)
     guided, raw = [], []
+    curve = replace(curve, eta=schedule(curve.eta, settings.points, settings.steps_per_point))
     for index in range(pairs):
-        task = Walk(eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
+        task = Walk(curve.eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
         begin = time.perf_counter()
-        steps = dynamics.walk(task).evaluations
+        frames = dynamics.walk(task)
+        store_path(scratch, prepared, "guided", curve, index, task.seed, frames)
+        steps = frames.evaluations
         middle = time.perf_counter()
         integrator.step(steps)
         context.getState(energy=True)  # waits for a GPU

@@ -1,12 +1,11 @@
 """Third stage: paths along curves, judged by their ends, one trajectory and one row of transitions.csv each."""
 
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from spacetime_tps.files import read_csv, write_csv
+from spacetime_tps.files import read_csv, write_csv, write_text
 from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.trajectory import write_trr
 from spacetime_tps.molecules.workers import Workers, seed_of
@@ -80,36 +79,31 @@ class PathSampler:
         try:
             with self.progress.task(f"{stage} {curve.route}", len(missing) * self.settings.path_steps) as advance:
                 for index, seed, frames in zip(missing, seeds, self.workers.walks(walks), strict=True):
-                    rows[index] = self._store(stage, curve, index, seed, frames)
+                    rows[index] = store_path(self.folder, self.prepared, stage, curve, index, seed, frames)
                     advance(frames.evaluations)
         finally:
             write_transitions(self.folder, [*others, *(rows[i] for i in sorted(rows))])
         return [rows[i] for i in sorted(rows)]
 
-    def _store(self, stage: str, curve: Curve, index: int, seed: int, frames: Frames) -> Transition:
-        name = _name(stage, curve, index)
-        energies = frames.potential_energy - self.prepared.zero
-        row: Callable[[str, int, float, str], Transition] = lambda status, hit, highest, file: Transition(  # noqa: E731
-            name, stage, status, hit, highest, len(frames) if file else 0, frames.evaluations, seed, 1.0, curve.route, file
-        )
-        if not frames.stable:
-            return row("unstable", 0, float("nan"), "")
-        file = f"transitions/{name}.trr"
-        (self.folder / "transitions").mkdir(exist_ok=True)
-        write_trr(self.folder / file, frames, timestep=self.prepared.model.timestep)
-        torsions = self.prepared.torsions
-        eta = curve.eta[frames.point]
-        bias = -self.prepared.model.kT * (eta * torsions.statistic(frames.positions)).sum(-1)
-        level = np.linalg.norm(eta.reshape(len(eta), -1, 2), axis=-1).mean(-1)
-        write_csv(
-            self.folder / f"transitions/{name}.csv",
-            ["frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level"],
-            (
-                (i, f"{t:.4f}", f"{u:.4f}", f"{w:.4f}", f"{k:.4f}")
-                for i, (t, u, w, k) in enumerate(zip(frames.time, energies, bias, level, strict=True))
-            ),
-        )
-        return row("ok", int(is_hit(frames, self.prepared.a, self.prepared.b)), round(float(energies.max()), 4), file)
+
+def store_path(folder: Path, prepared: Prepared, stage: str, curve: Curve, index: int, seed: int, frames: Frames) -> Transition:
+    """Judge a path, write its trajectory and its table of energies into transitions/, and return its row. Unstable paths have no file."""
+    name = _name(stage, curve, index)
+    if not frames.stable:
+        return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, seed, 1.0, curve.route, "")
+    file = f"transitions/{name}.trr"
+    (folder / "transitions").mkdir(exist_ok=True)
+    write_trr(folder / file, frames, timestep=prepared.model.timestep)
+    energies = frames.potential_energy - prepared.zero
+    eta = curve.eta[frames.point]
+    bias = -prepared.model.kT * (eta * prepared.torsions.statistic(frames.positions)).sum(-1)
+    level = np.linalg.norm(eta.reshape(len(eta), -1, 2), axis=-1).mean(-1)
+    table = zip(range(len(frames)), frames.time.tolist(), energies.tolist(), bias.tolist(), level.tolist(), strict=True)
+    rows = "\n".join("{:d},{:.4f},{:.4f},{:.4f},{:.4f}".format(*row) for row in table)
+    write_text(folder / f"transitions/{name}.csv", f"frame,time_ps,potential_energy_kj_mol,bias_energy_kj_mol,level\n{rows}\n")
+    hit = int(is_hit(frames, prepared.a, prepared.b))
+    highest = round(float(energies.max()), 4)
+    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, seed, 1.0, curve.route, file)
 
 
 def _name(stage: str, curve: Curve, index: int) -> str:
