@@ -30,7 +30,7 @@ class _Rate(ProgressColumn):
     """Force evaluations per second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{(task.finished_speed or task.speed or 0) / 1e3:.0f}k evaluations/s", style="dim")
+        return Text(f"{task.completed / max(task.elapsed or 0.0, 1e-3) / 1e3:.0f}k/s", style="dim")
 
 
 class ConsoleProgress:
@@ -46,7 +46,7 @@ class ConsoleProgress:
             yield lambda done: None
             console.print(f"{title}: {evaluations} evaluations in {time.perf_counter() - begin:.0f} s")
             return
-        columns = (TextColumn("{task.description:44}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), _Rate(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description:36}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), _Rate(), TimeRemainingColumn())
         with Bar(*columns, console=console) as bar:
             task = bar.add_task(title, total=evaluations)
             yield lambda done: bar.advance(task, done)
