@@ -257,3 +257,26 @@ def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(SpacetimeError, match="same state"):
         run(spec, tmp_path / "run", settings())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The optimiser is made to hand back the long way round phi for every curve; the run must notice, go on, and keep the classes apart.
+    from spacetime_tps.geometry.geodesic import Geodesic, evaluate
+    from spacetime_tps.pipeline import rounds, routes
+
+    prepared = preparation.load(first)
+    long = routes.straight_routes(prepared.torsions.names, *prepared.end_angles, np.full((24, 2), 20.0), 4)[1]
+
+    def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
+        return evaluate(torch.from_numpy(long.eta), denoiser, points=points)
+
+    monkeypatch.setattr(rounds, "minimise", turns_everything)
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda self, text: said.append(text))
+    summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("guided.paths=2"))
+    assert any("left its class" in line for line in said)
+    assert all(
+        r["winding"] == list(routes.winding(np.load(tmp_path / f"run/routes/{k}.npz")["eta"]))
+        for k, r in enumerate(summary["routes"], 1)
+        if r["length"]
+    )
