@@ -41,6 +41,9 @@ class ConsoleProgress:
 
     @contextmanager
     def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
+        if not evaluations:
+            yield lambda done: None
+            return
         if not console.is_terminal:
             begin = time.perf_counter()
             yield lambda done: None
