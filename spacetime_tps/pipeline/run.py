@@ -75,7 +75,7 @@ def estimate(prepared: Prepared, settings: Settings) -> str:
     guided = (g.paths * r.routes + g.steered) * settings.path_steps
     total = training + windows + guided
     rate = prepared.steps_per_second * 0.8 * (settings.workers or available_cores())
-    minutes = f", about {total / rate / 60 + 0.7:.0f} minutes" if rate else ""
+    minutes = f", about {total / rate / 60 + 0.7:.0f} min" if rate else ""
     return (
         f"{prepared.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: "
         f"{training / 1e6:.1f} M in the two ends, {windows / 1e6:.1f} M in windows, {guided / 1e6:.1f} M in paths"
