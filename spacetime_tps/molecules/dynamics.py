@@ -79,16 +79,21 @@ def biased_system(model: Model) -> tuple[openmm.System, openmm.CustomTorsionForc
     return system, force
 
 
+def restrained_context(model: Model) -> tuple[openmm.Context, openmm.LangevinMiddleIntegrator, openmm.CustomTorsionForce]:
+    """A context of the model with its restraint, its integrator, and the restraint. On the CPU platform it keeps to one thread."""
+    system, restraint = biased_system(model)
+    integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
+    properties = {"Threads": "1"} if model.platform == "CPU" else {}
+    platform = openmm.Platform.getPlatformByName(model.platform)
+    return openmm.Context(system, integrator, platform, properties), integrator, restraint
+
+
 class Dynamics:
     """One OpenMM context of a model, reused from walk to walk."""
 
     def __init__(self, model: Model):
         self.model = model
-        system, self._restraint = biased_system(model)
-        self._integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
-        platform = openmm.Platform.getPlatformByName(model.platform)
-        properties = {"Threads": "1"} if model.platform == "CPU" else {}
-        self._context = openmm.Context(system, self._integrator, platform, properties)
+        self._context, self._integrator, self._restraint = restrained_context(model)
 
     def walk(self, task: Walk) -> Frames:
         """Run a task. A walk whose coordinates or energy stop being finite ends there, with stable=False."""

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import openmm
 import yaml
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.dynamics import Dynamics, Walk, biased_system
+from spacetime_tps.molecules.dynamics import Dynamics, Walk, restrained_context
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import read_curves
 from spacetime_tps.pipeline.settings import validated
@@ -42,10 +41,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
     curve, settings = curves[0], validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
     model = prepared.model
     dynamics = Dynamics(model)
-    system, restraint = biased_system(model)
-    integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
-    properties = {"Threads": "1"} if model.platform == "CPU" else {}
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(model.platform), properties)
+    context, integrator, restraint = restrained_context(model)
     context.setPositions(prepared.start.positions)
     model.torsions.set_bias(restraint, context, curve.eta[0])
     context.setVelocitiesToTemperature(model.temperature, 1)

@@ -10,7 +10,7 @@ from spacetime_tps.molecules.states import Interval
 from spacetime_tps.report.data import RunData
 from spacetime_tps.units import thermal_energy
 
-INK, MUTED, FAINT = "#1b2733", "#6b7885", "#c9d1d9"
+INK, MUTED = "#1b2733", "#6b7885"
 GUIDED, STEERED, THERMAL, CURVE = "#c2410c", "#7c3aed", "#0f766e", "#0b3d91"
 STATE_COLOURS = {"A": "#0f766e", "B": "#b91c1c"}
 PATHS_DRAWN = 12
