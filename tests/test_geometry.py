@@ -114,8 +114,8 @@ def test_spline_passes_through_its_nodes_and_is_exact_for_cubics() -> None:
 def test_geodesic_of_a_free_torsion_keeps_its_ends_and_shortens(free_torsion: WeightedSamples) -> None:
     center = torch.linspace(0.0, 2.0, 40, dtype=torch.double)[:, None]
     start = FAMILY.natural(center, 10.0 + 5.0 * torch.sin(math.pi * center / 2.0))
-    before = evaluate(start, free_torsion, points=40)
-    bare = minimise(start, free_torsion, [], nodes=10, points=40, evaluations=200)
+    before = evaluate(start, free_torsion, family=FAMILY, points=40)
+    bare = minimise(start, free_torsion, [], family=FAMILY, nodes=10, points=40, evaluations=200)
     np.testing.assert_allclose(bare.eta[[0, -1]].numpy(), start[[0, -1]].numpy(), atol=1e-9)
     assert bare.energy < before.energy
     # A geodesic has constant speed: energy = length^2 / 2.
@@ -127,6 +127,7 @@ def test_geodesic_of_a_free_torsion_keeps_its_ends_and_shortens(free_torsion: We
         start,
         free_torsion,
         [LowVariance(FAMILY, torch.tensor([10.0], dtype=torch.double), weight=1e5)],
+        family=FAMILY,
         nodes=10,
         points=40,
         evaluations=200,

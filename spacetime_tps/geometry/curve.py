@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.spline import resample
 
 
@@ -31,10 +32,10 @@ def _steps(eta: Tensor, mean: Tensor) -> Tensor:
     return pieces.clamp_min(0.0).sqrt()
 
 
-def at_constant_speed(eta: Tensor, mean: Tensor, count: int) -> Tensor:
+def at_constant_speed(eta: Tensor, mean: Tensor, count: int, family: Family) -> Tensor:
     """The same curve at `count` points equally far apart in Fisher-Rao length: (N, E) to (count, E). Ends are kept."""
     steps = _steps(eta, mean)
     # A floor keeps positions increasing where two points coincide.
     steps = steps.clamp_min(1e-9 * float(steps.sum()) + 1e-300)
     position = torch.cat([steps.new_zeros(1), steps.cumsum(0)])
-    return resample(eta, position, count)
+    return family.from_chart(resample(family.chart(eta), position, count))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -31,3 +32,11 @@ def confinement_free_energy(eta: Tensor, moments: Moments) -> Tensor:
 def kl_divergence(eta_p: Tensor, p: Moments, eta_q: Tensor, q: Moments) -> Tensor:
     """KL(p || q) = psi(eta_q) - psi(eta_p) - mu_p . (eta_q - eta_p) for two members of the family; (...)."""
     return q.log_partition - p.log_partition - (p.mean * (eta_q - eta_p)).sum(-1)
+
+
+def hessian_vector_product(denoiser: Denoiser, eta: Tensor, vector: Tensor) -> Tensor:
+    """The Fisher-Rao metric, the Hessian of psi at eta (..., E), applied to vectors (..., E): the covariance of T with vector . T."""
+    with torch.enable_grad():
+        point = eta.detach().requires_grad_(True)
+        (product,) = torch.autograd.grad(denoiser.moments(point).mean, point, grad_outputs=vector)
+    return product

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, confinement_free_energy
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.penalties import Penalty
 from spacetime_tps.geometry.spline import resample, uniform_spline
 
@@ -35,11 +36,11 @@ class Geodesic:
         return float(self.cost.max())
 
 
-def evaluate(eta: Tensor, denoiser: Denoiser, *, points: int, trace: Sequence[float] = ()) -> Geodesic:
+def evaluate(eta: Tensor, denoiser: Denoiser, *, family: Family, points: int, trace: Sequence[float] = ()) -> Geodesic:
     """Describe the curve through eta (N, E) at `points` points of constant speed."""
     with torch.no_grad():
         for _ in range(3):  # the speed is known at the points only; three passes leave it constant within a per cent
-            eta = curve.at_constant_speed(eta, denoiser.moments(eta).mean, points)
+            eta = curve.at_constant_speed(eta, denoiser.moments(eta).mean, points, family)
         moments = denoiser.moments(eta)
         return Geodesic(
             eta=eta,
@@ -57,21 +58,23 @@ def minimise(
     denoiser: Denoiser,
     penalties: Sequence[Penalty],
     *,
+    family: Family,
     nodes: int,
     points: int,
     evaluations: int,
 ) -> Geodesic:
     """The geodesic reached from the curve `start` (N, E), whose ends stay fixed.
 
-    `nodes` spline nodes are moved, the objective is taken at `points` points, and L-BFGS stops after `evaluations` of it or at convergence.
+    `nodes` spline nodes, in the chart of `family`, are moved; the objective is taken at `points` points. L-BFGS stops after `evaluations`
+    of it or at convergence.
     """
     spline = uniform_spline(nodes, points)
-    placed = resample(start.double(), torch.linspace(0.0, 1.0, len(start), dtype=torch.double), nodes)
+    placed = resample(family.chart(start.double()), torch.linspace(0.0, 1.0, len(start), dtype=torch.double), nodes)
     interior = placed[1:-1].clone().requires_grad_(True)
     trace: list[float] = []
 
     def along() -> Tensor:
-        return spline @ torch.cat([placed[:1], interior, placed[-1:]])
+        return family.from_chart(spline @ torch.cat([placed[:1], interior, placed[-1:]]))
 
     def objective() -> Tensor:
         optimiser.zero_grad()
@@ -94,4 +97,4 @@ def minimise(
         tolerance_change=1e-7,
     )
     optimiser.step(objective)
-    return evaluate(along().detach(), denoiser, points=points, trace=trace)
+    return evaluate(along().detach(), denoiser, family=family, points=points, trace=trace)

@@ -242,12 +242,12 @@ class Rounds:
         denoiser = self.denoiser(route.winding)
         center = torch.from_numpy(routing.unwrapped(route.eta))
         start = self.family.natural(center, torch.from_numpy(self._levels()))
-        found = minimise(start, denoiser, self._penalties(), nodes=g.nodes, points=g.points, evaluations=g.evaluations)
+        found = minimise(start, denoiser, self._penalties(), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
         if routing.winding(found.eta.numpy()) == route.winding:
             return [replace(route, eta=found.eta.numpy(), geodesic=found)]
         turned = routing.turned(route, found.eta.numpy())
         self.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
-        return [replace(route, geodesic=route.geodesic or evaluate(start, denoiser, points=g.points)), turned]
+        return [replace(route, geodesic=route.geodesic or evaluate(start, denoiser, family=self.family, points=g.points)), turned]
 
 
 def _last_inside(positions: np.ndarray, state: State) -> np.ndarray:
