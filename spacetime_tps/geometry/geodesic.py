@@ -1,4 +1,4 @@
-"""Geodesics with fixed ends: the minimum of the curve's energy and its penalties, by L-BFGS over the node values of a spline."""
+"""Geodesics with fixed ends: the minimum of the curve's energy and its penalties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, confinement_free_energy
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.penalties import Penalty
-from spacetime_tps.geometry.spline import resample, uniform_spline
+from spacetime_tps.geometry.relax import relax
 
 
 @dataclass(frozen=True)
@@ -68,33 +68,14 @@ def minimise(
     `nodes` spline nodes, in the chart of `family`, are moved; the objective is taken at `points` points. L-BFGS stops after `evaluations`
     of it or at convergence.
     """
-    spline = uniform_spline(nodes, points)
-    placed = resample(family.chart(start.double()), torch.linspace(0.0, 1.0, len(start), dtype=torch.double), nodes)
-    interior = placed[1:-1].clone().requires_grad_(True)
-    trace: list[float] = []
 
-    def along() -> Tensor:
-        return family.from_chart(spline @ torch.cat([placed[:1], interior, placed[-1:]]))
-
-    def objective() -> Tensor:
-        optimiser.zero_grad()
-        eta = along()
+    def objective(z: Tensor) -> Tensor:
+        eta = family.from_chart(z)
         moments = denoiser.moments(eta)
         value = curve.energy(eta, moments.mean)
         for penalty in penalties:
             value = value + penalty(eta, moments)
-        value.backward()
-        trace.append(float(value.detach()))
         return value
 
-    optimiser = torch.optim.LBFGS(
-        [interior],
-        max_iter=evaluations,
-        max_eval=evaluations,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-        tolerance_grad=1e-4,
-        tolerance_change=1e-7,
-    )
-    optimiser.step(objective)
-    return evaluate(along().detach(), denoiser, family=family, points=points, trace=trace)
+    relaxed = relax(family.chart(start.double()), objective, nodes=nodes, points=points, evaluations=evaluations)
+    return evaluate(family.from_chart(relaxed.curve), denoiser, family=family, points=points, trace=relaxed.trace)
