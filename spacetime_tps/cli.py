@@ -1,6 +1,5 @@
 """The command line: parses, calls the pipeline, and turns its errors into one sentence."""
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -9,19 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from spacetime_tps.benchmarks.cli import benchmark
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.terminal import console, errors_as_sentences
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="All-atom transition paths between two structures of a molecule, along geodesics in the spacetime of a diffusion model.",
 )  # fmt: skip
-console = Console(highlight=False, soft_wrap=True)
+app.add_typer(benchmark, name="benchmark")
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 
@@ -75,7 +74,7 @@ def run(
 
     Example: spacetime-tps run alanine_dipeptide --out runs/ala --guided 100 --seed 1
     """
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from spacetime_tps.pipeline import run as pipeline
         from spacetime_tps.pipeline.settings import parse_settings
         from spacetime_tps.pipeline.system import load_system, two_structures
@@ -100,7 +99,7 @@ def run(
 @app.command()
 def report(folder: RunFolder) -> None:
     """Write report.html and its pictures anew from the files of a run."""
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from spacetime_tps.report.page import write_report
 
         write_report(folder)
@@ -114,7 +113,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: DIR/export]", show_default=False)] = None,
 ) -> None:
     """Write the paths of a run as XTC, DCD or PDB (TRR, with velocities, is in DIR/transitions)."""
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from spacetime_tps.pipeline.export import export as export_paths
 
         files = export_paths(folder, format_, out)
@@ -127,7 +126,7 @@ def throughput(
     pairs: Annotated[int, typer.Option(help="Guided paths to time.", min=1)] = 20,
 ) -> None:
     """Time guided paths against bare OpenMM steps of the same system, side by side."""
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from spacetime_tps.pipeline.throughput import measure
 
         with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +143,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.", show_default=False)] = None,
 ) -> None:
     """Tabulate runs: hits, evaluations and highest energies, run by run and stage by stage."""
-    with _errors_as_sentences():
+    with errors_as_sentences():
         from spacetime_tps.report.table import runs_table
 
         table = runs_table(folders)
@@ -161,18 +160,6 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
         console.print(line, markup=False)
     console.print(f"evaluations in all: {summary['evaluations']['total']}")
-
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    try:
-        yield
-    except (SpacetimeError, OSError) as problem:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {escape(str(problem))}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; what was finished is kept, and the same command goes on from there")
-        sys.exit(130)
 
 
 if __name__ == "__main__":
