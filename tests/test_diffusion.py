@@ -13,7 +13,6 @@ from spacetime_tps.denoisers.diagnostics import departure, energy_test, straight
 from spacetime_tps.denoisers.diffusion import denoise, denoising_trajectory, jump, noise, probability_flow, reverse_sde
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry.families import Cartesian, VonMises
-from spacetime_tps.geometry.posterior_chart import PosteriorChart
 from spacetime_tps.geometry.pullback import decoded_energy, decoded_length, pullback_geodesic
 from spacetime_tps.geometry.schedule import Schedule, VarianceExploding, VariancePreserving
 
@@ -169,7 +168,7 @@ def test_energy_test_alarms_as_often_as_it_says_and_sees_a_difference() -> None:
 
 @given(st.floats(-4, 4), st.floats(-9, 9))
 def test_posterior_chart_is_the_posterior_of_standard_normal_data(x_t: float, log_snr: float) -> None:
-    family = PosteriorChart(1)
+    family = Cartesian(1)
     eta = family.at(tensor(x_t), tensor(log_snr))
     posterior = GaussianMixture(torch.zeros(1, 1), torch.ones(1, 1), tensor(1.0)).posterior(eta)
     mean, log_precision = family.chart(eta)

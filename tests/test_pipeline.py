@@ -268,7 +268,7 @@ def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, t
     long = routes.straight_routes(prepared.torsions.names, *prepared.end_angles, np.full((24, 2), 20.0), 4)[1]
 
     def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
-        return evaluate(torch.from_numpy(long.eta), denoiser, points=points)
+        return evaluate(torch.from_numpy(long.eta), denoiser, family=rounds.VonMises(2), points=points)
 
     monkeypatch.setattr(rounds, "minimise", turns_everything)
     said: list[str] = []

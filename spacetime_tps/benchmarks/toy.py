@@ -10,10 +10,9 @@ from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
-from spacetime_tps.geometry.posterior_chart import PosteriorChart
 
 MIXTURE = GaussianMixture(torch.tensor([[-2.5], [0.5], [2.5]]), torch.full((3, 1), 0.75**2), torch.tensor([0.275, 0.45, 0.275]))
-FAMILY, CHART = Cartesian(1), PosteriorChart(1)
+FAMILY = Cartesian(1)
 NOISIEST, CLEANEST = -10.0, 10.0
 LAST_TIME = 0.1
 STEPS, POINTS, NODES, EVALUATIONS = 512, 512, 32, 600
@@ -59,13 +58,13 @@ def flows_and_geodesics(starts: tuple[float, ...] = tuple(REFERENCE)) -> list[Fl
 
 
 def _compare(start: float, flow: Tensor) -> FlowAndGeodesic:
-    even = evaluate(flow, MIXTURE, family=CHART, points=POINTS)
+    even = evaluate(flow, MIXTURE, family=FAMILY, points=POINTS)
     return FlowAndGeodesic(
         start=start,
         flow=flow,
         flow_energy=float(curve.segments(flow, MIXTURE.moments(flow).mean).sum()),
         flow_even=even,
-        geodesic=minimise(even.eta, MIXTURE, [], family=CHART, nodes=NODES, points=POINTS, evaluations=EVALUATIONS),
+        geodesic=minimise(even.eta, MIXTURE, [], family=FAMILY, nodes=NODES, points=POINTS, evaluations=EVALUATIONS),
     )
 
 

@@ -44,8 +44,8 @@ def spacetime(compared: list[FlowAndGeodesic]) -> Figure:
 
 def _fine(eta: Tensor) -> Tensor:
     """The curve with 40 points for each: out of pure noise t changes by 0.2 within ten."""
-    z = resample(toy.CHART.chart(eta), torch.arange(len(eta), dtype=torch.double), 40 * len(eta))
-    return toy.CHART.from_chart(z)
+    z = resample(toy.FAMILY.chart(eta), torch.arange(len(eta), dtype=torch.double), 40 * len(eta))
+    return toy.FAMILY.from_chart(z)
 
 
 def posteriors(compared: list[FlowAndGeodesic]) -> Figure:

@@ -10,12 +10,12 @@ from spacetime_tps.denoisers.diagnostics import departure
 from spacetime_tps.denoisers.diffusion import jump, probability_flow
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry.distance import diffusion_edit
+from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.geometry.geodesic import Geodesic
-from spacetime_tps.geometry.posterior_chart import PosteriorChart
 from spacetime_tps.geometry.pullback import PullbackGeodesic, pullback_geodesic
 
 PLANE = GaussianMixture(torch.tensor([[-2.0, 0.0], [0.0, 2.2], [2.0, 0.0]]), torch.full((3, 2), 0.6**2), torch.tensor([0.1, 0.8, 0.1]))
-FAMILY = PosteriorChart(2)
+FAMILY = Cartesian(2)
 ENDS = torch.tensor([[-2.0, 0.0], [2.0, 0.0]], dtype=torch.double)
 LEVEL, THROUGH = torch.tensor([6.0], dtype=torch.double), torch.tensor([-1.0], dtype=torch.double)
 SCHEDULE = torch.linspace(-10.0, float(LEVEL), 25, dtype=torch.double)

@@ -1,5 +1,6 @@
 """The weighted-sample posterior: psi in closed form, convex by construction, from samples with Boltzmann weights."""
 
+import math
 from typing import Any
 
 import torch
@@ -24,6 +25,18 @@ class WeightedSamples:
             )
         self.statistic = statistic.double()
         self.log_weights = torch.log_softmax(log_weights.double(), dim=0)
+
+    def restricted(self, inside: Tensor) -> "WeightedSamples":
+        """The samples where `inside` (S,) is true, with the weights they have here: psi_in(eta) - psi(eta) is log P_eta(inside)."""
+        part = WeightedSamples(self.statistic[inside], self.log_weights[inside])
+        part.log_weights = self.log_weights[inside]
+        return part
+
+    def supporting(self, eta: Tensor, *, breadth: float = 0.25, negligible: float = 1e-9) -> "WeightedSamples":
+        """The samples that matter around a curve eta (N, E): those with more than `negligible` of the weight at breadth * eta anywhere."""
+        wide = breadth * eta
+        share = torch.addmm(self.log_weights, wide, self.statistic.T) - self.moments(wide).log_partition[:, None]
+        return self.restricted((share > math.log(negligible)).any(dim=0))
 
     def moments(self, eta: Tensor) -> Moments:
         """Moments at eta (..., E), once differentiable."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,11 +16,18 @@ class Family(Protocol):
     def dimension(self) -> int:
         """Length E of eta and of T."""
 
+    @property
+    def locations(self) -> int:
+        """How many leading entries of T move with the coordinates; any further ones are their squares."""
+
     def statistic(self, x: Tensor) -> Tensor:
         """T (..., E) of coordinates (..., D)."""
 
     def level(self, eta: Tensor) -> Tensor:
         """Noise level of eta (..., E), as (..., L): the larger, the narrower p_eta."""
+
+    def precision(self, eta: Tensor) -> Tensor:
+        """Largest second derivative of -eta . T over the coordinates (...): the inverse variance that the noise alone would leave."""
 
     def center(self, eta: Tensor) -> Tensor:
         """Where p_eta is drawn to, eta (..., E) to coordinates (..., D)."""
@@ -27,8 +35,11 @@ class Family(Protocol):
     def natural(self, center: Tensor, level: Tensor) -> Tensor:
         """The eta (..., E) with this center (..., D) and level (..., L)."""
 
+    def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """eta . T(x) (...) and its gradient with respect to the coordinates x (..., D)."""
+
     def chart(self, eta: Tensor) -> Tensor:
-        """eta (..., E) in the coordinates that splines run in and the optimiser moves, (..., E): all of comparable size."""
+        """A curve eta (N, E) in the coordinates that splines run in and the optimiser moves, (N, E): all of comparable size."""
 
     def from_chart(self, z: Tensor) -> Tensor:
         """The inverse of `chart`."""
@@ -50,6 +61,10 @@ class VonMises:
     def dimension(self) -> int:
         return 2 * self.torsions
 
+    @property
+    def locations(self) -> int:
+        return 2 * self.torsions
+
     def statistic(self, angles: Tensor) -> Tensor:
         """T of angles (..., n) in radians, as (..., 2n)."""
         return torch.stack([torch.cos(angles), torch.sin(angles)], dim=-1).flatten(-2)
@@ -57,6 +72,10 @@ class VonMises:
     def level(self, eta: Tensor) -> Tensor:
         """Concentrations kappa (..., n)."""
         return eta.unflatten(-1, (self.torsions, 2)).norm(dim=-1)
+
+    def precision(self, eta: Tensor) -> Tensor:
+        """The largest concentration (...)."""
+        return self.level(eta).amax(-1)
 
     def center(self, eta: Tensor) -> Tensor:
         """Mean directions (..., n) in (-pi, pi]."""
@@ -67,6 +86,12 @@ class VonMises:
         """eta (..., 2n) from angles (..., n) in radians and concentrations (..., n)."""
         return (level.unsqueeze(-1) * self.statistic(center).unflatten(-1, (self.torsions, 2))).flatten(-2)
 
+    def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """eta . T (...) and its gradient (..., n) per radian, at angles x (..., n)."""
+        pairs = eta.unflatten(-1, (self.torsions, 2))
+        cosine, sine = torch.cos(x), torch.sin(x)
+        return (pairs[..., 0] * cosine + pairs[..., 1] * sine).sum(-1), pairs[..., 1] * cosine - pairs[..., 0] * sine
+
     def chart(self, eta: Tensor) -> Tensor:
         """eta itself: polar coordinates would tear at kappa = 0, where a curve may pass."""
         return eta
@@ -74,6 +99,30 @@ class VonMises:
     def from_chart(self, z: Tensor) -> Tensor:
         """The inverse of `chart`."""
         return z
+
+
+class VonMisesAbove(VonMises):
+    """Torsion angles whose concentrations stay above a floor by construction: the low-variance constraint, met exactly.
+
+    The chart is polar, (c_i, u_i) with kappa_i = floor (1 + u_i^2). Above a floor kappa = 0 is out of reach, so a curve cannot slip
+    through it to the other side of the circle, and an optimiser cannot change the winding of a route.
+    """
+
+    def __init__(self, torsions: int, *, floor: float):
+        super().__init__(torsions)
+        if floor <= 0:
+            raise ValueError(f"floor must be positive, got {floor}")
+        self.floor = floor
+
+    def chart(self, eta: Tensor) -> Tensor:
+        """(c, u) of a curve (N, 2n), the centers c continuous along it; concentrations below the floor are raised to it."""
+        center = torch.from_numpy(np.unwrap(self.center(eta).detach().numpy(), axis=-2))
+        return torch.cat([center, (self.level(eta) / self.floor - 1.0).clamp_min(0.0).sqrt()], dim=-1)
+
+    def from_chart(self, z: Tensor) -> Tensor:
+        """The inverse of `chart`."""
+        center, above = z.chunk(2, dim=-1)
+        return self.natural(center, self.floor * (1.0 + above.square()))
 
 
 class Cartesian:
@@ -93,6 +142,10 @@ class Cartesian:
     def dimension(self) -> int:
         return self.coordinates + 1
 
+    @property
+    def locations(self) -> int:
+        return self.coordinates
+
     def statistic(self, x: Tensor) -> Tensor:
         """T of x (..., D), as (..., D+1)."""
         return torch.cat([x, x.square().sum(-1, keepdim=True)], dim=-1)
@@ -100,6 +153,10 @@ class Cartesian:
     def level(self, eta: Tensor) -> Tensor:
         """log_snr (..., 1)."""
         return torch.log(-2.0 * eta[..., -1:])
+
+    def precision(self, eta: Tensor) -> Tensor:
+        """The signal-to-noise ratio (...)."""
+        return -2.0 * eta[..., -1]
 
     def center(self, eta: Tensor) -> Tensor:
         """x_t / alpha (..., D)."""
@@ -114,11 +171,21 @@ class Cartesian:
         """eta (..., D+1) of the spacetime point x_t (..., D), log_snr (..., 1)."""
         return self.natural(x_t / self.schedule.alpha(log_snr), log_snr)
 
+    def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """eta . T (...) and its gradient (..., D) at x (..., D)."""
+        a, b = eta[..., :-1], eta[..., -1:]
+        return (a * x).sum(-1) + b[..., 0] * x.square().sum(-1), a + 2.0 * b * x
+
     def chart(self, eta: Tensor) -> Tensor:
-        """(x_t, log_snr): eta itself spans many orders of magnitude along a curve."""
-        log_snr = self.level(eta)
-        return torch.cat([self.schedule.alpha(log_snr) * self.center(eta), log_snr], dim=-1)
+        """(m, log q), mean and log precision of the posterior of standard normal data: q = 1 + SNR, m = SNR x_t / (alpha q).
+
+        Where noise rules these are eta up to factors, where the data do they are (x_t/alpha, log_snr). Out of pure noise a geodesic runs
+        straight in eta, while (x_t, log_snr) change without limit in next to no length, which a spline cannot follow with few nodes.
+        Meant for data of unit size, within a factor of ten.
+        """
+        q = 1.0 - 2.0 * eta[..., -1:]
+        return torch.cat([eta[..., :-1] / q, q.log()], dim=-1)
 
     def from_chart(self, z: Tensor) -> Tensor:
-        """The inverse of `chart`."""
-        return self.at(z[..., :-1], z[..., -1:])
+        """The inverse of `chart`; SNR > 0 wherever log q > 0."""
+        return torch.cat([z[..., :-1] * z[..., -1:].exp(), -0.5 * torch.expm1(z[..., -1:])], dim=-1)

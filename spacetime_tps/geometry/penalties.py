@@ -1,12 +1,13 @@
 """Penalties added to a curve's energy: means or soft maxima over the curve, so that weights do not depend on the number of points."""
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from spacetime_tps.geometry.denoiser import Moments, confinement_free_energy
+from spacetime_tps.geometry.denoiser import Denoiser, Moments, confinement_free_energy, kl_divergence
 from spacetime_tps.geometry.families import Family
 
 
@@ -54,3 +55,47 @@ class EffectiveSamples:
     def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
         lack = torch.relu(math.log(self.floor) - moments.effective_samples.log())
         return self.weight * lack.square().mean()
+
+
+Divergence = Callable[[Tensor, Moments], Tensor]
+"""From a curve eta (N, E) and its moments to how far each of its points is from something forbidden, (N,) in nats."""
+
+
+class Avoid:
+    """Keeps a curve away from forbidden regions: weight * sum over regions of the mean of (1 - KL/floor)^2 where KL is below the floor.
+
+    KL is the divergence of a region from p_eta, `from_point` or `from_samples`. Exact divergences are never negative, so no constant has to
+    be found by trial before the penalty acts.
+    """
+
+    def __init__(self, regions: list[Divergence], *, floor: float, weight: float):
+        if floor <= 0:
+            raise ValueError(f"floor must be positive, got {floor}")
+        self.regions, self.floor, self.weight = regions, floor, weight
+
+    def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
+        lack = torch.stack([torch.relu(1.0 - region(eta, moments) / self.floor) for region in self.regions])
+        return self.weight * lack.square().mean(-1).sum()
+
+
+def from_point(forbidden: Tensor, denoiser: Denoiser) -> Divergence:
+    """KL(p_* || p_eta) of the denoising distribution at eta_* = `forbidden` (E,): a point with a noise level."""
+    with torch.no_grad():
+        there = denoiser.moments(forbidden)
+
+    def divergence(eta: Tensor, moments: Moments) -> Tensor:
+        return kl_divergence(forbidden, there, eta, moments)
+
+    return divergence
+
+
+def from_samples(inside: Denoiser) -> Divergence:
+    """KL(p_eta restricted to a set || p_eta) = -log P_eta(set), of a set given by the Boltzmann samples inside it.
+
+    `inside` has the log-partition psi_in of those samples with the weights they have among all, so that log P_eta(set) = psi_in - psi.
+    """
+
+    def divergence(eta: Tensor, moments: Moments) -> Tensor:
+        return moments.log_partition - inside.moments(eta).log_partition
+
+    return divergence
