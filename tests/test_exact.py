@@ -45,6 +45,7 @@ def test_spacetime_points_and_natural_parameters(schedule: Schedule) -> None:
     eta = family.at(x_t, log_snr)
     alpha, sigma = schedule.alpha(log_snr), schedule.sigma(log_snr)
     torch.testing.assert_close(eta, torch.cat([alpha / sigma**2 * x_t, -0.5 * alpha**2 / sigma**2], dim=-1))
+    torch.testing.assert_close(family.spacetime(eta), (x_t, log_snr))
     torch.testing.assert_close(family.from_chart(family.chart(eta)), eta)
     torch.testing.assert_close(family.natural(family.center(eta), family.level(eta)), eta)
 
