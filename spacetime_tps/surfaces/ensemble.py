@@ -50,14 +50,14 @@ class Ensemble:
 
 
 def crossing_window(curve: Tensor, index: int, stiffness: float, family: VonMises) -> Tensor:
-    """eta (E,) that holds the molecule to a point of a curve (N, E) along the curve, and as free as it can be across.
+    """eta (E,) that holds the torsion which turns most at a point of a curve (N, E), and leaves the others free.
 
-    A window that is stiff in every direction sees one saddle only; paths that cross elsewhere on the ridge would never be shot. Torsions
-    are restrained one by one, stiff by their share of the tangent squared: free across where the curve turns one torsion at a time there.
+    A window that is stiff across the curve too sees one saddle only; paths that cross elsewhere on the ridge would hardly ever be shot, and
+    would carry enormous weights when they are.
     """
     center = torch.from_numpy(np.unwrap(family.center(curve).numpy(), axis=0))
-    tangent = center[min(index + 1, len(curve) - 1)] - center[max(index - 1, 0)]
-    return family.natural(center[index], stiffness * (tangent / tangent.norm()).square())
+    tangent = (center[min(index + 1, len(curve) - 1)] - center[max(index - 1, 0)]).abs()
+    return family.natural(center[index], torch.where(tangent == tangent.max(), stiffness, 0.0))
 
 
 def sample_ensemble(
