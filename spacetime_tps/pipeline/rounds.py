@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
@@ -18,6 +20,7 @@ from spacetime_tps.molecules.preparation import minimise as quench
 from spacetime_tps.molecules.rotatable import CHANGED
 from spacetime_tps.molecules.states import State
 from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.pipeline import polish
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
@@ -59,6 +62,8 @@ class Sampled:
     """(round, route, lowest overlap, disagreement in kT) of each set of windows"""
     window_sets: dict[Winding, list[tuple[int, str]]]
     """(round, route) of the sets in each pool, in their order there"""
+    trained: dict[Winding, tuple[TrainedDenoiser, Trained]]
+    """The denoiser of each class that paths are sampled in, and what its training did; empty where weighted samples are kept"""
 
 
 class Rounds:
@@ -99,13 +104,33 @@ class Rounds:
             if count >= self.settings.rounds.min_rounds and settled and still and best.rounds > 1 and not self._held_back(best):
                 break
         self.store.sweep()
+        routes = sorted(routes, key=lambda r: (r.rounds == 0, r.barrier))
+        trained = self._train(routes[: self.settings.rounds.routes])
         return Sampled(
-            routes=sorted(routes, key=lambda r: (r.rounds == 0, r.barrier)),
+            routes=[self._polish(route, trained) if rank < self.settings.rounds.routes else route for rank, route in enumerate(routes)],
+            trained=trained,
             pools=self.pools, weights=self.weights, floor=floor, lengths=lengths,
             thermal=thermal_maxima(in_a, self.settings.path_frames, b),
             training_evaluations=sum(f.evaluations for f in (*in_a, *in_b)),
             window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets,
         )  # fmt: skip
+
+    def _train(self, routes: list[Route]) -> dict[Winding, tuple[TrainedDenoiser, Trained]]:
+        """A trained denoiser for each class of the routes that paths are going to be sampled along."""
+        trained: dict[Winding, tuple[TrainedDenoiser, Trained]] = {}
+        for route in routes if self.settings.denoiser.components else []:
+            if route.rounds and route.winding not in trained:
+                model, record = polish.train_for(route, self.denoiser(route.winding), self.settings.denoiser, seed=self.settings.seed)
+                trained[route.winding] = model, record
+                self.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {record.held_out_loss:.3f}")
+        return trained
+
+    def _polish(self, route: Route, trained: dict[Winding, tuple[TrainedDenoiser, Trained]]) -> Route:
+        """The route's geodesic under the trained denoiser of its class, where there is one."""
+        if route.winding not in trained or not route.rounds:
+            return route
+        supported = polish.Supported(trained[route.winding][0], self.denoiser(route.winding))
+        return polish.polished(route, supported, self._penalties(), self.settings.geodesic)
 
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """The weighted-sample posterior of a class of routes."""
