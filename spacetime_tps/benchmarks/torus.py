@@ -119,10 +119,13 @@ def _route(path: LatticePath, floor: float, end_level: float) -> Route:
     return Route(f"phi{turned[0]:+.0f}_psi{turned[1]:+.0f}", routing.winding(eta), eta)
 
 
-def at_points(found: Geodesic, denoiser: WeightedSamples, floor: float, points: int) -> Geodesic:
-    """The same geodesic at another number of points."""
-    family = VonMisesAbove(found.eta.shape[1] // 2, floor=floor)
-    return evaluate(found.eta, denoiser, family=family, points=points)
+def relaxed(found: Found, denoiser: WeightedSamples, *, end_level: float) -> Geodesic:
+    """The geodesic of another denoiser that the best curve of a search relaxes to, at the same floor."""
+    routes = [found.best]
+    for _ in range(PASSES):
+        routes, _ = _refined(routes, denoiser, found.floor, end_level, ())
+    assert routes[0].geodesic is not None
+    return routes[0].geodesic
 
 
 def _refined(
