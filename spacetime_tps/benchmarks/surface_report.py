@@ -185,8 +185,8 @@ def markdown(values: dict[str, Any]) -> str:
         f"Unbiased: {u['paths']} reactive paths of {u['shots']} shots, {u['effective']:.0f} effective; {u['reactive']:.2f} of shots "
         f"reactive in the window used; {u['steps']['mean']:.0f} ± {u['steps']['std']:.0f} steps long."
         + ("" if u["enough"] else " The budget was spent before the wanted effective number was there."),
-        f"Denoiser: error of mu {d['mean']:.3f} (mean), {d['mean_at_seam']:.3f} at the seam; along the geodesic "
-        f"{g['mean_error_of_mu']:.3f}. Energy of the learned geodesic {g['energy']:.0f}, by quadrature {g['energy_by_quadrature']:.0f}; "
+        f"Denoiser: error of mu {d['mean']:.4f} (mean), {d['mean_at_seam']:.4f} at the seam; along the geodesic "
+        f"{g['mean_error_of_mu']:.4f}. Energy of the learned geodesic {g['energy']:.0f}, by quadrature {g['energy_by_quadrature']:.0f}; "
         f"of the exact geodesic {g['energy_of_the_exact_geodesic']:.0f}.",
         f"One geodesic takes {g['cpu_seconds_of_one']:.1f} s of one core; the three searches, over floors and ways round, "
         f"{values['geodesics_cpu_seconds']:.0f} s.",
