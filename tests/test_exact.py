@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpson
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.tweedie import Tweedie, rademacher
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import confinement_free_energy, hessian_vector_product, kl_divergence
 from spacetime_tps.geometry.distance import diffusion_edit
@@ -45,6 +46,7 @@ def test_spacetime_points_and_natural_parameters(schedule: Schedule) -> None:
     eta = family.at(x_t, log_snr)
     alpha, sigma = schedule.alpha(log_snr), schedule.sigma(log_snr)
     torch.testing.assert_close(eta, torch.cat([alpha / sigma**2 * x_t, -0.5 * alpha**2 / sigma**2], dim=-1))
+    torch.testing.assert_close(family.spacetime(eta), (x_t, log_snr))
     torch.testing.assert_close(family.from_chart(family.chart(eta)), eta)
     torch.testing.assert_close(family.natural(family.center(eta), family.level(eta)), eta)
 
@@ -205,3 +207,48 @@ def test_evaluate_describes_a_curve_without_moving_it() -> None:
     assert float((level - 2.0).abs().max()) < 1e-6
     found = minimise(eta, TOY, [], family=LINE, nodes=12, points=65, evaluations=200)
     assert found.energy < described.energy
+
+
+def predicted(denoiser: GaussianMixture, family: Cartesian) -> Tweedie:
+    def mean(x_t: torch.Tensor, log_snr: torch.Tensor) -> torch.Tensor:
+        return denoiser.moments(family.at(x_t, log_snr)).mean[..., :-1]
+
+    return Tweedie(mean, family, probes=rademacher(64, family.coordinates, seed=2), chunk=4)
+
+
+@pytest.mark.parametrize("schedule", [VariancePreserving(), VarianceExploding()])
+def test_tweedies_second_moment_is_that_of_the_mixture(schedule: Schedule) -> None:
+    family = Cartesian(3, schedule)
+    means = torch.tensor([[0.0, 1.0, -1.0], [1.5, 0.0, 0.5]], dtype=torch.double)
+    data = GaussianMixture(means, torch.full((2, 3), 0.3), tensor(0.4, 0.6))
+    generator = torch.Generator().manual_seed(3)
+    eta = family.at(torch.randn(9, 3, generator=generator, dtype=torch.double), torch.linspace(-2, 2, 9, dtype=torch.double)[:, None])
+    by_trace = predicted(data, family)
+    exact, ours = data.moments(eta).mean, by_trace.moments(eta).mean
+    torch.testing.assert_close(ours[:, :-1], exact[:, :-1])
+    # The off-diagonal part of J is all that probes can miss; five standard errors of nine figures: false alarms below 1e-5.
+    assert ((ours[:, -1] - exact[:, -1]).abs() <= 5 * by_trace.trace_error(eta) + 1e-9).all()
+    assert float(by_trace.trace_error(eta).max()) < 0.2
+    one = Cartesian(1, schedule)
+    at = one.at(torch.linspace(-2, 2, 5, dtype=torch.double)[:, None], torch.zeros(5, 1, dtype=torch.double))
+    torch.testing.assert_close(predicted(TOY, one).moments(at).mean, TOY.moments(at).mean)  # in one dimension a sign is exact
+
+
+def test_tweedies_gradient_agrees_with_finite_differences() -> None:
+    family = Cartesian(1)
+    eta = family.at(tensor(0.3, -0.7)[:, None], tensor(0.5, -0.5)[:, None]).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: predicted(TOY, family).moments(x).mean, eta, eps=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match=r"probes must have shape \(P, 1\), got \(2, 2\)"):
+        Tweedie(lambda x, _: x, family, probes=torch.ones(2, 2))
+
+
+def test_trace_in_many_dimensions_by_few_probes() -> None:
+    # Isotropic Gaussian data: J is a multiple of the identity, and random signs have no variance at all.
+    D = 10_000
+    family, data = Cartesian(D), GaussianMixture(torch.zeros(1, D), torch.ones(1, D), tensor(1.0))
+    eta = family.natural(torch.linspace(0, 1, 8, dtype=torch.double)[:, None].expand(8, D), torch.full((8, 1), 1.0, dtype=torch.double))
+    by_trace = Tweedie(
+        lambda x, log_snr: data.moments(family.at(x, log_snr)).mean[..., :-1], family, probes=rademacher(2, D, seed=1), chunk=2
+    )
+    torch.testing.assert_close(by_trace.moments(eta).mean, data.moments(eta).mean)
+    assert float(by_trace.trace_error(eta).max()) < 1e-6 * D

@@ -14,7 +14,7 @@ from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Moments, confinement_free_energy, kl_divergence
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
-from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, LowVariance
+from spacetime_tps.geometry.penalties import Avoid, Barrier, EffectiveSamples, LowVariance, from_point, from_samples
 from spacetime_tps.geometry.spline import uniform_spline
 
 FAMILY = VonMises(1)
@@ -157,3 +157,51 @@ def test_barrier_penalty_is_between_mean_and_maximum(free_torsion: WeightedSampl
     cost = confinement_free_energy(eta, moments)
     value = float(Barrier(weight=1.0, sharpness=2.0)(eta, moments))
     assert float(cost.mean()) < value < float(cost.max())
+
+
+def test_every_penalty_has_the_gradient_of_its_value() -> None:
+    generator = torch.Generator().manual_seed(6)
+    family = VonMises(2)
+    angles = torch.rand(300, 2, generator=generator, dtype=torch.double) * 6
+    denoiser = WeightedSamples(family.statistic(angles), torch.randn(300, generator=generator, dtype=torch.double))
+    inside = denoiser.restricted(angles[:, 0] > 4.0)
+    eta = (torch.randn(5, 4, generator=generator, dtype=torch.double) * 3).requires_grad_(True)
+    penalties = [
+        LowVariance(family, torch.tensor([6.0, 5.0], dtype=torch.double), weight=2.0),
+        Barrier(weight=2.0, sharpness=1.5),
+        EffectiveSamples(floor=200.0, weight=1.0),
+        Avoid([from_samples(inside), from_point(eta.detach()[2] + 0.5, denoiser)], floor=4.0, weight=3.0),
+    ]
+    for penalty in penalties:
+        assert float(penalty(eta, denoiser.moments(eta)).detach()) > 0
+        assert torch.autograd.gradcheck(lambda x, p=penalty: p(x, denoiser.moments(x)), eta, eps=1e-6, atol=1e-5)
+
+
+def test_avoidance_does_not_depend_on_the_number_of_points(free_torsion: WeightedSamples) -> None:
+    angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.double)[:-1]
+    avoid = Avoid([from_samples(free_torsion.restricted((angles > 0.8) & (angles < 1.2)))], floor=5.0, weight=1.0)
+    values = []
+    for points in (200, 800):
+        center = torch.linspace(0.0, 2.0, points, dtype=torch.double)[:, None]
+        eta = FAMILY.natural(center, torch.full_like(center, 20.0))
+        values.append(float(avoid(eta, free_torsion.moments(eta))))
+    assert values[0] == pytest.approx(values[1], rel=0.02)
+
+
+def test_divergence_of_a_set_is_minus_the_log_of_its_probability(free_torsion: WeightedSamples) -> None:
+    angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.double)[:-1]
+    inside = angles.abs() < 0.5
+    eta = FAMILY.natural(torch.tensor([[0.3], [2.0]], dtype=torch.double), torch.tensor([[4.0], [9.0]], dtype=torch.double))
+    weight = torch.softmax(FAMILY.statistic(angles[:, None]) @ eta.T, dim=0)
+    expected = -weight[inside].sum(0).log()
+    divergence = from_samples(free_torsion.restricted(inside))(eta, free_torsion.moments(eta))
+    torch.testing.assert_close(divergence, expected)
+    assert float(from_point(eta[0], free_torsion)(eta[:1], free_torsion.moments(eta[:1]))) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_many_curves_at_once_are_the_same_as_one_by_one(free_torsion: WeightedSamples) -> None:
+    center = torch.linspace(0.0, 2.0, 30, dtype=torch.double)[None, :, None] * torch.tensor([0.5, 1.0, 1.5])[:, None, None]
+    eta = FAMILY.natural(center, torch.full_like(center, 12.0))
+    mean = free_torsion.moments(eta).mean
+    for function in (curve.energy, curve.length):
+        torch.testing.assert_close(function(eta, mean), torch.stack([function(e, m) for e, m in zip(eta, mean, strict=True)]))

@@ -16,6 +16,8 @@ import torch
 import yaml
 
 from spacetime_tps import SpacetimeError, load_system, run, two_structures
+from spacetime_tps.denoisers.network import load as load_denoiser
+from spacetime_tps.geometry.curve import segments
 from spacetime_tps.molecules.preparation import Potential
 from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
 from spacetime_tps.pipeline import prepared as preparation
@@ -32,6 +34,7 @@ SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
     "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6", "guided.points=47",
+    "denoiser.components=16", "denoiser.lessons=300", "denoiser.steps=60",
 ]  # fmt: skip
 CLOCKS = {"summary.json", "stages.json", "report.html", "preparation.json"}  # these hold wall-clock seconds
 
@@ -70,11 +73,24 @@ def test_the_folder_keeps_its_contract(finished: Path) -> None:
     assert (geodesic["segment"] >= 0).all()
     assert geodesic["segment"].shape == (23,)
     assert geodesic["length"] == pytest.approx(np.sqrt(geodesic["segment"]).sum())
-    weights = torch.load(finished / "denoiser.pt", weights_only=True)
-    assert float(torch.exp(weights["log_weights"]).sum()) == pytest.approx(1.0)
+    denoiser = load_denoiser(finished / "denoiser.pt")
+    moments = denoiser.moments(torch.from_numpy(geodesic["eta"]))
+    np.testing.assert_allclose(segments(torch.from_numpy(geodesic["eta"]), moments.mean).detach().numpy(), geodesic["segment"], rtol=1e-6)
+    (training,) = json.loads((finished / "samples/rounds.json").read_text())["training"]
+    assert training["curve"][-1][0] == 60
+    assert training["held_out_loss"] == training["curve"][-1][2]
+    assert (finished / "report/training.png").exists()
     config = yaml.safe_load((finished / "config.yaml").read_text())
     assert config["settings"]["seed"] == 1
     assert config["settings"]["geodesic"]["barrier_weight"] == Settings().geodesic.barrier_weight
+
+
+def test_weighted_samples_can_be_kept_as_the_denoiser(tmp_path: Path) -> None:
+    run(load_system("alanine_dipeptide"), tmp_path / "run", settings("denoiser.components=0", "guided.paths=1"))
+    content = torch.load(tmp_path / "run/denoiser.pt", weights_only=True)
+    assert content["kind"] == "weighted_samples"
+    assert float(torch.exp(content["log_weights"]).sum()) == pytest.approx(1.0)
+    assert not (tmp_path / "run/report/training.png").exists()
 
 
 def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:

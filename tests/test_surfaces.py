@@ -211,7 +211,9 @@ def test_weighted_shots_from_a_skewed_window_agree_with_long_shooting_and_withou
     shots = shoot(CHANNELS, points, A, B, longest=20_000, generator=generator(9))
     weight = weights(shots.paths, region, A, B)
     first = [shots.paths[i] for i in np.linspace(0, len(shots.paths) - 1, 400).astype(int)]
-    chains, _, accepted = two_way_chains(CHANNELS, first, A, B, moves=25, longest=20_000, generator=generator(10))
+    chains, _, accepted = two_way_chains(
+        CHANNELS, first, A, B, eligible=lambda x: x[:, 0].abs() < 0.3, moves=15, longest=20_000, generator=generator(10)
+    )
     assert 0.05 < accepted < 0.9
     length, truth = (np.array([float(len(p)) for p in paths]) for paths in (shots.paths, chains))
     rng = np.random.default_rng(11)

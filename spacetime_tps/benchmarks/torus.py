@@ -5,30 +5,37 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
-from spacetime_tps.geometry.families import VonMisesAbove
+from spacetime_tps.geometry.denoiser import Moments
+from spacetime_tps.geometry.families import VonMises, VonMisesAbove
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
+from spacetime_tps.geometry.graph import LatticePath, lattice_paths
 from spacetime_tps.geometry.penalties import Avoid, Barrier, Divergence, EffectiveSamples, Penalty
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.routes import Route
 from spacetime_tps.surfaces.annealed import largest_variance
 
-FIRST_FLOOR, LAST_FLOOR, RAISE = 25.0, 1600.0, 2.0
-STEEPEST = 2.5
-"""Precision times variance, at most, of a posterior that samples can follow: 1 on flat ground, large where it has two basins"""
+FIRST_FLOOR, LAST_FLOOR, RAISE = 50.0, 1600.0, 2.0
+STEEPEST = 2.0
+"""Precision times variance, at most, of a posterior that samples can follow: 1 on flat ground at equal concentrations, 2 on a barrier half
+as curved as the noise is stiff, large where there are two basins"""
 BARRIER, SHARPNESS = 0.2, 2.0
 """Weight of the barrier per kT, in units of the straight curve's energy"""
-AVOIDANCE = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Weights of the regions, in the same unit, one after the other: a strong penalty at once throws a curve off the samples"""
+AVOIDANCE = 30.0
+"""Weight of the regions, in the same unit"""
 KEPT = 0.9
 """Share of a region's floor that counts as kept: the penalty is soft"""
 MARGIN = 10.0
 """kT above the best barrier beyond which a route is not refined at the next floor"""
 FEWEST_SAMPLES, SUPPORT = 10.0, 1.0
-POINTS, NODES, EVALUATIONS = 48, 16, 50
+ALL_SAMPLES = 400.0
+"""Floor from which lattice paths use all samples; below it, in proportion, the first ones, which must be in no order"""
+LATTICE, POINTS, NODES, PASSES, EVALUATIONS = 48, 48, 16, 2, 50
 
 
 @dataclass(frozen=True)
@@ -72,49 +79,64 @@ def search(
     regions: Sequence[Region] = (),
     first_floor: float = FIRST_FLOOR,
 ) -> Found:
-    """The route with the lowest barrier among the ways round each torsion, in one denoiser's geometry, no samples drawn.
+    """The easiest route among the ways round both torsions, in one denoiser's geometry; no energy is evaluated.
 
-    The floor on kappa starts where distributions are wide, so that curves see the large features of the surface first, and doubles until
-    the posterior along the best curve has one basin everywhere. Routes that enter a region are worse than any that does not.
+    Curves start from the easiest lattice paths. The floor on kappa doubles until the posterior along the best curve has one basin
+    everywhere, since samples cannot follow one that moves its weight from basin to basin. The samples must be in no particular order.
+    Raises SpacetimeError where regions leave no way.
     """
-    torsions = len(ends[0])
-    level = np.full((POINTS, torsions), max(first_floor, end_level))
-    found = routing.straight_routes(tuple(f"t{k}" for k in range(torsions)), *ends, level, 2**torsions)
+
+    def allowed(eta: Tensor, moments: Moments) -> Tensor:
+        return torch.stack([torch.ones(len(eta), dtype=torch.bool), *(r.divergence(eta, moments) > r.floor for r in regions)]).all(0)
+
     floor, spent = first_floor, 0
     while True:
-        found, trials = _refined(found, denoiser, floor, end_level, (), 0.0)
-        spent += trials
-        steepness = _steepness(found[0], denoiser, floor)
-        if steepness <= STEEPEST or floor * RAISE > LAST_FLOOR:
+        coarse = denoiser.restricted(torch.arange(len(denoiser.log_weights)) < len(denoiser.log_weights) * floor / ALL_SAMPLES)
+        paths = lattice_paths(coarse, *ends, level=floor, size=LATTICE, barrier_weight=BARRIER, allowed=allowed)
+        if not paths and floor * RAISE > LAST_FLOOR:
+            raise SpacetimeError("the forbidden regions leave no way from one end to the other, however narrow the distributions")
+        near = [path for path in paths if path.barrier < min(p.barrier for p in paths) + MARGIN]
+        found = [_route(path, floor, end_level) for path in near]
+        for _ in range(PASSES if found else 0):  # points are at constant speed again after each, so that no leap goes unseen
+            found, trials = _refined(found, denoiser, floor, end_level, regions)
+            spent += trials
+        if found and (_steepness(found[0], denoiser, floor) <= STEEPEST or floor * RAISE > LAST_FLOOR):
             break
         floor *= RAISE
-        found = [route for route in found if regions or route.barrier < found[0].barrier + MARGIN]
-    # Once more, from points at constant speed: no leap of a curve between two points goes unseen. Regions act only now, at the final floor:
-    # wider distributions reach into them from far off.
-    for weight in AVOIDANCE if regions else (0.0,):
-        found, trials = _refined(found, denoiser, floor, end_level, regions, weight)
-        spent += trials
-        if _nearest(found[0].eta, denoiser, regions) >= KEPT:
-            found = [route for route in found if route.barrier < found[0].barrier + MARGIN]
-    steepness = _steepness(found[0], denoiser, floor)
     nearest = _nearest(found[0].eta, denoiser, regions)
-    return Found(found[0], found, floor, steepness, nearest, nearest >= KEPT, spent)
+    return Found(found[0], found, floor, _steepness(found[0], denoiser, floor), nearest, nearest >= KEPT, spent)
 
 
-def at_points(found: Geodesic, denoiser: WeightedSamples, floor: float, points: int) -> Geodesic:
-    """The same geodesic at another number of points."""
-    family = VonMisesAbove(found.eta.shape[1] // 2, floor=floor)
-    return evaluate(found.eta, denoiser, family=family, points=points)
+def _route(path: LatticePath, floor: float, end_level: float) -> Route:
+    """A lattice path, smoothed, as a curve at the floor."""
+    s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path.center, axis=0), axis=1))])
+    center = np.stack([np.interp(np.linspace(0, s[-1], POINTS), s, gaussian_filter1d(c, 1.0, mode="nearest")) for c in path.center.T], -1)
+    center[[0, -1]] = path.center[[0, -1]]
+    end = np.full(2, max(end_level, floor))
+    level = routing.levels(1.02 * floor, end, end, POINTS)
+    eta = VonMises(2).natural(torch.from_numpy(center), torch.from_numpy(level)).numpy()
+    turned = np.degrees(center[-1] - center[0])
+    return Route(f"phi{turned[0]:+.0f}_psi{turned[1]:+.0f}", routing.winding(eta), eta)
+
+
+def relaxed(found: Found, denoiser: WeightedSamples, *, end_level: float) -> Geodesic:
+    """The geodesic of another denoiser that the best curve of a search relaxes to, at the same floor."""
+    routes = [found.best]
+    for _ in range(PASSES):
+        routes, _ = _refined(routes, denoiser, found.floor, end_level, ())
+    assert routes[0].geodesic is not None
+    return routes[0].geodesic
 
 
 def _refined(
-    found: list[Route], denoiser: WeightedSamples, floor: float, end_level: float, regions: Sequence[Region], avoidance: float
+    found: list[Route], denoiser: WeightedSamples, floor: float, end_level: float, regions: Sequence[Region]
 ) -> tuple[list[Route], int]:
-    """The routes optimised at a floor, those that keep out of the regions first, then by barrier; and the evaluations of the objective."""
+    """The routes optimised at a floor, those out of the regions first, the easiest first; and the evaluations of the objective."""
     family = VonMisesAbove(len(found[0].winding), floor=floor)
     refined, spent = [], 0
     for route in found:
-        level = torch.from_numpy(routing.levels(1.02 * floor, *[np.full(family.torsions, max(end_level, floor))] * 2, POINTS))
+        end = np.full(family.torsions, max(end_level, floor))
+        level = torch.from_numpy(routing.levels(1.02 * floor, end, end, POINTS))
         center = torch.from_numpy(routing.unwrapped(route.eta))
         s = torch.linspace(0, 1, POINTS, dtype=torch.double)[:, None]
         straight = family.natural(center[:1] + s * (center[-1:] - center[:1]), level)
@@ -123,13 +145,18 @@ def _refined(
             Barrier(weight=BARRIER * unit, sharpness=SHARPNESS),
             EffectiveSamples(floor=FEWEST_SAMPLES, weight=SUPPORT * unit),
         ]
-        penalties += [Avoid([region.divergence], floor=region.floor, weight=avoidance * unit) for region in regions]
+        penalties += [Avoid([region.divergence], floor=region.floor, weight=AVOIDANCE * unit) for region in regions]
         eta = family.natural(center, level)
         best = minimise(eta, denoiser.supporting(eta), penalties, family=family, nodes=NODES, points=POINTS, evaluations=EVALUATIONS)
         best = evaluate(best.eta, denoiser, family=family, points=POINTS, trace=best.trace)
         spent += len(best.trace)
         refined.append(replace(route, eta=best.eta.numpy(), geodesic=best))
-    return sorted(refined, key=lambda r: (_nearest(r.eta, denoiser, regions) < KEPT, r.barrier)), spent
+    return sorted(refined, key=lambda r: (_nearest(r.eta, denoiser, regions) < KEPT, _difficulty(r))), spent
+
+
+def _difficulty(route: Route) -> float:
+    """L^2/2 (1 + w max KL): what curves minimise. By the largest KL alone a long way over a high plateau would beat a basin on the way."""
+    return 0.5 * route.length**2 * (1.0 + BARRIER * route.barrier)
 
 
 def _steepness(route: Route, denoiser: WeightedSamples, floor: float) -> float:

@@ -33,9 +33,9 @@ def spacetime(compared: list[FlowAndGeodesic]) -> Figure:
     bar.outline.set_visible(False)
     for c in compared:
         for eta, colour, dashes, label in ((c.flow, FLOW, "-", "probability flow"), (c.geodesic.eta, GEODESIC, DASHED, "geodesic")):
-            z = toy.FAMILY.chart(_fine(eta))
+            z = torch.cat(toy.FAMILY.spacetime(_fine(eta)), -1)
             axes.plot(toy.time_at(z[:, 1]), z[:, 0], color=colour, ls=dashes, lw=2.0, label=label if c is compared[0] else None)
-        ends = toy.FAMILY.chart(c.flow[[0, -1]])
+        ends = torch.cat(toy.FAMILY.spacetime(c.flow[[0, -1]]), -1)
         axes.plot(toy.time_at(ends[:, 1]), ends[:, 0], "o", color=INK, ms=4.5, zorder=5)
     axes.set(xlim=(0, 1.02), ylim=(-4.2, 4.2), xlabel="time t (0: data, 1: noise; log SNR = 10 − 20 t)", ylabel="noised coordinate x$_t$")
     axes.legend(loc="upper left")

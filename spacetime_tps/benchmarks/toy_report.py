@@ -105,7 +105,7 @@ def _arrays(compared: list[FlowAndGeodesic], planar: PullbackAndSpacetime, sampl
     arrays = {}
     for c in compared:
         for name, eta in (("flow", c.flow), ("geodesic", c.geodesic.eta)):
-            z = FAMILY.chart(eta)
+            z = torch.cat(FAMILY.spacetime(eta), -1)
             arrays[f"{name}_{c.start:g}"] = torch.stack([time_at(z[:, 1]), z[:, 0]], dim=-1).numpy()
     arrays |= {
         "pullback_noise": planar.pullback.latent.numpy(),

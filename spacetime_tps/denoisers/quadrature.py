@@ -16,7 +16,7 @@ def periodic_grid(points: int, dimension: int) -> Tensor:
 
 
 def quadrature(family: Family, grid: Tensor, energy: Callable[[Tensor], Tensor], *, kT: float) -> WeightedSamples:
-    """The denoiser of exp(-U/kT) on equally weighted points, grid (S, D), one evaluation each; `energy` (S, D) to (S,), in units of kT.
+    """The denoiser of exp(-U/kT) on equally weighted points, grid (S, D), one evaluation each; `energy` (S, D) to (S,), in the unit of kT.
 
     The number of effective samples says how many grid points p_eta covers: below ten or so the grid is too coarse for that eta.
     """

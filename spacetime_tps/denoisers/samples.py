@@ -58,7 +58,7 @@ class _Moments(torch.autograd.Function):
         norm = weight.sum(dim=1, keepdim=True)
         weight.div_(norm)
         mean = weight @ statistic
-        effective = 1.0 / torch.linalg.vecdot(weight, weight)
+        effective = 1.0 / torch.einsum("ns,ns->n", weight, weight)
         ctx.save_for_backward(weight, statistic, mean, effective)
         return (top + norm.log()).squeeze(1), mean, effective
 

@@ -1,4 +1,4 @@
-"""The Diffusion Edit Distance between data points: the length of the geodesic that joins them at the smallest noise level."""
+"""The Diffusion Edit Distance between data points: the length of the geodesic that joins them at the smallest noise."""
 
 from collections.abc import Sequence
 

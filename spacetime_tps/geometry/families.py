@@ -171,6 +171,11 @@ class Cartesian:
         """eta (..., D+1) of the spacetime point x_t (..., D), log_snr (..., 1)."""
         return self.natural(x_t / self.schedule.alpha(log_snr), log_snr)
 
+    def spacetime(self, eta: Tensor) -> tuple[Tensor, Tensor]:
+        """x_t (..., D) and log_snr (..., 1) of eta (..., D+1): the inverse of `at`."""
+        log_snr = self.level(eta)
+        return self.schedule.alpha(log_snr) * self.center(eta), log_snr
+
     def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """eta . T (...) and its gradient (..., D) at x (..., D)."""
         a, b = eta[..., :-1], eta[..., -1:]

@@ -19,13 +19,13 @@ class Penalty(Protocol):
 
 
 class LowVariance:
-    """Keeps the noise level above a floor (L,): weight * mean of ((floor - level)/floor)^2 where the level is below it."""
+    """Keeps the noise level above a floor (L,): weight * mean of ((floor - level)/max(|floor|, 1))^2 where the level is below it."""
 
     def __init__(self, family: Family, floor: Tensor, *, weight: float):
         self.family, self.floor, self.weight = family, floor, weight
 
     def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
-        lack = torch.relu(1.0 - self.family.level(eta) / self.floor)
+        lack = torch.relu(self.floor - self.family.level(eta)) / self.floor.abs().clamp_min(1.0)
         return self.weight * lack.square().mean()
 
 

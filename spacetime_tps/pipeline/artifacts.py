@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spacetime_tps.denoisers import network
 from spacetime_tps.files import write_bytes, write_json, write_npz
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.molecules.dynamics import Frames
@@ -48,13 +49,10 @@ def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes:
         _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model.timestep)
     best = sampled.routes[0]
     write_npz(folder / "geodesic.npz", _arrays(best, family))
-    buffer = io.BytesIO()
-    log_weight = torch.from_numpy(sampled.weights[best.winding].log_weight)
-    torch.save(
-        {"kind": "weighted_samples", "statistic": torch.from_numpy(sampled.pools[best.winding].statistic), "log_weights": log_weight},
-        buffer,
-    )
-    write_bytes(folder / "denoiser.pt", buffer.getvalue())
+    if best.winding in sampled.trained:
+        network.save(folder / "denoiser.pt", sampled.trained[best.winding][0])
+    else:
+        _save_samples(folder / "denoiser.pt", sampled, best)
     write_npz(folder / "samples/windows.npz", _window_arrays(sampled))
     write_json(folder / "samples/rounds.json", {
         "kappa_floor": sampled.floor,
@@ -64,9 +62,23 @@ def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes:
             for count, name, overlap, disagreement in sampled.window_rounds
         ],
         "routes": [_describe(r) for r in sampled.routes],
+        "training": [
+            {"route": next(r.name for r in sampled.routes if r.winding == kind), "held_out_loss": t.held_out_loss, "curve": t.curve}
+            for kind, (_, t) in sampled.trained.items()
+        ],
         "thermal_max_energy_kj_mol": [round(float(e) - prepared.zero, 4) for e in sampled.thermal],
         "evaluations": {"training_md": sampled.training_evaluations, "windows": sampled.window_evaluations, "geodesic": 0},
     })  # fmt: skip
+
+
+def _save_samples(path: Path, sampled: Sampled, best: Route) -> None:
+    buffer = io.BytesIO()
+    log_weight = torch.from_numpy(sampled.weights[best.winding].log_weight)
+    torch.save(
+        {"kind": "weighted_samples", "statistic": torch.from_numpy(sampled.pools[best.winding].statistic), "log_weights": log_weight},
+        buffer,
+    )
+    write_bytes(path, buffer.getvalue())
 
 
 def read_rounds(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
@@ -18,6 +20,7 @@ from spacetime_tps.molecules.preparation import minimise as quench
 from spacetime_tps.molecules.rotatable import CHANGED
 from spacetime_tps.molecules.states import State
 from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.pipeline import polish
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.avoidance import Avoidance, bind
 from spacetime_tps.pipeline.detours import detours
@@ -61,6 +64,8 @@ class Sampled:
     """(round, route, lowest overlap, disagreement in kT) of each set of windows"""
     window_sets: dict[Winding, list[tuple[int, str]]]
     """(round, route) of the sets in each pool, in their order there"""
+    trained: dict[Winding, tuple[TrainedDenoiser, Trained]]
+    """The denoiser of each class that paths are sampled in, and what its training did; empty where weighted samples are kept"""
 
 
 class Rounds:
@@ -107,13 +112,38 @@ class Rounds:
             if enough and settled and still and not self._held_back(best):
                 break
         self.store.sweep()
+        routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
+        trained = self._train(routes[: self.settings.rounds.routes])
         return Sampled(
-            routes=sorted(routes, key=lambda r: (r.rounds == 0, r.rank)),
+            routes=[self._polish(route, trained) if rank < self.settings.rounds.routes else route for rank, route in enumerate(routes)],
+            trained=trained,
             pools=self.pools, weights=self.weights, floor=floor, lengths=lengths,
             thermal=thermal_maxima(in_a, self.settings.path_frames, b),
             training_evaluations=sum(f.evaluations for f in (*in_a, *in_b)),
             window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets,
         )  # fmt: skip
+
+    def _train(self, routes: list[Route]) -> dict[Winding, tuple[TrainedDenoiser, Trained]]:
+        """A trained denoiser for each class of the routes that paths are going to be sampled along."""
+        trained: dict[Winding, tuple[TrainedDenoiser, Trained]] = {}
+        for route in routes if self.settings.denoiser.components else []:
+            if route.rounds and route.winding not in trained:
+                model, record = polish.train_for(route, self.denoiser(route.winding), self.settings.denoiser, seed=self.settings.seed)
+                trained[route.winding] = model, record
+                self.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {record.held_out_loss:.3f}")
+        return trained
+
+    def _polish(self, route: Route, trained: dict[Winding, tuple[TrainedDenoiser, Trained]]) -> Route:
+        """The route's geodesic under the trained denoiser of its class, where there is one."""
+        if route.winding not in trained or not route.rounds:
+            return route
+        samples = self.denoiser(route.winding)
+        regions = polish.under_samples(self._regions(torch.from_numpy(route.eta), samples, self.settings.avoidance.weights[-1]), samples)
+        found = polish.polished(
+            route, polish.Supported(trained[route.winding][0], samples), [*self._penalties(), *regions], self.settings.geodesic
+        )
+        found = self._placed(found, samples)
+        return found if found.lack <= route.lack else route
 
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """The weighted-sample posterior of a class of routes."""
@@ -285,14 +315,17 @@ class Rounds:
             return minimise(
                 start, denoiser, self._penalties(), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations
             )
-        unit = routing.straight_energy(start, denoiser, self.family)
         weights = self.settings.avoidance.weights
         for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
             near = denoiser.supporting(start)
-            penalties = [*self._penalties(), *self.avoidance.penalties(near, weight=weight * unit)]
+            penalties = [*self._penalties(), *self._regions(start, near, weight)]
             found = minimise(start, near, penalties, family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
             start = found.eta
         return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
+
+    def _regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
+        """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
+        return self.avoidance.penalties(denoiser, weight=weight * routing.straight_energy(start, denoiser, self.family))
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""

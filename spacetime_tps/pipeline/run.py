@@ -107,7 +107,7 @@ def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
 
 
 def _sample(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> str:
-    parts = settings.model_dump(include={"seed", "training", "windows", "geodesic", "rounds", "avoid", "avoidance"})
+    parts = settings.model_dump(include={"seed", "training", "windows", "geodesic", "rounds", "denoiser", "avoid", "avoidance"})
     made_from = fingerprint(upstream, parts, settings.path_frames, settings.guided.stride)
     if not stages.current("sampling", made_from):
         with stages.making("sampling", made_from):

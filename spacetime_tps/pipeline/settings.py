@@ -46,7 +46,7 @@ class WindowSettings(_Settings):
         ge=1,
         description="eta of a window over eta of the curve: tighter windows equilibrate where the curve's own posterior has two basins",
     )
-    min_overlap: float = Field(0.15, gt=0, lt=1, description="below this the noise floor is lowered")
+    min_overlap: float = Field(0.1, gt=0, lt=1, description="below this the noise floor is lowered")
     max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
     @model_validator(mode="after")
@@ -68,6 +68,14 @@ class GeodesicSettings(_Settings):
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
     min_effective_samples: float = Field(50.0, gt=1)
     effective_samples_weight: float = Field(1e3, ge=0)
+
+
+class DenoiserSettings(_Settings):
+    """The denoiser that is trained on the weighted samples after the last round; the sampled geodesics are then relaxed under it."""
+
+    components: int = Field(128, ge=0, description="of the von Mises mixture; 0 keeps the weighted samples themselves")
+    lessons: int = Field(8000, ge=100, description="points and noise levels to learn at")
+    steps: int = Field(1000, ge=1)
 
 
 class RoundSettings(_Settings):
@@ -132,6 +140,7 @@ class Settings(_Settings):
     rounds: RoundSettings = RoundSettings()
     avoid: tuple[Forbidden, ...] = Field((), description="regions that paths are to keep out of")
     avoidance: AvoidanceSettings = AvoidanceSettings()
+    denoiser: DenoiserSettings = DenoiserSettings()
     guided: GuidedSettings = GuidedSettings()
 
     @property

@@ -253,6 +253,18 @@ def windows_of_best(run: RunData) -> Figure:
     return figure
 
 
+def training(run: RunData) -> Figure:
+    """Learning curves of the trained denoisers: loss of the batches, and on samples that were held out."""
+    figure, axes = _axes(6.4, 2.6)
+    for record, style in zip(run.rounds["training"], ("-", "--", ":", "-.") * len(run.rounds["training"]), strict=False):
+        step, fitted, held_out = np.array(record["curve"]).T
+        axes.semilogy(step, fitted, style, color=GUIDED, lw=1.2, label=f"{record['route']}: fitted")
+        axes.semilogy(step, held_out, style, color=CURVE, lw=1.6, label=f"held out, {record['held_out_loss']:.3f} in the end")
+    axes.set(xlabel="step", ylabel="loss")
+    axes.legend()
+    return figure
+
+
 FIGURES = {
     "map": map_of_torsions,
     "energy": energy_along_paths,

@@ -17,7 +17,9 @@ RELAXATIONS = 60
 """Metropolis-adjusted steps from a draw of the weighted samples to a shooting point"""
 STEEPEST = 2.5
 """Stiffness times variance along the curve, at most, of a window that stays on top: 1 on flat ground, large where it falls into a basin"""
+FIRST_STIFFNESS, LAST_STIFFNESS = 25.0, 3200.0
 PILOT = 50
+APART = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Ensemble:
     undecided: float
     """Fraction of half trajectories that met their bound before a state"""
     center: tuple[float, ...]
-    """of that window"""
+    """of that window, radians"""
+    torsion: int
+    """which it is stiffest in"""
     stiffness: float
     evaluations: int
     enough: bool
@@ -46,13 +50,14 @@ class Ensemble:
 
 
 def crossing_window(curve: Tensor, index: int, stiffness: float, family: VonMises) -> Tensor:
-    """eta (E,) that holds the molecule to a point of a curve (N, E) along the curve only, and leaves it free across.
+    """eta (E,) that holds the torsion which turns most at a point of a curve (N, E), and leaves the others free.
 
-    A window that is stiff in every direction sees one saddle only; paths that cross elsewhere on the ridge would never be shot.
+    A window that is stiff across the curve too sees one saddle only; paths that cross elsewhere on the ridge would hardly ever be shot, and
+    would carry enormous weights when they are.
     """
     center = torch.from_numpy(np.unwrap(family.center(curve).numpy(), axis=0))
-    tangent = center[min(index + 1, len(curve) - 1)] - center[max(index - 1, 0)]
-    return family.natural(center[index], stiffness * (tangent / tangent.norm()).square())
+    tangent = (center[min(index + 1, len(curve) - 1)] - center[max(index - 1, 0)]).abs()
+    return family.natural(center[index], torch.where(tangent == tangent.max(), stiffness, 0.0))
 
 
 def sample_ensemble(
@@ -73,16 +78,17 @@ def sample_ensemble(
 ) -> Ensemble:
     """Shoot from the top of a curve (N, E) with cost KL(p_eta || p_0) (N,), until `effective` paths are there or `budget` is spent.
 
-    Windows at five points about the top get a pilot of shots each; the one with most reactive shots gets the rest. All shots count, by the
-    balance heuristic (Veach and Guibas 1995): f is the sum of all windows, each with its number of points. `coordinates` (S, D) are those
-    of the denoiser's samples. Raises SpacetimeError where nothing is reactive.
+    Windows at several points about the top get a pilot of shots each; the one with most reactive shots gets the rest. All shots count, by
+    the balance heuristic (Veach and Guibas 1995): f is the sum of all windows, each with its number of points. `coordinates` (S, D) are
+    those of the denoiser's samples. Raises SpacetimeError where nothing is reactive.
     """
     top = int(cost.argmax())
     stiffness, candidates = _windows(curve, top, denoiser, family)
     points_of, shots_of, spent = [], [], 0
     for eta in candidates:
         points, shots, cost_of = _volley(dynamics, eta, PILOT, denoiser, coordinates, a, b, family, longest, generator)
-        points_of.append(points), shots_of.append([shots])
+        points_of.append(points)
+        shots_of.append([shots])
         spent += cost_of
     best = int(np.argmax([len(s[0].paths) for s in shots_of]))
     eta = torch.stack(candidates)
@@ -100,28 +106,34 @@ def sample_ensemble(
         spent += cost_of
     if not paths:
         raise SpacetimeError(f"none of {sum(points_of)} shots from the top of the curve was reactive: the window does not hold the barrier")
-    settled = [s for s in shots_of[best]]
+    settled = shots_of[best]
     outcomes = np.concatenate([s.outcome for group in shots_of for s in group])
     return Ensemble(
         paths, weight, sum(points_of), sum(len(s.paths) for s in settled) / sum(len(s.outcome) for s in settled),
-        float((outcomes < 0).mean()), tuple(family.center(candidates[best]).tolist()), stiffness, spent, bool(reached),
+        float((outcomes < 0).mean()), tuple(family.center(candidates[best]).tolist()),
+        int(family.level(candidates[best]).argmax()), stiffness, spent, bool(reached),
     )  # fmt: skip
 
 
 def _windows(curve: Tensor, top: int, denoiser: WeightedSamples, family: VonMises) -> tuple[float, list[Tensor]]:
-    """The stiffness, doubled until a window at the top stays there, and windows at and about the top, half a deviation apart."""
-    stiffness = 12.5
-    while True:
+    """The stiffness, doubled until a window at the top stays there, and windows at and about the top, a deviation of theirs apart."""
+    stiffness = FIRST_STIFFNESS
+    while stiffness < LAST_STIFFNESS and not _stays(crossing_window(curve, top, stiffness, family), denoiser, family):
         stiffness *= 2.0
-        eta = crossing_window(curve, top, stiffness, family)
-        pairs = denoiser.moments(eta).mean.unflatten(-1, (family.torsions, 2))
-        steepness = family.level(eta) * (1.0 - pairs.square().sum(-1))
-        if float(steepness.max()) < STEEPEST or stiffness > 3000.0:
-            break
-    speed = (denoiser.moments(curve).mean.diff(dim=0) * curve.diff(dim=0)).sum(-1).clamp_min(0).sqrt().mean()
-    step = max(round(0.5 / float(speed)), 1)
-    places = sorted({min(max(top + k * step, 1), len(curve) - 2) for k in (-2, -1, 0, 1, 2)})
+    center = torch.from_numpy(np.unwrap(family.center(curve).numpy(), axis=0))
+    along = (center - center[top]).norm(dim=-1) * torch.sign(torch.arange(len(curve)) - top)
+    places = sorted({int((along - k / stiffness**0.5).abs()[1:-1].argmin()) + 1 for k in APART})
     return stiffness, [crossing_window(curve, place, stiffness, family) for place in places]
+
+
+def _stays(eta: Tensor, denoiser: WeightedSamples, family: VonMises) -> bool:
+    """Whether the stiffest torsion of p_eta has one narrow peak within a deviation of its center: not split over basins, nor in one."""
+    pairs = denoiser.moments(eta).mean.unflatten(-1, (family.torsions, 2))
+    level = family.level(eta)
+    stiff = int(level.argmax())
+    shift = torch.remainder(torch.atan2(pairs[stiff, 1], pairs[stiff, 0]) - family.center(eta)[stiff] + torch.pi, 2 * torch.pi) - torch.pi
+    narrow = float(level[stiff] * (1.0 - pairs[stiff].square().sum())) < STEEPEST
+    return narrow and float(shift.abs() * level[stiff].sqrt()) < 1.0
 
 
 def _volley(

@@ -84,6 +84,8 @@ def draw(
 
 def shoot(dynamics: Overdamped, points: Tensor, a: Discs, b: Discs, *, longest: int, generator: torch.Generator) -> Shots:
     """Two trajectories from each of points (n, D) until A or B, at most `longest` steps each. Overdamped motion has no velocities."""
+    if not len(points):
+        return Shots([], np.zeros(0, dtype=int), np.zeros((0, 2), dtype=int), 0)
     halves = torch.cat([points, points]).double()
     active = torch.arange(len(halves))
     outcome = torch.full((len(halves),), -1)
@@ -131,26 +133,35 @@ def two_way_chains(
     a: Discs,
     b: Discs,
     *,
+    eligible: Callable[[Tensor], Tensor],
     moves: int,
     longest: int,
     generator: torch.Generator,
-    progress: Callable[[int], None] = lambda move: None,
 ) -> tuple[list[np.ndarray], int, float]:
-    """Markov chains in path space by two-way shooting from a uniformly chosen frame, one chain from each of `paths`.
+    """Markov chains in path space by two-way shooting, one chain from each of `paths`.
 
-    A new path is accepted with probability min(1, frames before / frames after), which keeps the transition path ensemble (Bolhuis,
-    Chandler, Dellago, Geissler 2002). Returns the last path of each chain, the evaluations, and the fraction of moves accepted.
+    The shooting point is chosen uniformly among a path's frames that are `eligible` (frames,), a shooting range, and a new path is accepted
+    with probability min(1, eligible before / eligible after), which keeps the transition path ensemble (Dellago, Bolhuis, Chandler 1998;
+    Jung, Okazaki, Hummer 2017). A path with no eligible frame stays, at no cost. Returns the last path of each chain, the evaluations, and
+    the fraction of moves accepted.
     """
     current, evaluations, accepted = list(paths), 0, 0
-    for move in range(moves):
+    for _ in range(moves):
         chance = torch.rand(2, len(current), generator=generator).numpy()
-        picked = [1 + int(c * (len(p) - 2)) for c, p in zip(chance[0], current, strict=True)]
-        points = torch.from_numpy(np.stack([p[i] for i, p in zip(picked, current, strict=True)]))
+        frames = [_eligible(path, eligible) for path in current]
+        movable = [k for k, f in enumerate(frames) if len(f)]
+        picked = [frames[k][int(chance[0, k] * len(frames[k]))] for k in movable]
+        points = torch.from_numpy(np.stack([current[k][i] for k, i in zip(movable, picked, strict=True)]))
         shots = shoot(dynamics, points, a, b, longest=longest, generator=generator)
         evaluations += shots.evaluations
-        for i, path in zip(shots.source.tolist(), shots.paths, strict=True):
-            if chance[1, i] < (len(current[i]) - 2) / (len(path) - 2):
-                current[i] = path
+        for source, path in zip(shots.source.tolist(), shots.paths, strict=True):
+            k = movable[source]
+            if chance[1, k] < len(frames[k]) / len(_eligible(path, eligible)):
+                current[k] = path
                 accepted += 1
-        progress(move)
     return current, evaluations, accepted / (moves * len(current))
+
+
+def _eligible(path: np.ndarray, eligible: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Indices of a path's eligible frames, its two ends left out."""
+    return 1 + np.flatnonzero(eligible(torch.from_numpy(path[1:-1])).numpy())
