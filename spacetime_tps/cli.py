@@ -64,6 +64,10 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
     routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
     steered: Annotated[int | None, typer.Option(help="Also steered MD on the straight line, for comparison.", show_default=False)] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep out of a region: 'phi=-20:20 psi=-60:60' or 'phi=0 psi=0 kappa=50'; may be repeated.", show_default=False),
+    ] = None,
     start: Annotated[Path | None, typer.Option(help="PDB of state A, instead of a system.", show_default=False)] = None,
     end: Annotated[Path | None, typer.Option(help="PDB of state B, with the same atoms.", show_default=False)] = None,
     forcefield: Annotated[list[str] | None, typer.Option(help="OpenMM force-field file; may be repeated.", show_default=False)] = None,
@@ -76,6 +80,7 @@ def run(
     """
     with errors_as_sentences():
         from spacetime_tps.pipeline import run as pipeline
+        from spacetime_tps.pipeline.regions import parse_regions
         from spacetime_tps.pipeline.settings import parse_settings
         from spacetime_tps.pipeline.system import load_system, two_structures
 
@@ -90,7 +95,8 @@ def run(
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {"guided.paths": guided, "guided.steered": steered, "seed": seed, "rounds.routes": routes}
-        settings = parse_settings([*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])])
+        words = [*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])]
+        settings = parse_settings(words, avoid=parse_regions(avoid or []))
         summary = pipeline.run(spec, out, settings, ConsoleProgress())
         _print_summary(summary)
         console.print(f"report: {out / 'report.html'}")
@@ -159,6 +165,12 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             above = s["max_energy_above_thermal_kj_mol"]
             line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
         console.print(line, markup=False)
+    avoid = summary["avoid"]
+    for r in avoid["regions"] if avoid else []:
+        paths, frames = f"{r['paths_entering']} of {r['paths']} guided paths", f"{r['frames_inside']} of {r['frames']} frames"
+        console.print(f"region {r['region']!r}: {paths} enter it, {frames} lie in it", markup=False)
+    if avoid and avoid["sentence"]:
+        console.print(avoid["sentence"], markup=False)
     console.print(f"evaluations in all: {summary['evaluations']['total']}")
 
 

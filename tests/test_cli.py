@@ -43,6 +43,10 @@ CASES = [
     ([*ALANINE, "--guided", "0"], "guided.paths is 0"),
     ([*ALANINE, "--temperature", "-5"], "temperature_K"),
     ([*ALANINE, "--set", "dynamics.platform=Abacus"], "no OpenMM platform 'Abacus'"),
+    ([*ALANINE, "--avoid", "omega=-20:20"], "names 'omega', which is none of the torsions phi, psi"),
+    ([*ALANINE, "--avoid", "phi=-20:200"], "not within -180 to 180 degrees"),
+    ([*ALANINE, "--avoid", "phi=-20"], "neither a box"),
+    ([*ALANINE, "--avoid", "phi=30:90 psi=-60:0"], "the end structure lies in the forbidden region 'phi=30:90 psi=-60:0'"),
     (["report", "OUT"], "holds no finished run"),
     (["export", "OUT"], "holds no paths to export"),
     (["export", "OUT", "--format", "mp3"], "unknown format 'mp3'"),
@@ -65,7 +69,7 @@ def test_help_names_every_option(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     if command == ["run"]:
-        for option in ("--out", "--guided", "--seed", "--set", "--start", "--end", "--forcefield", "--temperature", "--routes"):
+        for option in ("--out", "--guided", "--seed", "--set", "--start", "--end", "--forcefield", "--temperature", "--routes", "--avoid"):
             assert option in result.output
 
 

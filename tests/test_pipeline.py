@@ -1,6 +1,7 @@
 """The whole run, small but real: OpenMM, MBAR, the optimiser and the report at work on alanine dipeptide."""
 
 import csv
+import html
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.export import export
 from spacetime_tps.pipeline.progress import Silent
+from spacetime_tps.pipeline.regions import parse_regions
 from spacetime_tps.pipeline.settings import Settings, parse_settings
 from spacetime_tps.pipeline.system import bundled_systems
 from spacetime_tps.pipeline.throughput import measure
@@ -220,6 +222,31 @@ def test_two_routes_are_sampled_and_told_apart(tmp_path: Path) -> None:
         assert str(route["name"]) == name
         table = np.loadtxt(tmp_path / f"run/transitions/guided_{name}_0000.csv", delimiter=",", skiprows=1)
         assert table[-1, 4] == pytest.approx(route["level"][-1].mean(), abs=1e-3)
+
+
+def test_a_region_that_no_path_can_avoid_is_said_and_counted(tmp_path: Path) -> None:
+    ring, aside = "phi=-25:25 psi=-180:180", "psi=80:110 phi=-10:10"
+    avoid = parse_regions([ring, "phi=100:150", aside])
+    summary = run(load_system("alanine_dipeptide"), tmp_path / "run", parse_settings(SMALL, avoid=avoid))
+    told = summary["avoid"]
+    assert not told["met"]
+    assert told["sentence"].startswith(
+        f"The constraint cannot be met: the best curve found, {summary['route']['name']}, runs through the region"
+    )
+    assert told["sentence"] in html.unescape((tmp_path / "run/report.html").read_text())
+    rows = read_transitions(tmp_path / "run")
+    topology, atoms = str(tmp_path / "run/topology.pdb"), preparation.load(tmp_path / "run").torsions.atoms
+    angles = [np.degrees(md.compute_dihedrals(md.load(str(tmp_path / "run" / r.file), top=topology), atoms)).T for r in rows]
+    counted = [
+        [(np.abs(phi) <= 25).sum() for phi, _ in angles],
+        [((phi >= 100) & (phi <= 150)).sum() for phi, _ in angles],
+        [((np.abs(phi) <= 10) & (psi >= 80) & (psi <= 110)).sum() for phi, psi in angles],
+    ]
+    assert sum(counted[0]) + sum(counted[1]) > 0
+    for region, inside in zip(told["regions"], counted, strict=True):
+        assert (region["paths"], region["paths_entering"]) == (6, np.count_nonzero(inside))
+        assert (region["frames"], region["frames_inside"]) == (6 * 97, sum(inside))
+        assert region["fraction_of_paths"] == np.count_nonzero(inside) / 6
 
 
 def test_one_torsion_is_enough(tmp_path: Path) -> None:

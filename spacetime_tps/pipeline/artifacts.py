@@ -127,7 +127,14 @@ def _describe(route: Route) -> dict[str, Any]:
         "effective_samples": float(g.effective_samples.min()) if g else None,
         "lowest_overlap": route.lowest_overlap if route.rounds else None,
         "forward_backward_kT": route.disagreement if route.rounds else None,
-    }
+        "nearness": [
+            {
+                "region": n.region, "divergence_nats": n.divergence, "floor_nats": n.floor, "lack_nats": n.lack, "p_eta": n.probability,
+                "center": n.center, "crosses": n.crosses,
+            }
+            for n in route.nearness
+        ],
+    }  # fmt: skip
 
 
 def _write_frames(folder: Path, rank: int, pool: Pool, log_weight: np.ndarray, timestep: float) -> None:

@@ -42,6 +42,15 @@ def train_for(route: Route, samples: WeightedSamples, settings: DenoiserSettings
     )  # fmt: skip
 
 
+def under_samples(penalties: Sequence[Penalty], samples: WeightedSamples) -> list[Penalty]:
+    """Penalties that see the samples' own moments: P_eta of a region is a ratio of sums over samples, never of those and a model's psi."""
+
+    def seen(penalty: Penalty) -> Penalty:
+        return lambda eta, moments: penalty(eta, samples.moments(eta))
+
+    return [seen(penalty) for penalty in penalties]
+
+
 def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], settings: GeodesicSettings) -> Route:
     """The route's geodesic under a trained denoiser; the route as it was where the optimiser left its class."""
     family = VonMises(route.eta.shape[1] // 2)

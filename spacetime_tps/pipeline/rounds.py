@@ -11,7 +11,7 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.geometry.geodesic import evaluate, minimise
+from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
 from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, LowVariance, Penalty
 from spacetime_tps.molecules.coordinates import shortest_change
 from spacetime_tps.molecules.dynamics import Frames, Walk
@@ -22,6 +22,8 @@ from spacetime_tps.molecules.states import State
 from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline import polish
 from spacetime_tps.pipeline import routes as routing
+from spacetime_tps.pipeline.avoidance import Avoidance, bind
+from spacetime_tps.pipeline.detours import detours
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.routes import Route
@@ -74,6 +76,8 @@ class Rounds:
         self.family = VonMises(len(prepared.torsions.atoms))
         self.store = WalkStore(folder / "samples")
         self.floor = settings.geodesic.floor
+        options = settings.avoidance
+        self.avoidance = Avoidance(bind(settings.avoid, prepared), margin=options.margin_degrees, floor=options.floor_nats)
         self.pools: dict[Winding, Pool] = {}
         self.weights: dict[Winding, Weights] = {}
         self.window_evaluations = 0
@@ -97,14 +101,18 @@ class Rounds:
             floor = self.floor
             routes = routing.distinct([new for route in routes for new in self._optimise(route)])
             best = self._best(routes)
-            settled = count == 1 or self._set_floor(best)  # windows are at constant speed from the second round on
+            if count == 1:
+                routes += self._past_regions(routes)
+            fresh = count == 1 or (best.rounds == 1 and bool(self.avoidance.regions))
+            settled = fresh or self._set_floor(best)  # windows are at constant speed from a route's second round on
             lengths.append(best.length)
             self.progress.say(_describe(count, best, floor))
             still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < self.settings.rounds.length_tolerance
-            if count >= self.settings.rounds.min_rounds and settled and still and best.rounds > 1 and not self._held_back(best):
+            enough = count >= self.settings.rounds.min_rounds and best.rounds > 1 and self._explored(routes, best)
+            if enough and settled and still and not self._held_back(best):
                 break
         self.store.sweep()
-        routes = sorted(routes, key=lambda r: (r.rounds == 0, r.barrier))
+        routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
         trained = self._train(routes[: self.settings.rounds.routes])
         return Sampled(
             routes=[self._polish(route, trained) if rank < self.settings.rounds.routes else route for rank, route in enumerate(routes)],
@@ -129,8 +137,13 @@ class Rounds:
         """The route's geodesic under the trained denoiser of its class, where there is one."""
         if route.winding not in trained or not route.rounds:
             return route
-        supported = polish.Supported(trained[route.winding][0], self.denoiser(route.winding))
-        return polish.polished(route, supported, self._penalties(), self.settings.geodesic)
+        samples = self.denoiser(route.winding)
+        regions = polish.under_samples(self._regions(torch.from_numpy(route.eta), samples, self.settings.avoidance.weights[-1]), samples)
+        found = polish.polished(
+            route, polish.Supported(trained[route.winding][0], samples), [*self._penalties(), *regions], self.settings.geodesic
+        )
+        found = self._placed(found, samples)
+        return found if found.lack <= route.lack else route
 
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """The weighted-sample posterior of a class of routes."""
@@ -166,18 +179,31 @@ class Rounds:
         """Routes to sample windows along: all while no barrier is known; then those close to the best, as many as are to be sampled at
         least, and those of a class that nothing is known of yet."""
         rounds = self.settings.rounds
-        lowest = min(r.barrier for r in routes)
-        if not np.isfinite(lowest):
+        best = min((r for r in routes if r.geodesic), key=lambda r: r.rank, default=None)
+        if best is None:
             return routes
         return [
             r
             for rank, r in enumerate(routes)
-            if r.barrier <= lowest + rounds.route_margin_kT or rank < rounds.routes or r.winding not in self.pools
+            if self._close(r, best)
+            or rank < rounds.routes
+            or r.winding not in self.pools
+            or (self.avoidance.regions and r.geodesic is None)
         ]
 
+    def _close(self, route: Route, best: Route) -> bool:
+        """Whether the barrier of a route is close to the best one's. A route through a forbidden region is not, if the best keeps out."""
+        return route.barrier <= best.barrier + self.settings.rounds.route_margin_kT and (best.crosses or not route.crosses)
+
+    def _explored(self, routes: list[Route], best: Route) -> bool:
+        """Whether more rounds would not help against forbidden regions: the best route keeps away or cannot, and its rivals are known."""
+        if not self.avoidance.regions:
+            return True
+        return (best.lack == 0.0 or best.crosses) and all(r.rounds > 1 for r in self._followed(routes))
+
     def _best(self, routes: list[Route]) -> Route:
-        """The lowest barrier among routes that windows were sampled along."""
-        return min((r for r in routes if r.rounds), key=lambda r: r.barrier)
+        """The lowest rank among routes that windows were sampled along."""
+        return min((r for r in routes if r.rounds), key=lambda r: r.rank)
 
     def _sample(self, count: int, routes: list[Route]) -> list[Route]:
         """The routes, with windows sampled and weighted along those that are followed, all at once."""
@@ -231,6 +257,13 @@ class Rounds:
                 found.append(routing.through(torsions.names, here, angles, there, self._levels()))
         return routing.numbered(found[:most])
 
+    def _past_regions(self, routes: list[Route]) -> list[Route]:
+        """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""
+        names, level = self.prepared.torsions.names, self._levels()
+        entering = sorted((r for r in routes if r.lack), key=lambda r: r.barrier)
+        found = [d for r in entering for d in detours(r, self.avoidance.regions, level, names)]
+        return routing.numbered(found)[: max(self.settings.rounds.max_routes // 2, 1)]
+
     def _held_back(self, route: Route) -> bool:
         """Whether the edge of the sampled region holds the curve back: its penalty acts, and more windows would let the curve move on."""
         assert route.geodesic is not None
@@ -263,16 +296,40 @@ class Rounds:
         """
         if route.winding not in self.pools:
             return [route]
-        g = self.settings.geodesic
         denoiser = self.denoiser(route.winding)
         center = torch.from_numpy(routing.unwrapped(route.eta))
         start = self.family.natural(center, torch.from_numpy(self._levels()))
-        found = minimise(start, denoiser, self._penalties(), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
+        found = self._geodesic(start, denoiser, first=route.geodesic is None)
         if routing.winding(found.eta.numpy()) == route.winding:
-            return [replace(route, eta=found.eta.numpy(), geodesic=found)]
+            return [self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), denoiser)]
         turned = routing.turned(route, found.eta.numpy())
         self.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
-        return [replace(route, geodesic=route.geodesic or evaluate(start, denoiser, family=self.family, points=g.points)), turned]
+        stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
+        return [self._placed(replace(route, geodesic=stays), denoiser), turned]
+
+    def _geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, first: bool) -> Geodesic:
+        """The geodesic reached from the curve `start` (N, 2n). The first time that a curve enters a region, the region pushes harder from
+        pass to pass."""
+        g = self.settings.geodesic
+        if not self.avoidance.regions:
+            return minimise(
+                start, denoiser, self._penalties(), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations
+            )
+        weights = self.settings.avoidance.weights
+        for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
+            near = denoiser.supporting(start)
+            penalties = [*self._penalties(), *self._regions(start, near, weight)]
+            found = minimise(start, near, penalties, family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
+            start = found.eta
+        return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
+
+    def _regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
+        """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
+        return self.avoidance.penalties(denoiser, weight=weight * routing.straight_energy(start, denoiser, self.family))
+
+    def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
+        """The route with how near it comes to the forbidden regions."""
+        return replace(route, nearness=self.avoidance.nearness(route.eta, denoiser))
 
 
 def _last_inside(positions: np.ndarray, state: State) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from spacetime_tps.baselines.steered import straight_line
+from spacetime_tps.geometry import curve
+from spacetime_tps.geometry.denoiser import Denoiser
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic
 from spacetime_tps.molecules.coordinates import shortest_change
@@ -16,6 +18,32 @@ SAME = np.radians(20.0)
 ENOUGH_INSIDE, STEP, MOST_STEPS = 0.99, 1.2, 12
 NAMED = 3
 """Torsions that a route's name tells of, at most"""
+KEPT = 0.9
+"""Share of a forbidden region's floor that counts as kept: the penalty is soft"""
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a curve comes to a forbidden region."""
+
+    region: str
+    divergence: float | None
+    """From the region with its margin, the least along the curve, nats; None where no sample is in it"""
+    floor: float
+    """What it must not fall below"""
+    probability: float
+    """P_eta(region), the largest along the curve; 0 where no sample is in it"""
+    center: tuple[float, ...] | None
+    """Center of the curve where the divergence is least, degrees"""
+    crosses: bool
+    """Whether the line of its centers runs through the region: samples then must, even where the weight of p_eta lies on either side"""
+
+    @property
+    def lack(self) -> float:
+        """Nats that the curve comes too near by; 0 where it keeps away."""
+        if self.crosses:
+            return self.floor
+        return 0.0 if self.divergence is None else max(KEPT * self.floor - self.divergence, 0.0)
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,8 @@ class Route:
     """kT, of its last windows' forward and backward free energies"""
     lowest_overlap: float = float("nan")
     """of neighbours among its last windows"""
+    nearness: tuple[Nearness, ...] = ()
+    """To each forbidden region, after the last optimisation"""
 
     @property
     def length(self) -> float:
@@ -45,11 +75,41 @@ class Route:
         """kT; infinite before the first optimisation."""
         return self.geodesic.barrier if self.geodesic else float("inf")
 
+    @property
+    def lack(self) -> float:
+        """Nats by which it comes too near a forbidden region; 0 where it keeps away from all."""
+        return max((n.lack for n in self.nearness), default=0.0)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether its centers run through a forbidden region."""
+        return any(n.crosses for n in self.nearness)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What routes are sorted by: those that keep out of forbidden regions first, by barrier; then by barrier and nats lacking."""
+        return self.lack > 0.0, self.barrier + self.lack
+
 
 def unwrapped(eta: np.ndarray) -> np.ndarray:
     """Centers (N, n) of a curve (N, 2n) in radians, continuous along it."""
     pairs = eta.reshape(len(eta), -1, 2)
     return np.unwrap(np.arctan2(pairs[..., 1], pairs[..., 0]), axis=0)
+
+
+def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: VonMises) -> float:
+    """Energy of the straight line between the ends of a curve (N, 2n), with its concentrations and in its class: the unit of penalties."""
+    center = torch.from_numpy(unwrapped(eta.numpy()))
+    s = torch.linspace(0.0, 1.0, len(eta), dtype=torch.double)[:, None]
+    straight = family.natural(center[:1] + s * (center[-1:] - center[:1]), family.level(eta))
+    return float(curve.energy(straight, denoiser.moments(straight).mean))
+
+
+def center_line(eta: np.ndarray, *, between: int = 20) -> np.ndarray:
+    """Points (F, n) close together on the lines between neighbouring centers of a curve (N, 2n), radians."""
+    centers = unwrapped(eta)
+    s = np.linspace(0.0, len(centers) - 1.0, between * (len(centers) - 1) + 1)
+    return np.stack([np.interp(s, np.arange(len(centers)), c) for c in centers.T], axis=1)
 
 
 def winding(eta: np.ndarray) -> tuple[int, ...]:
@@ -121,12 +181,12 @@ def numbered(routes: list[Route]) -> list[Route]:
 
 
 def distinct(routes: list[Route]) -> list[Route]:
-    """Routes ordered by barrier. Of those in one class whose curves stay within 20 degrees, the one followed longest is kept."""
+    """Routes ordered by rank. Of those in one class whose curves stay within 20 degrees, the one followed longest is kept."""
     kept: list[Route] = []
     for route in sorted(routes, key=lambda r: -r.rounds):  # stable: earlier routes win ties
         if not any(route.winding == k.winding and _apart(route.eta, k.eta) < SAME for k in kept):
             kept.append(route)
-    return sorted(kept, key=lambda r: r.barrier)
+    return sorted(kept, key=lambda r: r.rank)
 
 
 def _apart(p: np.ndarray, q: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from spacetime_tps.molecules.rotatable import CHANGED
 from spacetime_tps.molecules.workers import Workers, available_cores
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import Curve, read_curves, write_sampled
+from spacetime_tps.pipeline.avoidance import bind
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress, Silent
 from spacetime_tps.pipeline.rounds import Rounds
@@ -43,10 +44,12 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     if not (stages.current("preparation", made_from) and (out / "preparation.json").exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings)
+        bind(settings.avoid, checked)  # what cannot be avoided is said before anything is written
         _write_config(out, spec, settings)
         with stages.making("preparation", made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     prepared = preparation.load(out)
+    bind(settings.avoid, prepared)
     _write_config(out, spec, settings)
     for stale in ("summary.json", "report.html"):  # a run that is interrupted must not show an older one's results
         (out / stale).unlink(missing_ok=True)
@@ -59,7 +62,7 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
             _paths(out, prepared, settings, workers, progress, stages, made_from)
     finally:
         torch.set_num_threads(threads)
-    summary = summarise(out, spec.name, prepared, stages)
+    summary = summarise(out, spec.name, prepared, stages, avoid=settings.avoid)
     write_report(out)
     return summary
 
@@ -104,7 +107,7 @@ def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
 
 
 def _sample(out: Path, prepared: Prepared, settings: Settings, workers: Workers, progress: Progress, stages: Stages, upstream: str) -> str:
-    parts = settings.model_dump(include={"seed", "training", "windows", "geodesic", "rounds", "denoiser"})
+    parts = settings.model_dump(include={"seed", "training", "windows", "geodesic", "rounds", "denoiser", "avoid", "avoidance"})
     made_from = fingerprint(upstream, parts, settings.path_frames, settings.guided.stride)
     if not stages.current("sampling", made_from):
         with stages.making("sampling", made_from):

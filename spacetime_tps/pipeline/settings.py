@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.pipeline.regions import Forbidden
 from spacetime_tps.sampling.guided import hold_points
 
 
@@ -95,6 +96,22 @@ class RoundSettings(_Settings):
         return self
 
 
+class AvoidanceSettings(_Settings):
+    """How a curve is kept out of the regions of `Settings.avoid`."""
+
+    floor_nats: float = Field(
+        10.0,
+        gt=0,
+        description="of a curve's divergence from a region: 257 independent frames at P_eta = exp(-10) would take one path in a hundred in",
+    )
+    margin_degrees: float = Field(10.0, ge=0, description="around a box, for the curve alone: paths lag behind it and are counted without")
+    weights: tuple[float, ...] = Field(
+        (0.3, 1.0, 3.0, 10.0, 30.0),
+        min_length=1,
+        description="of the penalty, over the straight curve's energy, in turn: a strong one at once throws a curve off the samples",
+    )
+
+
 class GuidedSettings(_Settings):
     """Guided transitions along the geodesic."""
 
@@ -121,6 +138,8 @@ class Settings(_Settings):
     windows: WindowSettings = WindowSettings()
     geodesic: GeodesicSettings = GeodesicSettings()
     rounds: RoundSettings = RoundSettings()
+    avoid: tuple[Forbidden, ...] = Field((), description="regions that paths are to keep out of")
+    avoidance: AvoidanceSettings = AvoidanceSettings()
     denoiser: DenoiserSettings = DenoiserSettings()
     guided: GuidedSettings = GuidedSettings()
 
@@ -136,9 +155,9 @@ class Settings(_Settings):
         return self.path_steps // self.guided.stride + 1
 
 
-def parse_settings(assignments: Sequence[str]) -> Settings:
+def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = ()) -> Settings:
     """Settings from words like 'guided.paths=50', on top of the defaults. Raises SpacetimeError for an unknown key or a bad value."""
-    data = Settings().model_dump()
+    data = Settings(avoid=tuple(avoid)).model_dump()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:

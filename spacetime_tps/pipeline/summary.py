@@ -10,14 +10,16 @@ import numpy as np
 
 from spacetime_tps.files import write_json
 from spacetime_tps.pipeline.artifacts import read_rounds
+from spacetime_tps.pipeline.entries import avoidance_summary
 from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.regions import Forbidden
 from spacetime_tps.pipeline.stages import Stages
 from spacetime_tps.pipeline.transitions import Transition, read_transitions
 
 PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MDAnalysis")
 
 
-def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages) -> dict[str, Any]:
+def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, avoid: Sequence[Forbidden] = ()) -> dict[str, Any]:
     """Compute and write summary.json; returns it."""
     rounds = read_rounds(folder)
     rows = read_transitions(folder)
@@ -42,6 +44,7 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages) -> di
         "curve_length_by_round": rounds["length"],
         "kappa_floor": rounds["kappa_floor"],
         "thermal_reference": _moments(thermal),
+        "avoid": avoidance_summary(folder, avoid, prepared, rounds["routes"][0], guided),
         "stages": {label: paths_summary(paths, thermal) for label, paths in (("guided", guided), ("steered", steered)) if paths},
         "guided_by_route": {
             route: paths_summary([r for r in guided if r.route == route], thermal) for route in {r.route: 0 for r in guided}

@@ -66,6 +66,11 @@ class RunData:
         return {name: State.from_json(boxes) for name, boxes in self._json("states.json").items()}
 
     @cached_property
+    def forbidden(self) -> list[dict[str, Any]]:
+        """Regions that the run was told to keep out of, as config.yaml has them: boxes, or points with a kappa."""
+        return list(self.config["settings"].get("avoid", []))
+
+    @cached_property
     def shown(self) -> tuple[int, int]:
         """The two torsions that turn most along the best route: the axes of the map. Twice the same where there is one."""
         center = np.unwrap(self.geodesic["center"], axis=0)

@@ -1,5 +1,7 @@
 """The report's pictures, each from a RunData to a matplotlib figure."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +14,7 @@ from spacetime_tps.units import thermal_energy
 
 INK, MUTED = "#1b2733", "#6b7885"
 GUIDED, STEERED, THERMAL, CURVE = "#c2410c", "#7c3aed", "#0f766e", "#0b3d91"
+FORBIDDEN = "#6b1d5c"
 STATE_COLOURS = {"A": "#0f766e", "B": "#b91c1c"}
 PATHS_DRAWN = 12
 STYLE = {
@@ -49,6 +52,10 @@ def map_of_torsions(run: RunData) -> Figure:
     for name in ("A", "B"):
         for box in run.states[name].boxes:
             _draw_box(axes, {t.atoms: t for t in box}, run.torsions.atoms[i], run.torsions.atoms[j], STATE_COLOURS[name], name)
+    for region in run.forbidden:
+        _draw_forbidden(axes, region, run.torsions.names[i], run.torsions.names[j])
+    if run.forbidden:
+        axes.fill([], [], fc="none", ec=FORBIDDEN, hatch="////", lw=1.0, label="forbidden")
     pairs = run.windows["eta"].reshape(len(run.windows["eta"]), -1, 2)
     centers = np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0]))
     axes.plot(centers[:, i], centers[:, j], ".", color=MUTED, ms=2.5, label="window centers", zorder=2)
@@ -90,6 +97,9 @@ def _profile_of_torsion(run: RunData, k: int) -> Figure:
                 axes.text(
                     0.5 * (low + high), 0.97, name, color=STATE_COLOURS[name], transform=axes.get_xaxis_transform(), va="top", ha="center"
                 )
+    for region in run.forbidden:
+        for low, high in _spans(Interval((0, 0, 0, 0), *region["box"][run.torsions.names[k]])) if "box" in region else []:
+            axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
     axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[k]}, degrees", ylabel="free energy, kJ/mol (sampled regions)")
     return figure
 
@@ -102,6 +112,24 @@ def _draw_box(axes: Axes, box: dict[tuple[int, int, int, int], Interval], x: obj
     left, high = spans[0][0][0], spans[1][0][1]
     text = axes.text(left + 5, high - 4, name, color=colour, fontsize=14, fontweight="bold", va="top", zorder=7)
     text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+
+
+def _draw_forbidden(axes: Axes, region: dict[str, Any], x: str, y: str) -> None:
+    """Hatch a region in the plane of two torsions: a box, or two standard deviations around a point. One that bounds neither is left out."""
+    style = {"fc": "none", "ec": FORBIDDEN, "hatch": "////", "lw": 1.0, "zorder": 3.5}
+    if "point" in region:
+        turn, radius = np.linspace(0.0, 2.0 * np.pi, 90), np.degrees(2.0 / np.sqrt(region["kappa"]))
+        across, up = region["point"][x] + radius * np.cos(turn), region["point"][y] + radius * np.sin(turn)
+        for dx in _turns(across):
+            for dy in _turns(up):
+                axes.fill(across + dx, up + dy, **style)
+        return
+    if not {x, y} & set(region["box"]):
+        return
+    spans = [_spans(Interval((0, 0, 0, 0), *region["box"][name]) if name in region["box"] else None) for name in (x, y)]
+    for left, right in spans[0]:
+        for low, high in spans[1]:
+            axes.fill([left, right, right, left], [low, low, high, high], **style)
 
 
 def _spans(interval: Interval | None) -> list[tuple[float, float]]:

@@ -15,7 +15,7 @@ from spacetime_tps.report.figures import FIGURES, STYLE, training
 
 CAPTIONS = {
     "map": "Free energy from the weighted samples, the windows they come from, all optimised routes and a dozen guided paths. Dashed boxes: "
-    "the states. Blank: never visited.",
+    "the states. Hatched: forbidden. Blank: never visited.",
     "energy": "Potential energy along the paths. What matters is not how high a path lies but how far above the band: a run that never leaves A "
     "has its own highest frame, and most of a path's energy is heat.",
     "highest": "Each path's highest frame, over all stored frames. The difference between the means is the figure to compare methods by.",
@@ -67,7 +67,7 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
-<h2>Routes</h2>{_routes(s["routes"])}
+{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
 <h2>Paths</h2>{_paths(s)}
 <h2>What it cost</h2>{_costs(s)}
@@ -99,6 +99,14 @@ def _cards(s: dict[str, Any]) -> str:
 def _warnings(run: RunData) -> str:
     route, floor = run.summary["route"], run.config["settings"]["geodesic"]["min_effective_samples"]
     notes = []
+    avoid = run.summary.get("avoid")
+    if avoid and avoid["sentence"]:
+        notes.append(html.escape(avoid["sentence"]))
+    elif avoid and any(r["paths_entering"] for r in avoid["regions"]):
+        notes.append(
+            "The curve keeps out of the forbidden regions, yet some paths enter them: the molecule lags behind the restraint. Stronger "
+            "restraints (geodesic.floor, with more windows.count) or a wider avoidance.margin_degrees hold it closer."
+        )
     if route["effective_samples"] < floor:
         notes.append(f"A point of the curve rests on {route['effective_samples']:.0f} effective samples, fewer than {floor:.0f}.")
     if route["forward_backward_kT"] > 2.0:
@@ -134,6 +142,20 @@ def _routes(routes: list[dict[str, Any]]) -> str:
         for r in routes
     ]  # fmt: skip
     return _table(head, rows, best=0)
+
+
+def _forbidden(avoid: dict[str, Any] | None) -> str:
+    if not avoid:
+        return ""
+    head = ["region", "paths that enter", "frames inside", "the curve's P_eta(region) ≤", "nats away, with margin", "wanted", "kept"]
+    rows = [
+        [
+            r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}",
+            _number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
+        ]
+        for r in avoid["regions"]
+    ]  # fmt: skip
+    return "<h2>Forbidden regions</h2>" + _table(head, rows)
 
 
 def _paths(s: dict[str, Any]) -> str:

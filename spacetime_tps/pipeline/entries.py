@@ -1,0 +1,55 @@
+"""Whether a run kept out of its forbidden regions: its best curve, and every stored frame of its guided paths."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.molecules.trajectory import read_trr
+from spacetime_tps.pipeline.avoidance import bind
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.regions import Forbidden
+from spacetime_tps.pipeline.transitions import Transition
+
+
+def avoidance_summary(
+    folder: Path, forbidden: Sequence[Forbidden], prepared: Prepared, route: dict[str, Any], rows: Sequence[Transition]
+) -> dict[str, Any] | None:
+    """The part of summary.json on forbidden regions; None where there are none.
+
+    route: the best one's entry in samples/rounds.json; rows: the guided paths. Every stored frame of every path is looked at, whether the
+    path is a hit or not; an unstable path has stored none.
+    """
+    if not forbidden:
+        return None
+    regions = bind(forbidden, prepared)
+    angles = [prepared.torsions.angles(read_trr(folder / row.file)[0]) for row in rows if row.file]
+    found = []
+    for region, near in zip(regions, route["nearness"], strict=True):
+        inside = [int(region.holds(path).sum()) for path in angles]
+        entering, frames = sum(n > 0 for n in inside), sum(len(path) for path in angles)
+        found.append({
+            **near,
+            "paths": len(angles), "paths_entering": entering, "fraction_of_paths": entering / len(angles) if angles else None,
+            "frames": frames, "frames_inside": sum(inside), "fraction_of_frames": sum(inside) / frames if frames else None,
+        })  # fmt: skip
+    sentence = cannot_be_met(route, prepared.torsions.names)
+    return {"met": sentence is None, "sentence": sentence, "regions": found}
+
+
+def cannot_be_met(route: dict[str, Any], names: Sequence[str]) -> str | None:
+    """What is to be said where the best curve does not keep out of a region, for the region that it lacks most to; None where it does."""
+    worst = max(route["nearness"], key=lambda near: near["lack_nats"], default=None)
+    if worst is None or not worst["lack_nats"]:
+        return None
+    how = "runs through" if worst["crosses"] else "comes too near"
+    nearest = ""
+    if worst["center"] is not None:
+        center = (np.array(worst["center"]) + 180.0) % 360.0 - 180.0
+        place = ", ".join(f"{name} {angle:.0f}" for name, angle in zip(names, center, strict=True))
+        nearest = f", nearest at {place}: {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
+    return (
+        f"The constraint cannot be met: the best curve found, {route['name']}, {how} the region {worst['region']!r} "
+        f"(P_eta of the region up to {worst['p_eta']:.1g}{nearest})."
+    )

@@ -1,0 +1,179 @@
+"""Forbidden regions: how they are written, what they hold, how near a curve is to them, and that curves keep away."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.geodesic import minimise
+from spacetime_tps.geometry.penalties import LowVariance
+from spacetime_tps.molecules.states import Interval
+from spacetime_tps.pipeline import routes as routing
+from spacetime_tps.pipeline.avoidance import Avoidance, Box, Point, bind
+from spacetime_tps.pipeline.detours import detours
+from spacetime_tps.pipeline.entries import cannot_be_met
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.regions import ForbiddenBox, ForbiddenPoint, parse_regions
+from spacetime_tps.pipeline.routes import Nearness, Route
+from spacetime_tps.pipeline.settings import parse_settings, validated
+
+FAMILY = VonMises(2)
+KAPPA = 30.0
+
+
+def box(phi: tuple[float, float], psi: tuple[float, float]) -> Box:
+    return Box("box", ((0, Interval((0, 1, 2, 3), *phi)), (1, Interval((1, 2, 3, 4), *psi))))
+
+
+@pytest.fixture(scope="module")
+def flat() -> WeightedSamples:
+    """Samples of a flat potential: a grid over the torus."""
+    axis = torch.linspace(-math.pi, math.pi, 121, dtype=torch.double)[:-1]
+    grid = torch.cartesian_prod(axis, axis)
+    return WeightedSamples(FAMILY.statistic(grid), torch.zeros(len(grid)))
+
+
+def line(start: tuple[float, float], end: tuple[float, float], points: int = 33) -> torch.Tensor:
+    s = torch.linspace(0, 1, points, dtype=torch.double)[:, None]
+    center = torch.deg2rad(torch.tensor(start) * (1 - s) + torch.tensor(end) * s)
+    return FAMILY.natural(center, torch.full_like(center, KAPPA))
+
+
+def test_regions_are_read_and_written_alike() -> None:
+    boxed, point = parse_regions(["phi=-20:20  psi=170:-60.5", "psi=-5 kappa=50 phi=0"])
+    assert boxed == ForbiddenBox(box={"phi": (-20, 20), "psi": (170, -60.5)})
+    assert point == ForbiddenPoint(point={"phi": 0, "psi": -5}, kappa=50)
+    assert parse_regions([boxed.label, point.label]) == (boxed, point)
+    chosen = parse_settings(["seed=2"], avoid=[boxed, point])
+    assert chosen.avoid == (boxed, point)
+    assert validated(yaml.safe_load(yaml.safe_dump(chosen.model_dump(mode="json")))) == chosen
+    assert parse_settings(["avoid=[{box: {phi: [-20, 20]}}]"]).avoid == (ForbiddenBox(box={"phi": (-20, 20)}),)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("phi=-20:200", "'phi=-20:200': the range phi=-20:200 is not within -180 to 180 degrees"),
+        ("phi=20:20", "is empty"),
+        ("phi=180:-180", "is empty"),
+        ("phi=left:right", "cannot read 'phi=left:right'"),
+        ("phi -20:20", "cannot read 'phi'"),
+        ("phi=0:20 psi=3", "neither a box"),
+        ("phi=0 psi=0", "neither a box"),
+        ("kappa=50", "neither a box"),
+        ("", "neither a box"),
+        ("phi=0:10 phi=20:30", "names phi twice"),
+        ("phi=0 psi=0 kappa=0", "greater than 0"),
+    ],
+)
+def test_a_region_that_is_none_is_a_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(SpacetimeError, match="--avoid") as raised:
+        parse_regions([text])
+    assert sentence in str(raised.value)
+
+
+def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Prepared) -> None:
+    bound = bind(parse_regions(["psi=-40:60 phi=170:-170", "psi=30 phi=-10 kappa=100"]), alanine)
+    angles = np.radians([[175.0, 0.0], [-175.0, 59.0], [165.0, 0.0], [175.0, 61.0], [-10.0, 30.0], [-10.0, 41.0], [-10.0, 42.0]])
+    np.testing.assert_array_equal(bound[0].holds(angles), [True, True, False, False, False, False, False])
+    np.testing.assert_array_equal(bound[1].holds(angles), [False, False, False, False, True, True, False])  # 2/sqrt(100) is 11.5 degrees
+    for text, sentence in (
+        ("omega=0:10", "names 'omega', which is none of the torsions phi, psi"),
+        ("phi=0 kappa=20", "a point wants every torsion, and psi is left out"),
+        ("phi=40:80", "the end structure lies in the forbidden region 'phi=40:80'"),
+        ("phi=-147 psi=159 kappa=30", "the start structure lies in"),
+    ):
+        with pytest.raises(SpacetimeError, match=sentence):
+            bind(parse_regions([text]), alanine)
+
+
+def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> None:
+    curve = line((-90.0, 40.0), (90.0, 40.0))
+    forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0)
+    near = Avoidance([forbidden, point], margin=10.0, floor=7.0).nearness(curve.numpy(), flat)
+    weight = torch.softmax(flat.statistic @ curve.T, dim=0).numpy()
+    angles = np.degrees(FAMILY.center(flat.statistic).numpy())
+    inside = (np.abs(angles[:, 0]) <= 20.5) & (np.abs(angles[:, 1] + 15) <= 35.5)
+    around = (np.abs(angles[:, 0]) <= 30.5) & (np.abs(angles[:, 1] + 15) <= 45.5)
+    assert near[0].probability == pytest.approx(weight[inside].sum(0).max())
+    assert near[0].divergence == pytest.approx(-math.log(weight[around].sum(0).max()))
+    assert near[0].center == pytest.approx((0.0, 40.0), abs=0.1)
+    assert not near[0].crosses
+    assert near[0].lack == pytest.approx(0.9 * 7.0 - near[0].divergence)
+    # KL between products of von Mises distributions whose second centers are 60 degrees apart, from the closed form of each factor.
+    bessel = [torch.special.i0e(torch.tensor(k)).log().item() + k for k in (40.0, KAPPA)]
+    mean = (torch.special.i1e(torch.tensor(40.0)) / torch.special.i0e(torch.tensor(40.0))).item()
+    exact = sum(mean * (40.0 - KAPPA * math.cos(math.radians(apart))) + bessel[1] - bessel[0] for apart in (0.0, 60.0))
+    assert near[1].divergence == pytest.approx(exact, rel=1e-3)
+
+
+def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSamples) -> None:
+    empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.statistic)[:, 0].numpy())) > 25)
+    curve = line((-90.0, 0.0), (90.0, 0.0)).numpy()
+    (near,) = Avoidance([box((-20, 20), (-180, 180))], margin=0.0, floor=7.0).nearness(curve, flat.restricted(empty))
+    assert (near.divergence, near.probability, near.crosses, near.lack) == (None, 0.0, True, 7.0)
+
+
+def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
+    avoidance = Avoidance([box((-15, 15), (-50, 10))], margin=5.0, floor=7.0)
+    curve = line((-120.0, 0.0), (120.0, 0.0))
+    floor = LowVariance(FAMILY, torch.full((2,), KAPPA, dtype=torch.double), weight=1e4)
+    unit = routing.straight_energy(curve, flat, FAMILY)
+    assert avoidance.nearness(curve.numpy(), flat)[0].crosses
+    for weight in (0.3, 3.0, 30.0):
+        penalties = [floor, *avoidance.penalties(flat, weight=weight * unit)]
+        curve = minimise(curve, flat, penalties, family=FAMILY, nodes=10, points=33, evaluations=60).eta
+    (near,) = avoidance.nearness(curve.numpy(), flat)
+    assert near.lack == 0.0
+    assert near.probability < math.exp(-0.9 * 7.0)
+    assert not Avoidance([box((0, 10), (0, 10))], margin=0.0, floor=7.0).penalties(flat.restricted(torch.arange(14400) < 100), weight=1.0)
+
+
+def test_detours_pass_on_either_side_in_the_same_class() -> None:
+    curve = line((-80.0, 20.0), (80.0, -20.0), 64).numpy()
+    level = np.full((64, 2), KAPPA)
+    forbidden = box((-20, 20), (-30, 40))
+    found = detours(Route("r", (0, 0), curve), [forbidden], level, ("phi", "psi"))
+    assert [r.name for r in found] == ["r_past_psi-61", "r_past_psi+71"]  # 3/sqrt(30) is 31 degrees
+    for route in found:
+        assert route.winding == (0, 0)
+        assert not forbidden.holds(routing.center_line(route.eta)).any()
+        np.testing.assert_allclose(route.eta[[0, -1]], curve[[0, -1]], atol=1e-12)
+    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (-180, 180))], level, ("phi", "psi"))
+    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (60, 90))], level, ("phi", "psi"))
+
+
+def test_routes_that_enter_rank_behind_those_that_do_not() -> None:
+    clear = Route("clear", (0, 0), line((0.0, 0.0), (1.0, 1.0)).numpy(), nearness=(Nearness("x", 9.5, 10.0, 0.0, None, False),))
+    near = replace(clear, name="near", nearness=(Nearness("x", 5.0, 10.0, 0.01, None, False),))
+    through = replace(clear, name="through", nearness=(Nearness("x", None, 10.0, 0.0, None, True),))
+    assert (clear.lack, near.lack, through.lack) == (0.0, 4.0, 10.0)
+    assert min([through, near, clear], key=lambda r: r.rank) is clear
+    assert (through.crosses, near.crosses) == (True, False)
+
+
+def test_the_sentence_on_a_constraint_that_cannot_be_met() -> None:
+    kept = {
+        "region": "phi=-9:9",
+        "lack_nats": 0.0,
+        "divergence_nats": 12.0,
+        "floor_nats": 10.0,
+        "p_eta": 1e-6,
+        "center": (0.0, 0.0),
+        "crosses": False,
+    }
+    near = {**kept, "region": "psi=0:9", "lack_nats": 4.0, "divergence_nats": 5.0, "p_eta": 0.0042, "center": (-290.0, 15.0)}
+    through = {**kept, "lack_nats": 10.0, "divergence_nats": None, "center": None, "crosses": True, "p_eta": 0.0}
+    assert cannot_be_met({"name": "r", "nearness": [kept]}, ("phi", "psi")) is None
+    assert cannot_be_met({"name": "r", "nearness": []}, ("phi", "psi")) is None
+    assert cannot_be_met({"name": "r", "nearness": [kept, near]}, ("phi", "psi")) == (
+        "The constraint cannot be met: the best curve found, r, comes too near the region 'psi=0:9' (P_eta of the region up to 0.004, "
+        "nearest at phi 70, psi 15: 5.0 nats from it and its margin, 10 are wanted)."
+    )
+    assert "r, runs through the region 'phi=-9:9' (P_eta" in str(cannot_be_met({"name": "r", "nearness": [near, through]}, ("phi", "psi")))
