@@ -173,7 +173,7 @@ D, level = 10_000, 2.0
 family, data = Cartesian(D), GaussianMixture(torch.zeros(1, D), torch.ones(1, D), torch.ones(1))
 a = torch.zeros(D, dtype=torch.double); b = torch.full((D,), 3.0, dtype=torch.double)
 level = torch.tensor([level], dtype=torch.double)
-found = diffusion_edit(a, b, data, family=family, level=level, through=torch.tensor([0.0]), points=64, nodes=10)
+found = diffusion_edit(a, b, data, family=family, level=level, through=torch.tensor([0.0]), points=48, nodes=8, evaluations=150)
 print(found.length, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 
