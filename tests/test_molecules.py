@@ -69,6 +69,37 @@ def test_restrained_dynamics_samples_the_von_mises_posterior(rotor: tuple[Model,
     assert abs(mean[1]) < 4 * error[1]
 
 
+def test_guided_samples_in_a_harmonic_well_have_the_gaussian_posteriors_mean_and_variance(rotor: tuple[Model, np.ndarray]) -> None:
+    # U = k/2 (theta - t)^2 with k = 30 kT and a curve at kappa = 60: precision 90 but for the cosine, which quadrature takes exactly.
+    model, x = rotor
+    stiffness, rest = 30.0 * model.kT, 1.0
+    system = openmm.XmlSerializer.deserialize(model.system_xml)
+    well = openmm.CustomTorsionForce("0.5*k*d^2; d=min(a, 6.283185307179586-a); a=abs(theta-t)")
+    well.addPerTorsionParameter("k")
+    well.addPerTorsionParameter("t")
+    well.addTorsion(0, 1, 2, 3, [stiffness, rest])
+    system.addForce(well)
+    held = dataclasses.replace(model, system_xml=openmm.XmlSerializer.serialize(system))
+    centers = np.array([0.8, 1.0, 1.3])
+    eta = 60.0 * np.stack([np.cos(centers), np.sin(centers)], axis=-1)
+    dynamics, moments = Dynamics(held), []
+    for index in range(24):
+        frames = dynamics.walk(Walk(eta, 5000, 20, seed_of(6, "well", index), x, discard=1000))
+        angle = held.torsions.angles(frames.positions)[:, 0]
+        moments.append([[angle[frames.point == k].mean(), angle[frames.point == k].var()] for k in range(3)])
+    mean, error = np.mean(moments, axis=0), np.std(moments, axis=0, ddof=1) / math.sqrt(len(moments))
+    grid = np.linspace(-0.5, 2.5, 3001)
+    for k, center in enumerate(centers):
+        weight = np.exp(-15.0 * (grid - rest) ** 2 + 60.0 * (np.cos(grid - center) - 1.0))
+        weight /= weight.sum()
+        exact = weight @ grid
+        spread = weight @ (grid - exact) ** 2
+        assert spread == pytest.approx(1.0 / 90.0, rel=0.02)
+        # Six figures at 3.5 standard errors of 24 walks (t distribution): false alarms about 1 %, and the seed is fixed.
+        assert abs(mean[k, 0] - exact) < 3.5 * error[k, 0]
+        assert abs(mean[k, 1] - spread) < 3.5 * error[k, 1]
+
+
 def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Prepared) -> None:
     dynamics = Dynamics(alanine.model)
     eta = np.array([[20.0, 0.0, 0.0, 20.0], [0.0, 20.0, 0.0, 20.0]])
