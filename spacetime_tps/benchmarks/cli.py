@@ -36,4 +36,5 @@ def surface(
         from spacetime_tps.benchmarks.surface import bundled_surface
         from spacetime_tps.benchmarks.surface_report import run_surface
 
-        console.print(run_surface(bundled_surface(file), out, kT=kT, paths=paths, chains=chains, seed=seed), markup=False)
+        table = run_surface(bundled_surface(file), out, kT=kT, paths=paths, chains=chains, seed=seed, say=console.print)
+        console.print(table, markup=False)

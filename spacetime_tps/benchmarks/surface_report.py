@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ CHECKED = 2000
 """Random points of the denoiser's error map"""
 
 
-def run_surface(file: Path, out: Path, *, kT: float, paths: int, chains: int, seed: int) -> str:
-    """Compute everything, write it into `out`, and return the Markdown of the table. Raises SpacetimeError."""
+def run_surface(
+    file: Path, out: Path, *, kT: float, paths: int, chains: int, seed: int, say: Callable[[str], None] = lambda text: None
+) -> str:
+    """Compute everything, write each part into `out` when it is there, and return the Markdown of the table. Raises SpacetimeError."""
     surface = load_surface(file)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -36,15 +39,19 @@ def run_surface(file: Path, out: Path, *, kT: float, paths: int, chains: int, se
         begin = time.process_time()
         *found, limit = experiments.geodesics(learned)
         seconds = time.process_time() - begin
-        walked = {name: experiments.guided(learned, f, paths, limit, generator) for name, f in zip(NAMES, found, strict=True)}
+        say(f"geodesics: {', '.join(f'{f.best.name} at kappa {f.floor:g}' for f in found)}, {seconds:.0f} s")
+        walked = {}
+        for name, f in zip(NAMES, found, strict=True):
+            walked[name] = experiments.guided(learned, f, paths, limit, generator)
+            every_step = walked[name].walked.paths.numpy().astype(np.float32)
+            write_npz(out / f"{name}.npz", {"paths": every_step, "evaluations": np.array(walked[name].evaluations)})
+            say(f"{NAMES[name]}: {paths} paths")
         ensemble = experiments.unbiased(learned, found[0], paths, generator)
+        _write_unbiased(out / "unbiased.npz", ensemble.paths, learned.evaluations + ensemble.evaluations, ensemble.weight)
+        say(f"unbiased: {len(ensemble.paths)} paths, {ensemble.effective:.0f} effective")
         shot = experiments.long_shooting(learned, ensemble, chains, MOVES, generator) if chains else None
     finally:
         torch.set_num_threads(threads)
-    for name, result in walked.items():
-        every_step = result.walked.paths.numpy().astype(np.float32)
-        write_npz(out / f"{name}.npz", {"paths": every_step, "evaluations": np.array(result.evaluations)})
-    _write_unbiased(out / "unbiased.npz", ensemble.paths, learned.evaluations + ensemble.evaluations, ensemble.weight)
     values: dict[str, Any] = {
         "surface": file.name, "kT": kT, "seed": seed, "paths": paths, "geodesics_cpu_seconds": round(seconds, 1),
         "geodesic": _geodesic_values(learned, walked["guided"]),
