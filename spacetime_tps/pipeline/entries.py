@@ -12,6 +12,11 @@ from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.regions import Forbidden
 from spacetime_tps.pipeline.transitions import Transition
 
+LAG = (
+    "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Stronger restraints "
+    "(geodesic.floor, with more windows.count) or a wider avoidance.margin_degrees hold it closer."
+)
+
 
 def avoidance_summary(
     folder: Path, forbidden: Sequence[Forbidden], prepared: Prepared, route: dict[str, Any], rows: Sequence[Transition]
@@ -19,7 +24,7 @@ def avoidance_summary(
     """The part of summary.json on forbidden regions; None where there are none.
 
     route: the best one's entry in samples/rounds.json; rows: the guided paths. Every stored frame of every path is looked at, whether the
-    path is a hit or not; an unstable path has stored none.
+    path is a hit or not; an unstable path has stored none. "met" is about the curve; "sentence" says what is wrong with it or the paths.
     """
     if not forbidden:
         return None
@@ -35,7 +40,8 @@ def avoidance_summary(
             "frames": frames, "frames_inside": sum(inside), "fraction_of_frames": sum(inside) / frames if frames else None,
         })  # fmt: skip
     sentence = cannot_be_met(route, prepared.torsions.names)
-    return {"met": sentence is None, "sentence": sentence, "regions": found}
+    lag = LAG if sentence is None and any(r["paths_entering"] for r in found) else None
+    return {"met": sentence is None, "sentence": sentence or lag, "regions": found}
 
 
 def cannot_be_met(route: dict[str, Any], names: Sequence[str]) -> str | None:

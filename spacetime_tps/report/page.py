@@ -102,11 +102,6 @@ def _warnings(run: RunData) -> str:
     avoid = run.summary.get("avoid")
     if avoid and avoid["sentence"]:
         notes.append(html.escape(avoid["sentence"]))
-    elif avoid and any(r["paths_entering"] for r in avoid["regions"]):
-        notes.append(
-            "The curve keeps out of the forbidden regions, yet some paths enter them: the molecule lags behind the restraint. Stronger "
-            "restraints (geodesic.floor, with more windows.count) or a wider avoidance.margin_degrees hold it closer."
-        )
     if route["effective_samples"] < floor:
         notes.append(f"A point of the curve rests on {route['effective_samples']:.0f} effective samples, fewer than {floor:.0f}.")
     if route["forward_backward_kT"] > 2.0:
@@ -150,7 +145,7 @@ def _forbidden(avoid: dict[str, Any] | None) -> str:
     head = ["region", "paths that enter", "frames inside", "the curve's P_eta(region) ≤", "nats away, with margin", "wanted", "kept"]
     rows = [
         [
-            r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}",
+            r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}" if r["p_eta"] else "no sample in it",
             _number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
         ]
         for r in avoid["regions"]
