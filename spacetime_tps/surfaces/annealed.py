@@ -1,6 +1,7 @@
 """Annealed Langevin sampling on a surface: all paths at once walk a curve of denoising distributions by Metropolis-adjusted steps."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, hessian_vector_product
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.potentials.surface import Surface
+from spacetime_tps.surfaces.langevin import metropolis_step, placed
 
 FEWEST = 2
 """Steps at a point, at least"""
@@ -76,32 +78,20 @@ def largest_variance(eta: Tensor, denoiser: Denoiser, family: Family) -> Tensor:
 def anneal(surface: Surface, kT: float, family: Family, plan: Plan, start: Tensor, generator: torch.Generator, *, longest: float) -> Walked:
     """Walk every path from start (paths, D) along the plan, sampling exp(-U/kT + eta . T) point by point.
 
-    Steps are Metropolis-adjusted Langevin (Roberts and Tweedie, Bernoulli 2, 341, 1996), so that no error of the step size remains. A step
-    longer than `longest` is rejected, which keeps detailed balance. A rejected step is an evaluation, and stays in the path.
+    Steps are Metropolis-adjusted, so that no error of the step size remains; none is longer than `longest`. A rejected step is an
+    evaluation, and stays in the path.
     """
-    x = start.double()
-    energy, force = surface.energy_and_gradient(x)
-    evaluations = len(x)
-    frames, energies, biases, accepted = [x], [], [], 0.0
+    walkers = placed(surface, start.double())
+    frames, energies, biases, accepted = [walkers.x], [], [], 0.0
     for eta, count, ds in zip(plan.eta, plan.steps.tolist(), plan.step_size.tolist(), strict=True):
-        pull, pull_gradient = family.bias(eta, x)
-        value, gradient = energy / kT - pull, force / kT - pull_gradient
+        tilt = partial(family.bias, eta)
         for _ in range(count):
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            new = x - 0.5 * ds * gradient + ds**0.5 * noise
-            new_energy, new_force = surface.energy_and_gradient(new)
-            evaluations += len(x)
-            pull, pull_gradient = family.bias(eta, new)
-            new_value, new_gradient = new_energy / kT - pull, new_force / kT - pull_gradient
-            back = (x - new + 0.5 * ds * new_gradient).square().sum(-1) / (2.0 * ds)
-            log_ratio = value - new_value - back + 0.5 * noise.square().sum(-1)
-            keep = torch.rand(len(x), generator=generator, dtype=x.dtype).log() < log_ratio
-            keep &= (new - x).norm(dim=-1) <= longest
-            accepted += float(keep.double().mean())
-            one = keep[:, None]
-            x, energy, force = torch.where(one, new, x), torch.where(keep, new_energy, energy), torch.where(one, new_force, force)
-            value, gradient = torch.where(keep, new_value, value), torch.where(one, new_gradient, gradient)
-            frames.append(x)
-        energies.append(energy)
-        biases.append(value - energy / kT)
-    return Walked(torch.stack(frames, 1), torch.stack(energies, 1), torch.stack(biases, 1), accepted / int(plan.steps.sum()), evaluations)
+            walkers, kept = metropolis_step(surface, kT, tilt, walkers, ds=ds, generator=generator, longest=longest)
+            accepted += float(kept.double().mean())
+            frames.append(walkers.x)
+        energies.append(walkers.energy)
+        biases.append(-tilt(walkers.x)[0])
+    total = int(plan.steps.sum())
+    return Walked(
+        torch.stack(frames, 1), torch.stack(energies, 1), torch.stack(biases, 1), accepted / total, len(start) * (total + 1)
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.potentials.surface import Surface
+from spacetime_tps.surfaces.langevin import metropolis_step, placed
 from spacetime_tps.surfaces.states import Discs
 
 
@@ -63,23 +64,10 @@ def draw(
 ) -> tuple[Tensor, int]:
     """Points (n, D) distributed as exp(-U/kT) f, and the evaluations spent: `steps` Metropolis-adjusted steps from start (n, D)."""
     ds = mobility / float(region.family.precision(region.eta).max())
-
-    def target(x: Tensor) -> tuple[Tensor, Tensor]:
-        energy, slope = dynamics.surface.energy_and_gradient(x)
-        factor, gradient = region.log_factor(x)
-        return energy / dynamics.kT - factor, slope / dynamics.kT - gradient
-
-    x = start.double()
-    value, gradient = target(x)
+    walkers = placed(dynamics.surface, start.double())
     for _ in range(steps):
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        new = x - 0.5 * ds * gradient + ds**0.5 * noise
-        new_value, new_gradient = target(new)
-        back = (x - new + 0.5 * ds * new_gradient).square().sum(-1) / (2.0 * ds)
-        keep = torch.rand(len(x), generator=generator, dtype=x.dtype).log() < value - new_value - back + 0.5 * noise.square().sum(-1)
-        x, gradient = torch.where(keep[:, None], new, x), torch.where(keep[:, None], new_gradient, gradient)
-        value = torch.where(keep, new_value, value)
-    return x, len(x) * (steps + 1)
+        walkers, _ = metropolis_step(dynamics.surface, dynamics.kT, region.log_factor, walkers, ds=ds, generator=generator)
+    return walkers.x, len(start) * (steps + 1)
 
 
 def shoot(dynamics: Overdamped, points: Tensor, a: Discs, b: Discs, *, longest: int, generator: torch.Generator) -> Shots:
