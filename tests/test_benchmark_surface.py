@@ -19,6 +19,9 @@ from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.geometry.graph import lattice_paths
 from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.sampling.comparison import effective_number
+from spacetime_tps.surfaces.ensemble import sample_ensemble
+from spacetime_tps.surfaces.shooting import Overdamped
+from spacetime_tps.surfaces.states import Discs
 
 FAMILY = VonMises(2)
 ENDS = np.array([-1.2, 0.0]), np.array([1.2, 0.0])
@@ -105,6 +108,32 @@ def test_command_writes_scorable_paths(tmp_path: Path) -> None:
     assert abs(table["geodesic"]["energy"] / table["geodesic"]["energy_by_quadrature"] - 1) < 0.05
     for name in ("paths.png", "energies.png", "faithfulness.png", "table.md", "curves.npz", "shooting.npz"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+class Gates:
+    dimension = 2
+
+    def energy(self, x: torch.Tensor) -> torch.Tensor:
+        return gates(x)
+
+    def energy_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.enable_grad():
+            at = x.detach().requires_grad_(True)
+            energy = gates(at)
+            (gradient,) = torch.autograd.grad(energy.sum(), at)
+        return energy.detach(), gradient
+
+
+def test_shots_that_never_react_are_a_sentence(samples: tuple[torch.Tensor, WeightedSamples]) -> None:
+    x, denoiser = samples
+    center = torch.tensor([[-1.4, 0.0], [-1.3, 0.0], [-1.2, 0.0], [-1.1, 0.0]], dtype=torch.double)
+    curve = FAMILY.natural(center, torch.full_like(center, 50.0))
+    a, b = Discs(((-1.2, 0.0),), 2.9, True), Discs(((1.2, 3.0),), 0.05, True)  # A holds nearly every point of the windows
+    with pytest.raises(SpacetimeError, match=r"none of \d+ shots from the top of the curve was reactive"):
+        sample_ensemble(
+            Overdamped(Gates(), 1.0, 1e-3), curve, torch.tensor([0.0, 1.0, 0.5, 0.0]), denoiser, x, a, b, family=FAMILY,
+            effective=5, budget=60_000, longest=20, generator=torch.Generator().manual_seed(1),
+        )  # fmt: skip
 
 
 def test_surfaces_are_found_by_name() -> None:

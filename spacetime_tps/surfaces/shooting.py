@@ -111,8 +111,8 @@ def weights(paths: list[np.ndarray], region: Region, a: Discs, b: Discs) -> np.n
         x = torch.from_numpy(path)
         between = ~(a.contains(x) | b.contains(x))
         total[k] = -float(torch.logsumexp(region.log_factor(x[between])[0], dim=0))
-    weight = np.exp(total - total.max())
-    return weight * len(paths) / weight.sum()
+    weight = np.exp(total - total.max(initial=-np.inf))
+    return weight * len(paths) / weight.sum() if paths else weight
 
 
 def two_way_chains(
