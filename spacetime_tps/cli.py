@@ -1,20 +1,14 @@
 """The command line: parses, calls the pipeline, and turns its errors into one sentence."""
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.text import Text
 
 from spacetime_tps.benchmarks.cli import benchmark
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.terminal import console, errors_as_sentences
+from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -25,35 +19,6 @@ app.add_typer(benchmark, name="benchmark")
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 
 
-class _Rate(ProgressColumn):
-    """Force evaluations per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.completed / max(task.elapsed or 0.0, 1e-3) / 1e3:.0f}k/s", style="dim")
-
-
-class ConsoleProgress:
-    """Progress on a terminal: one bar a task, with rate and time left; lines alone where the output is no terminal."""
-
-    def say(self, text: str) -> None:
-        console.print(text, markup=False)
-
-    @contextmanager
-    def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
-        if not evaluations:
-            yield lambda done: None
-            return
-        if not console.is_terminal:
-            begin = time.perf_counter()
-            yield lambda done: None
-            console.print(f"{title}: {evaluations} evaluations in {time.perf_counter() - begin:.0f} s")
-            return
-        columns = (TextColumn("{task.description:36}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), _Rate(), TimeRemainingColumn())
-        with Bar(*columns, console=console) as bar:
-            task = bar.add_task(title, total=evaluations)
-            yield lambda done: bar.advance(task, done)
-
-
 @app.command()
 def run(
     system: Annotated[str | None, typer.Argument(help="A system folder or the name of a bundled system.", show_default=False)] = None,
@@ -61,6 +26,10 @@ def run(
         Path | None, typer.Option(help="The run folder; a second call on it does only what is missing.", show_default=False)
     ] = None,
     guided: Annotated[int | None, typer.Option(help="Guided paths.  [default: 100]", show_default=False)] = None,
+    unbiased: Annotated[
+        int | None, typer.Option(help="Unbiased transitions, shot from the top: the effective number.  [default: 0]", show_default=False)
+    ] = None,
+    budget: Annotated[int | None, typer.Option(help="Evaluations for them, at most.  [default: 10 million]", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
     routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
     steered: Annotated[int | None, typer.Option(help="Also steered MD on the straight line, for comparison.", show_default=False)] = None,
@@ -94,12 +63,38 @@ def run(
             spec = two_structures(start, end, forcefield=tuple(forcefield), temperature=300.0 if temperature is None else temperature)
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
-        given = {"guided.paths": guided, "guided.steered": steered, "seed": seed, "rounds.routes": routes}
+        given = {
+            "guided.paths": guided,
+            "guided.steered": steered,
+            "seed": seed,
+            "rounds.routes": routes,
+            "unbiased.paths": unbiased,
+            "unbiased.budget": budget,
+        }
         words = [*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])]
         settings = parse_settings(words, avoid=parse_regions(avoid or []))
         summary = pipeline.run(spec, out, settings, ConsoleProgress())
         _print_summary(summary)
         console.print(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def shoot(
+    folder: RunFolder,
+    unbiased: Annotated[int, typer.Option(help="How many transitions, effectively.", min=1, show_default=False)],
+    budget: Annotated[int, typer.Option(help="Evaluations, those of the shots that are there included, at most.", min=1)] = 10_000_000,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting of `unbiased`, as key=value.", show_default=False)] = None,
+) -> None:
+    """Unbiased transitions of a finished run, shot from the top of its routes, with their statistical weights.
+
+    A second call goes on where the first stopped. Example: spacetime-tps shoot runs/ala --unbiased 1000
+    """
+    with errors_as_sentences():
+        from spacetime_tps.pipeline.run import shoot as pipeline_shoot
+
+        words = [f"unbiased.paths={unbiased}", f"unbiased.budget={budget}", *(set_ or [])]
+        _print_summary(pipeline_shoot(folder, words, ConsoleProgress()))
+        console.print(f"report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -165,6 +160,15 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             above = s["max_energy_above_thermal_kj_mol"]
             line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
         console.print(line, markup=False)
+    if summary["unbiased"]:
+        u = summary["unbiased"]
+        energy = u["max_energy_above_thermal_kj_mol"]
+        console.print(
+            f"unbiased: {u['effective_paths']:.0f} effective paths of {u['paths']}, {u['reactive_fraction']:.2f} of {u['shots']} shots "
+            f"reactive, {u['evaluations_per_effective_path']:.0f} evaluations per effective path, highest energy {energy['value']:.1f} ± "
+            f"{energy['standard_error']:.1f} kJ/mol above equally long runs in A; stopped because {u['stopped_because']}",
+            markup=False,
+        )
     avoid = summary["avoid"]
     for r in avoid["regions"] if avoid else []:
         paths, frames = f"{r['paths_entering']} of {r['paths']} guided paths", f"{r['frames_inside']} of {r['frames']} frames"

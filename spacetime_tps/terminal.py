@@ -1,11 +1,15 @@
-"""What commands share: the console they write to, and errors as one sentence on it."""
+"""What commands share: the console they write to, and its progress bars, errors as one sentence on it."""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
 
 from spacetime_tps.errors import SpacetimeError
 
@@ -23,3 +27,32 @@ def errors_as_sentences() -> Iterator[None]:
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(130)
+
+
+class _Rate(ProgressColumn):
+    """Force evaluations per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed / max(task.elapsed or 0.0, 1e-3) / 1e3:.0f}k/s", style="dim")
+
+
+class ConsoleProgress:
+    """Progress on a terminal: one bar a task, with rate and time left; lines alone where the output is no terminal."""
+
+    def say(self, text: str) -> None:
+        console.print(text, markup=False)
+
+    @contextmanager
+    def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
+        if not evaluations:
+            yield lambda done: None
+            return
+        if not console.is_terminal:
+            begin = time.perf_counter()
+            yield lambda done: None
+            console.print(f"{title}: {evaluations} evaluations in {time.perf_counter() - begin:.0f} s")
+            return
+        columns = (TextColumn("{task.description:36}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), _Rate(), TimeRemainingColumn())
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task(title, total=evaluations)
+            yield lambda done: bar.advance(task, done)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spacetime_tps.terminal import console, errors_as_sentences
+from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
 benchmark = typer.Typer(no_args_is_help=True, help="Compute the published figures, with their reference values beside them.")
 
@@ -38,3 +38,37 @@ def surface(
 
         table = run_surface(bundled_surface(file), out, kT=kT, paths=paths, chains=chains, seed=seed, say=console.print)
         console.print(table, markup=False)
+
+
+@benchmark.command("brute-force")
+def brute_force(
+    system: Annotated[str, typer.Argument(help="A system folder or the name of a bundled system.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="A new run folder.", show_default=False)],
+    temperature: Annotated[float, typer.Option(help="In kelvin; hot enough to cross by itself.")] = 800.0,
+    transitions: Annotated[int, typer.Option(help="How many to wait for, both directions counted.", min=1)] = 1000,
+    seed: Seed = 1,
+) -> None:
+    """Unbiased transitions cut from long trajectories: the reference for shooting. 1000 of alanine dipeptide at 800 K take ten minutes."""
+    with errors_as_sentences():
+        from spacetime_tps.benchmarks.brute_force import run_brute_force
+        from spacetime_tps.pipeline.system import load_system
+
+        spec = load_system(system, temperature=temperature)
+        summary = run_brute_force(spec, out, count=transitions, seed=seed, progress=ConsoleProgress())
+        console.print(f"{summary['transitions']} transitions, {summary['by_route']}", markup=False)
+
+
+@benchmark.command()
+def truth(
+    reference: Annotated[Path, typer.Argument(help="A run folder of independent transitions, as of brute-force.", show_default=False)],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders; their paths are pooled.", show_default=False)],
+    stage: Annotated[str, typer.Option(help="Of the paths to judge.")] = "unbiased",
+    against: Annotated[str, typer.Option(help="Of the reference's.")] = "brute_force",
+    out: Annotated[Path | None, typer.Option(help="Folder for truth.json and table.md.", show_default=False)] = None,
+    seed: Seed = 1,
+) -> None:
+    """Weighted paths against a reference: distances and their bootstrap nulls, with and without weights, shares of routes, rates."""
+    with errors_as_sentences():
+        from spacetime_tps.benchmarks.truth import run_truth
+
+        console.print(run_truth(reference, folders, stage=stage, against=against, out=out, seed=seed), markup=False)

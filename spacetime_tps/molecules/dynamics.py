@@ -89,41 +89,49 @@ def restrained_context(model: Model) -> tuple[openmm.Context, openmm.LangevinMid
 
 
 class Dynamics:
-    """One OpenMM context of a model, reused from walk to walk."""
+    """One OpenMM context of a model, reused from task to task."""
 
     def __init__(self, model: Model):
         self.model = model
-        self._context, self._integrator, self._restraint = restrained_context(model)
+        self.context, self.integrator, self._restraint = restrained_context(model)
+
+    def begin(self, seed: int, eta: np.ndarray, positions: np.ndarray, velocities: np.ndarray | None = None) -> None:
+        """Start anew from positions (atoms, 3) under a restraint eta (E,); velocities are drawn from the Maxwell distribution when None."""
+        # OpenMM reads the integrator's seed when a context is made, so each task makes its own.
+        self.integrator.setRandomNumberSeed(seed)
+        self.context.reinitialize()
+        self.context.setPositions(positions)
+        # OpenMM shifts drawn velocities by half a step with the forces at hand: the last task's restraint must be gone.
+        self.restrain(eta)
+        if velocities is None:
+            self.context.setVelocitiesToTemperature(self.model.temperature, seed)
+        else:
+            self.context.setVelocities(velocities)
+
+    def restrain(self, eta: np.ndarray) -> None:
+        """Set the restraint to eta (E,)."""
+        self.model.torsions.set_bias(self._restraint, self.context, eta)
 
     def walk(self, task: Walk) -> Frames:
         """Run a task. A walk whose coordinates or energy stop being finite ends there, with stable=False."""
-        # OpenMM reads the integrator's seed when a context is made, so each walk makes its own.
-        self._integrator.setRandomNumberSeed(task.seed)
-        self._context.reinitialize()
-        self._context.setPositions(task.positions)
-        # OpenMM shifts drawn velocities by half a step with the forces at hand: the last walk's restraint must be gone.
-        self.model.torsions.set_bias(self._restraint, self._context, task.eta[0])
-        if task.velocities is None:
-            self._context.setVelocitiesToTemperature(self.model.temperature, task.seed)
-        else:
-            self._context.setVelocities(task.velocities)
-        record = _Record(self._context)
+        self.begin(task.seed, task.eta[0], task.positions, task.velocities)
+        record = Record(self.context)
         try:
             if task.discard == 0:
                 record.add(0.0, 0)
             for point, eta in enumerate(task.eta):
-                self.model.torsions.set_bias(self._restraint, self._context, eta)
-                record.step(self._integrator, task.discard)
+                self.restrain(eta)
+                record.step(self.integrator, task.discard)
                 for _ in range((task.steps - task.discard) // task.stride):
-                    record.step(self._integrator, task.stride)
+                    record.step(self.integrator, task.stride)
                     record.add(record.steps * self.model.timestep, point)
         except (openmm.OpenMMException, FloatingPointError):
             return record.frames(stable=False)
         return record.frames(stable=True)
 
 
-class _Record:
-    """The frames of one walk as they come."""
+class Record:
+    """Frames as they come."""
 
     def __init__(self, context: openmm.Context):
         self._context = context
@@ -132,10 +140,18 @@ class _Record:
         self.steps = 0
 
     def step(self, integrator: openmm.Integrator, count: int) -> None:
+        """Steps that count."""
         self.steps += count  # counted first: a step that fails was paid for
         integrator.step(count)
 
+    def positions(self) -> np.ndarray:
+        """(atoms, 3), nm, as they are now."""
+        positions = np.empty((self._atoms, 3))
+        self._context.getState(positions=True)._getVectorAsNumpy(openmm.State.Positions, positions)
+        return positions
+
     def add(self, time: float, point: int) -> None:
+        """Store a frame."""
         # Beside 25 steps of 12 us each, OpenMM's units on the arrays would cost an eighth of the speed; the call under them does not.
         state = self._context.getState(positions=True, velocities=True, energy=True, groups=OWN_GROUPS)
         energy = state.getPotentialEnergy()._value
@@ -147,6 +163,7 @@ class _Record:
         self._rows.append((positions, velocities, time, energy, point))
 
     def frames(self, *, stable: bool) -> Frames:
+        """All of them."""
         with np.errstate(over="ignore"):
             positions, velocities = (np.array([r[k] for r in self._rows], dtype=np.float32).reshape(-1, self._atoms, 3) for k in (0, 1))
         return Frames(

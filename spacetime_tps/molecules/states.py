@@ -67,6 +67,27 @@ def check_endpoints(a: State, b: State, start: np.ndarray, end: np.ndarray) -> N
         raise SpacetimeError("the states A and B overlap; narrow the range of a torsion that differs between them")
 
 
+def separating(a: State, b: State, atoms: tuple[tuple[int, int, int, int], ...]) -> list[int]:
+    """Indices of the torsions (given by their atoms) that every path from a to b turns: each box bounds them, and no range in a meets one
+    in b but at an end."""
+    found = []
+    for index, four in enumerate(atoms):
+        ranges = [[interval for interval in box if interval.atoms == four] for state in (a, b) for box in state.boxes]
+        sides = [[i for box in state.boxes for i in box if i.atoms == four] for state in (a, b)]
+        if all(ranges) and not any(_inside(i, j) for i in sides[0] for j in sides[1]):
+            found.append(index)
+    return found
+
+
+def _inside(i: Interval, j: Interval) -> bool:
+    """Whether two ranges share more than an end."""
+    middles = [(x.low + 0.5 * ((x.high - x.low) % 360.0)) % 360.0 for x in (i, j)]
+    strictly = [(x.low + 1e-6, x.high - 1e-6) for x in (i, j)]
+    shrunk = [Interval(i.atoms, low, high) for low, high in strictly]
+    points = [[shrunk[k].low, shrunk[k].high, middles[k]] for k in range(2)]
+    return bool(any(shrunk[1].holds(x) for x in points[0]) or any(shrunk[0].holds(x) for x in points[1]))
+
+
 def _meet(p: Box, q: Box) -> bool:
     """Whether two boxes share a point. Boxes that bound different torsions always do."""
     for i in p:

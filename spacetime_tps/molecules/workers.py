@@ -1,19 +1,23 @@
-"""Walks on all cores: one context a process, tasks in any order, the same result whatever the number of processes."""
+"""Walks and shots on all cores: one context a process, tasks in any order, the same result whatever the number of processes."""
 
 import multiprocessing
 import os
 import signal
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
+from spacetime_tps.molecules.shooting import Outcome, Shot, shoot
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 _dynamics: Dynamics | None = None
 
 
@@ -34,8 +38,13 @@ def _walk(task: Walk) -> Frames:
     return _dynamics.walk(task)
 
 
+def _shoot(task: Shot) -> Outcome:
+    assert _dynamics is not None
+    return shoot(_dynamics, task)
+
+
 class Workers:
-    """A pool of processes that run walks of one model. Use as a context manager."""
+    """A pool of processes that run walks and shots of one model. Use as a context manager."""
 
     def __init__(self, model: Model, processes: int | None = None):
         self.model = model
@@ -48,8 +57,15 @@ class Workers:
 
     def walks(self, tasks: Iterable[Walk]) -> Iterator[Frames]:
         """The frames of each task, in the order of the tasks, as they come. Raises SpacetimeError where a process died."""
+        yield from self._each(_walk, tasks)
+
+    def shots(self, tasks: Iterable[Shot]) -> Iterator[Outcome]:
+        """What becomes of each shot, as `walks`."""
+        yield from self._each(_shoot, tasks)
+
+    def _each(self, work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         try:
-            yield from self._pool.map(_walk, tasks)
+            yield from self._pool.map(work, tasks)
         except BrokenProcessPool as problem:
             raise SpacetimeError(
                 "a worker process died: too little memory, or a script that starts a run outside `if __name__ == '__main__':`"

@@ -15,7 +15,7 @@ from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.trajectory import read_trr, write_trr
 from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.rounds import Sampled
+from spacetime_tps.pipeline.rounds import Sampled, Winding
 from spacetime_tps.pipeline.routes import Route
 from spacetime_tps.sampling.pool import Pool
 
@@ -35,17 +35,26 @@ class Curve:
     """(S, 2n)"""
     log_weight: np.ndarray
     """(S,) Boltzmann"""
+    ensembles: np.ndarray
+    """(K, 2n) eta of the ensembles that the frames are from, in their order: MD in A, MD in B, windows"""
+    counts: np.ndarray
+    """(K,) frames of each"""
 
 
 def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes: int) -> None:
-    """Write routes/, geodesic.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and the weighted frames of the first routes."""
+    """Write routes/, geodesic.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and weighted frames: those of the first routes,
+    and of the best route of each other class that was sampled."""
     family = VonMises(prepared.torsions.dimension // 2)
     optimised = [r for r in sampled.routes if r.geodesic is not None]
     for old in (*folder.glob("routes/*.npz"), *folder.glob("samples/weighted_*")):
         old.unlink()
     for rank, route in enumerate(optimised, 1):
         write_npz(folder / f"routes/{rank}.npz", _arrays(route, family))
-    for rank, route in enumerate([r for r in optimised if r.rounds][:routes], 1):
+    shown: set[Winding] = set()
+    for rank, route in enumerate(optimised, 1):
+        if not route.rounds or (rank > routes and route.winding in shown):
+            continue
+        shown.add(route.winding)
         _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model.timestep)
     best = sampled.routes[0]
     write_npz(folder / "geodesic.npz", _arrays(best, family))
@@ -87,13 +96,20 @@ def read_rounds(folder: Path) -> dict[str, Any]:
     return content
 
 
-def read_curves(folder: Path) -> list[Curve]:
-    """The curves that paths are sampled along, best barrier first."""
+def read_unbiased(folder: Path) -> dict[str, Any] | None:
+    """samples/unbiased.json; None where nothing was shot."""
+    file = folder / "samples/unbiased.json"
+    return dict(json.loads(file.read_text())) if file.exists() else None
+
+
+def read_curves(folder: Path, *, routes: int | None = None) -> list[Curve]:
+    """The curves that come with weighted frames, best barrier first: the first `routes`, or all."""
     curves = []
-    for rank in range(1, len(list(folder.glob("samples/weighted_*.trr"))) + 1):
+    for rank in sorted(int(file.stem.split("_")[1]) for file in folder.glob("samples/weighted_*.trr"))[:routes]:
         positions, velocities, _ = read_trr(folder / f"samples/weighted_{rank}.trr")
         with np.load(folder / f"samples/weighted_{rank}.npz") as frames, np.load(folder / f"routes/{rank}.npz") as route:
-            curves.append(Curve(str(route["name"]), route["eta"], positions, velocities, frames["statistic"], frames["log_weight"]))
+            arrays = (frames[key] for key in ("statistic", "log_weight", "ensembles", "counts"))
+            curves.append(Curve(str(route["name"]), route["eta"], positions, velocities, *arrays))
     return curves
 
 
@@ -143,7 +159,9 @@ def _write_frames(folder: Path, rank: int, pool: Pool, log_weight: np.ndarray, t
     nothing = np.zeros(len(order))
     frames = Frames(positions, velocities, order * timestep, nothing, order, 0, True)  # frames are numbered, not timed
     write_trr(folder / f"samples/weighted_{rank}.trr", frames, timestep=timestep)
-    write_npz(folder / f"samples/weighted_{rank}.npz", {"statistic": pool.statistic, "log_weight": log_weight})
+    write_npz(folder / f"samples/weighted_{rank}.npz", {
+        "statistic": pool.statistic, "log_weight": log_weight, "ensembles": pool.eta, "counts": pool.counts,
+    })  # fmt: skip
 
 
 def _window_arrays(sampled: Sampled) -> dict[str, np.ndarray]:

@@ -119,6 +119,18 @@ def winding(eta: np.ndarray) -> tuple[int, ...]:
     return tuple(int(t) for t in np.round((turned - shortest_change(angles[0], angles[-1])) / (2 * np.pi)))
 
 
+def way_of(names: tuple[str, ...], path: np.ndarray, here: np.ndarray, there: np.ndarray) -> str:
+    """The name of the class of routes that a path belongs to, as `straight_routes` names them.
+
+    path (F, n): torsions in radians along it, from a state about `here` (n,) to one about `there`, close enough in time for none to turn by
+    half a circle between frames. Both ends are taken to `here` and `there` the short way.
+    """
+    angles = np.unwrap(path, axis=0)
+    change = angles[-1] - angles[0] + shortest_change(here, angles[0]) - shortest_change(there, angles[-1])
+    changed = np.flatnonzero(np.abs(shortest_change(here, there)) > CHANGED)
+    return name_of(names, change, changed)
+
+
 def levels(floor: float, start: np.ndarray, end: np.ndarray, points: int) -> np.ndarray:
     """Concentrations (points, n): the floor, rising to those of the ends (n,) over the first and last tenth."""
     s = np.linspace(0.0, 1.0, points)[:, None]
@@ -142,7 +154,7 @@ def straight_routes(names: tuple[str, ...], here: np.ndarray, there: np.ndarray,
         for k in turned:
             change[k] -= np.copysign(2 * np.pi, short[k])
         eta = straight_line(here, change, level)
-        routes.append(Route(_name(names, change, changed), winding(eta), eta))
+        routes.append(Route(name_of(names, change, changed), winding(eta), eta))
     return numbered(routes)
 
 
@@ -155,10 +167,10 @@ def through(names: tuple[str, ...], here: np.ndarray, via: np.ndarray, there: np
     change = first + second
     changed = np.flatnonzero(np.abs(shortest_change(here, there)) > CHANGED)
     place = "_".join(f"{x:.0f}" for x in np.degrees(via[changed][:NAMED]))
-    return Route(f"{_name(names, change, changed)}_via_{place}", winding(eta), eta)
+    return Route(f"{name_of(names, change, changed)}_via_{place}", winding(eta), eta)
 
 
-def _name(names: tuple[str, ...], change: np.ndarray, changed: np.ndarray) -> str:
+def name_of(names: tuple[str, ...], change: np.ndarray, changed: np.ndarray) -> str:
     """The route's name: the torsions that turn most, and by how many degrees."""
     most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
     return "_".join(f"{names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most))

@@ -1,7 +1,7 @@
 """The whole run: each stage if it is missing or out of date, in a folder whose files are the only state between them."""
 
-import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,16 @@ from spacetime_tps.pipeline.avoidance import bind
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress, Silent
 from spacetime_tps.pipeline.rounds import Rounds
-from spacetime_tps.pipeline.settings import Settings
+from spacetime_tps.pipeline.settings import Settings, parse_settings, validated
 from spacetime_tps.pipeline.stages import Stages, fingerprint
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.pipeline.system import SystemSpec
-from spacetime_tps.pipeline.transitions import PathSampler, Transition, read_transitions, write_transitions
+from spacetime_tps.pipeline.transitions import PathSampler, read_transitions, write_transitions
+from spacetime_tps.pipeline.unbiased import shoot_stage
 from spacetime_tps.report.page import write_report
+
+OURS = ("guided", "steered")
+"""Stages that walk along curves"""
 
 
 def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -36,8 +40,8 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     Raises SpacetimeError for input that cannot be used, before anything is written, and for a folder that holds another system's run.
     """
     settings, progress = settings or Settings(), progress or Silent()
-    if settings.guided.paths == 0:
-        raise SpacetimeError("guided.paths is 0: ask for at least one path")
+    if settings.guided.paths == 0 and settings.unbiased.paths == 0:
+        raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
     _check_folder(out, spec)
     stages = Stages(out)
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
@@ -60,10 +64,35 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
         with Workers(prepared.model, settings.workers or None) as workers:
             made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
             _paths(out, prepared, settings, workers, progress, stages, made_from)
+            shoot_stage(out, prepared, settings, workers, progress, stages, made_from)
     finally:
         torch.set_num_threads(threads)
     summary = summarise(out, spec.name, prepared, stages, avoid=settings.avoid)
     write_report(out)
+    return summary
+
+
+def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
+    """The unbiased stage of a finished run, under its settings with some changed, as 'unbiased.paths=1000'; summary.json's content.
+
+    Raises SpacetimeError where the run is not finished, or a setting is none of the unbiased stage's.
+    """
+    progress = progress or Silent()
+    config = folder / "config.yaml"
+    if not config.exists() or not list(folder.glob("samples/weighted_*.trr")):
+        raise SpacetimeError(f"{folder} holds no finished run to shoot from: call run first")
+    content = yaml.safe_load(config.read_text())
+    other = [a for a in assignments if not a.strip().startswith("unbiased.")]
+    if other:
+        raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
+    settings = parse_settings(assignments, base=validated(content["settings"]))
+    prepared = preparation.load(folder)
+    stages = Stages(folder)
+    write_text(config, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
+    with Workers(prepared.model, settings.workers or None) as workers:
+        shoot_stage(folder, prepared, settings, workers, progress, stages, stages.made_from("sampling"))
+    summary = summarise(folder, content["system"]["name"], prepared, stages, avoid=settings.avoid)
+    write_report(folder)
     return summary
 
 
@@ -120,17 +149,16 @@ def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, 
     """Guided paths, and steered ones where they are asked for. Only missing ones are sampled; more than are asked for stay."""
     made_from = fingerprint(upstream, settings.guided.model_dump(exclude={"paths", "steered"}))
     if not stages.begun("paths", made_from):
-        if read_transitions(out):
+        if any(r.stage in OURS for r in read_transitions(out)):
             progress.say("the settings behind the paths have changed: those that are there are replaced")
-        write_transitions(out, [])
-        shutil.rmtree(out / "transitions", ignore_errors=True)
-    curves = read_curves(out)
+        write_transitions(out, [r for r in read_transitions(out) if r.stage not in OURS])
+    curves = read_curves(out, routes=settings.rounds.routes)
     wanted = [("guided", curve, settings.guided.paths) for curve in curves]
     wanted.append(("steered", steered_curve(curves[0], prepared), settings.guided.steered))
     sampler = PathSampler(prepared, settings, workers, out, progress)
     before = read_transitions(out)
     with stages.making("paths", made_from):
-        rows: list[Transition] = []
+        rows = [r for r in before if r.stage not in OURS]
         for stage, curve, asked in wanted:
             mine = [r for r in before if (r.stage, r.route) == (stage, curve.route)]
             count = max(asked, len(mine))
@@ -138,7 +166,7 @@ def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, 
             rows += sampler.sample(stage, curve, count, [*rows, *later], mine)
         write_transitions(out, rows)
     kept = {Path(r.file).stem for r in rows if r.file}
-    for file in (out / "transitions").glob("*"):
+    for file in (f for stage in OURS for f in (out / "transitions").glob(f"{stage}_*")):
         if file.stem not in kept:
             file.unlink()
 

@@ -128,6 +128,23 @@ class GuidedSettings(_Settings):
         return self
 
 
+class UnbiasedSettings(_Settings):
+    """Unbiased transitions, shot from the top of the routes."""
+
+    paths: int = Field(0, ge=0, description="effective number wanted; 0 leaves the stage out")
+    budget: int = Field(10_000_000, ge=1, description="evaluations of the stage, at most")
+    stiffness: float = Field(100.0, gt=1, description="kappa of the windows that shooting points are drawn from, doubled where they slide")
+    margin_kT: float = Field(8.0, ge=0, description="crossings whose window costs more than the best one's by more are not shot from")
+    walkers: int = Field(8, ge=1, description="walks in a window, side by side")
+    equilibration: int = Field(2000, ge=0, description="steps of each walk when its window is new")
+    points: int = Field(8, ge=1, description="on each walk, in a batch")
+    gap: int = Field(600, ge=1, description="steps of a walk from point to point")
+    shots: int = Field(3, ge=1, description="from each point")
+    spacing: int = Field(5, ge=1, description="steps between the points that a path could have been shot from")
+    rung_steps: int = Field(1500, ge=300, description="of each walk at each window of the ladder that links a crossing to A")
+    longest: int = Field(20_000, ge=1, description="steps of each trajectory of a shot, at most")
+
+
 class Settings(_Settings):
     """All settings of a run."""
 
@@ -142,6 +159,15 @@ class Settings(_Settings):
     avoidance: AvoidanceSettings = AvoidanceSettings()
     denoiser: DenoiserSettings = DenoiserSettings()
     guided: GuidedSettings = GuidedSettings()
+    unbiased: UnbiasedSettings = UnbiasedSettings()
+
+    @model_validator(mode="after")
+    def _strides_fit(self) -> "Settings":
+        if self.guided.stride % self.unbiased.spacing:
+            raise ValueError(f"unbiased.spacing must divide guided.stride, got {self.unbiased.spacing} and {self.guided.stride}")
+        if self.unbiased.gap % self.guided.stride:
+            raise ValueError(f"unbiased.gap must be a multiple of guided.stride, got {self.unbiased.gap} and {self.guided.stride}")
+        return self
 
     @property
     def path_steps(self) -> int:
@@ -155,9 +181,9 @@ class Settings(_Settings):
         return self.path_steps // self.guided.stride + 1
 
 
-def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = ()) -> Settings:
-    """Settings from words like 'guided.paths=50', on top of the defaults. Raises SpacetimeError for an unknown key or a bad value."""
-    data = Settings(avoid=tuple(avoid)).model_dump()
+def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (), base: Settings | None = None) -> Settings:
+    """Settings from words like 'guided.paths=50', over `base` or the defaults. Raises SpacetimeError for an unknown key or a bad value."""
+    data = (base or Settings(avoid=tuple(avoid))).model_dump()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:

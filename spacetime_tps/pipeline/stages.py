@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 
 
@@ -30,6 +31,12 @@ class Stages:
     def begun(self, stage: str, made_from: str) -> bool:
         """Whether what there is of the stage, finished or interrupted, has this fingerprint."""
         return self._records.get(stage, {}).get("made_from") == made_from
+
+    def made_from(self, stage: str) -> str:
+        """The fingerprint of a finished stage. Raises SpacetimeError where it is not finished."""
+        if not self._records.get(stage, {}).get("finished"):
+            raise SpacetimeError(f"the stage {stage} of this run is not finished: call run again")
+        return str(self._records[stage]["made_from"])
 
     @contextmanager
     def making(self, stage: str, made_from: str, *, seconds: float = 0.0) -> Iterator[None]:

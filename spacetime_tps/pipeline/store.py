@@ -37,6 +37,10 @@ class WalkStore:
                 advance(frames.evaluations)
         return [self._get(name) for name, _ in named]
 
+    def stored(self, names: Sequence[str]) -> list[Frames]:
+        """The frames of walks that were run before."""
+        return [self._get(name) for name in names]
+
     def sweep(self) -> None:
         """Remove walks that this run did not use: they belong to other settings."""
         for name in set(self._index) - self._used:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.files import write_json
-from spacetime_tps.pipeline.artifacts import read_rounds
+from spacetime_tps.pipeline.artifacts import read_rounds, read_unbiased
 from spacetime_tps.pipeline.entries import avoidance_summary
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.regions import Forbidden
@@ -25,6 +25,7 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, av
     rows = read_transitions(folder)
     thermal = np.array(rounds["thermal_max_energy_kj_mol"])
     guided = [r for r in rows if r.stage == "guided"]
+    unbiased = read_unbiased(folder)
     evaluations = {
         "preparation": prepared.evaluations,
         "training_md": rounds["evaluations"]["training_md"],
@@ -33,6 +34,7 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, av
         "guided": sum(r.evaluations for r in guided),
         "region": 0,
         "unbiased": 0,
+        **(unbiased["evaluations"] if unbiased else {}),
     }
     steered = [r for r in rows if r.stage == "steered"]
     summary = {
@@ -45,6 +47,7 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, av
         "kappa_floor": rounds["kappa_floor"],
         "thermal_reference": _moments(thermal),
         "avoid": avoidance_summary(folder, avoid, prepared, rounds["routes"][0], guided),
+        "unbiased": unbiased,
         "stages": {label: paths_summary(paths, thermal) for label, paths in (("guided", guided), ("steered", steered)) if paths},
         "guided_by_route": {
             route: paths_summary([r for r in guided if r.route == route], thermal) for route in {r.route: 0 for r in guided}

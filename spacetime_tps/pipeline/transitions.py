@@ -91,19 +91,31 @@ def store_path(folder: Path, prepared: Prepared, stage: str, curve: Curve, index
     name = _name(stage, curve, index)
     if not frames.stable:
         return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, seed, 1.0, curve.route, "")
-    file = f"transitions/{name}.trr"
-    (folder / "transitions").mkdir(exist_ok=True)
-    write_trr(folder / file, frames, timestep=prepared.model.timestep)
-    energies = frames.potential_energy - prepared.zero
     eta = curve.eta[frames.point]
     bias = -prepared.model.kT * (eta * prepared.torsions.statistic(frames.positions)).sum(-1)
     level = np.linalg.norm(eta.reshape(len(eta), -1, 2), axis=-1).mean(-1)
-    table = zip(range(len(frames)), frames.time.tolist(), energies.tolist(), bias.tolist(), level.tolist(), strict=True)
+    file, highest = write_path(folder, prepared, name, frames, bias=bias, level=level)
+    hit = int(is_hit(frames, prepared.a, prepared.b))
+    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, seed, 1.0, curve.route, file)
+
+
+def write_path(
+    folder: Path, prepared: Prepared, name: str, frames: Frames, *, bias: np.ndarray | None = None, level: np.ndarray | None = None
+) -> tuple[str, float]:
+    """Write a path's trajectory and its table of energies into transitions/; the trajectory's name there, and the path's highest energy.
+
+    bias (F,), kJ/mol, and level (F,), mean concentration of the restraint; zero where None.
+    """
+    file = f"transitions/{name}.trr"
+    (folder / "transitions").mkdir(parents=True, exist_ok=True)
+    write_trr(folder / file, frames, timestep=prepared.model.timestep)
+    energies = frames.potential_energy - prepared.zero
+    nothing = np.zeros(len(frames))
+    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level)
+    table = zip(range(len(frames)), *(c.tolist() for c in columns), strict=True)
     rows = "\n".join("{:d},{:.4f},{:.4f},{:.4f},{:.4f}".format(*row) for row in table)
     write_text(folder / f"transitions/{name}.csv", f"frame,time_ps,potential_energy_kj_mol,bias_energy_kj_mol,level\n{rows}\n")
-    hit = int(is_hit(frames, prepared.a, prepared.b))
-    highest = round(float(energies.max()), 4)
-    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, seed, 1.0, curve.route, file)
+    return file, round(float(energies.max()), 4)
 
 
 def _name(stage: str, curve: Curve, index: int) -> str:

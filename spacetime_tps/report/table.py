@@ -1,4 +1,4 @@
-"""Several runs in one Markdown table."""
+"""Markdown tables, and the one of several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,5 +26,10 @@ def runs_table(folders: Sequence[Path]) -> str:
                 f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if known else "–",
                 f"{run.summary['evaluations']['total']}",
             ))  # fmt: skip
-    lines = [HEAD, tuple("---" for _ in HEAD), *rows]
+    return markdown(HEAD, rows)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,0 +1,34 @@
+"""Transitions cut from long unbiased trajectories: the reference for every other way to get them."""
+
+import numpy as np
+
+from spacetime_tps.molecules.dynamics import Frames
+from spacetime_tps.molecules.paths import part, turned
+from spacetime_tps.molecules.states import State
+
+
+def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frames]:
+    """The transitions in an unbiased trajectory, each from its last frame in one state to its first in the other.
+
+    Those from B to A come turned in time: at equilibrium they are transitions from A to B as good as any (detailed balance). The second
+    result is what follows the last frame in a state, that frame included: put before the next piece of the same trajectory, it loses no
+    transition at the seam. Before a state was met, that is the whole trajectory.
+    """
+    in_a = a.contains(frames.positions)
+    visits = np.flatnonzero(in_a | b.contains(frames.positions))
+    if not len(visits):
+        return [], frames
+    crossings = np.flatnonzero(in_a[visits[1:]] != in_a[visits[:-1]])
+    found = []
+    for k in crossings.tolist():
+        piece = part(frames, slice(int(visits[k]), int(visits[k + 1]) + 1))
+        found.append(piece if in_a[visits[k]] else turned(piece))
+    return found, part(frames, slice(int(visits[-1]), None))
+
+
+def residence(frames: Frames, a: State, b: State) -> tuple[int, int]:
+    """How many frames of a trajectory after its first come from A, and how many from B: the state that was met last."""
+    state = np.where(a.contains(frames.positions), 1, np.where(b.contains(frames.positions), 2, 0))
+    last = np.maximum.accumulate(np.where(state > 0, np.arange(len(state)), 0))
+    origin = state[last][1:]
+    return int((origin == 1).sum()), int((origin == 2).sum())

@@ -1,0 +1,121 @@
+"""Unbiased transitions by brute force, where it can be had: long trajectories of a hot molecule, cut where they cross."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from spacetime_tps.baselines.brute_force import residence, transitions
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules.dynamics import Frames, Walk
+from spacetime_tps.molecules.integrity import Integrity
+from spacetime_tps.molecules.paths import joined, part
+from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.progress import Progress
+from spacetime_tps.pipeline.routes import way_of
+from spacetime_tps.pipeline.settings import Settings
+from spacetime_tps.pipeline.system import SystemSpec
+from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
+
+STAGE = "brute_force"
+WALKERS = 8
+SEGMENT = 500_000
+STRIDE = 25
+
+
+class _Walker:
+    """One long trajectory, a segment at a time."""
+
+    def __init__(self, prepared: Prepared, index: int):
+        self.prepared, self.index = prepared, index
+        self.integrity = Integrity.of(prepared.start)
+        self.segments = 0
+        self.frames_from = np.zeros(2, dtype=int)
+        """Frames so far that come from A, and from B"""
+        self._restart()
+
+    def _restart(self) -> None:
+        self.open: Frames | None = None
+        self.positions, self.velocities = self.prepared.start.positions, None
+
+    def task(self, seed: int) -> Walk:
+        """The next segment."""
+        nothing = np.zeros((1, self.prepared.torsions.dimension))
+        number = seed_of(seed, f"{STAGE}_{self.index}", self.segments)
+        return Walk(nothing, SEGMENT, STRIDE, number, self.positions, self.velocities)
+
+    def take(self, frames: Frames) -> tuple[list[Frames], int]:
+        """The whole transitions that a segment completes, and how many more were made by a molecule that is no longer what it was.
+
+        A trajectory whose molecule has turned an amide bond or a chiral centre begins anew, from the start structure.
+        """
+        self.segments += 1
+        new = frames if self.open is None else part(frames, slice(1, None))
+        pieces = [new] if self.open is None else [self.open, new]
+        a, b = self.prepared.a, self.prepared.b
+        stretch = joined(pieces, spacing=STRIDE * self.prepared.model.timestep)
+        before = (0, 0) if self.open is None else residence(self.open, a, b)
+        self.frames_from += np.subtract(residence(stretch, a, b), before)
+        found, self.open = transitions(stretch, a, b)
+        whole = [f for f in found if self.integrity.holds(f.positions).all()]
+        self.positions, self.velocities = frames.positions[-1].astype(float), frames.velocities[-1].astype(float)
+        if not self.integrity.holds(frames.positions[-1:]).all():
+            self._restart()
+        return whole, len(found) - len(whole)
+
+
+def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progress: Progress) -> dict[str, Any]:
+    """Run until `count` transitions are there, those from B to A turned in time included; write a run folder of them.
+
+    Raises SpacetimeError where the folder is in use, or where a sweep of all trajectories is unstable.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise SpacetimeError(f"{out} is not empty; choose another --out")
+    begin = time.perf_counter()
+    settings = Settings(seed=seed)
+    prepared = preparation.prepare(spec, settings)
+    preparation.save(prepared, out)
+    prepared = preparation.load(out)
+    content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
+    write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+    walkers = [_Walker(prepared, index) for index in range(WALKERS)]
+    here, there = prepared.end_angles
+    rows: list[Transition] = []
+    broken = evaluations = 0
+    with Workers(prepared.model) as workers:
+        while len(rows) < count:
+            tasks = [walker.task(seed) for walker in walkers]
+            with progress.task(f"{len(rows)} transitions", WALKERS * SEGMENT) as advance:
+                for walker, task, frames in zip(walkers, tasks, workers.walks(tasks), strict=True):
+                    if not frames.stable:
+                        raise SpacetimeError("brute force is unstable at this temperature: there is no reference here")
+                    found, lost = walker.take(frames)
+                    broken += lost
+                    evaluations += frames.evaluations
+                    advance(frames.evaluations)
+                    for path in found:
+                        name = f"{STAGE}_{len(rows):05d}"
+                        path = replace(path, time=path.time - path.time[0])
+                        file, highest = write_path(out, prepared, name, path)
+                        way = way_of(prepared.torsions.names, prepared.torsions.angles(path.positions), here, there)
+                        steps = STRIDE * (len(path) - 1)
+                        rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), steps, task.seed, 1.0, way, file))
+            write_transitions(out, rows)
+    time_from = np.sum([w.frames_from for w in walkers], axis=0) * STRIDE * prepared.model.timestep
+    counted = {"preparation": prepared.evaluations}
+    summary = {
+        "system": spec.name, "temperature_K": spec.temperature_K, "platform": prepared.model.platform, "seed": seed,
+        "transitions": len(rows), "transitions_of_a_broken_molecule_left_out": broken,
+        "by_route": {way: sum(r.route == way for r in rows) for way in sorted({r.route for r in rows})},
+        "time_from_A_ps": float(time_from[0]), "time_from_B_ps": float(time_from[1]),
+        "evaluations": {**counted, "total": sum(counted.values())}, "baseline_evaluations": {STAGE: evaluations},
+        "wall_seconds": {STAGE: time.perf_counter() - begin},
+    }  # fmt: skip
+    write_json(out / "summary.json", summary)
+    return summary

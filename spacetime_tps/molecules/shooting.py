@@ -1,0 +1,127 @@
+"""One shot: two unbiased trajectories from a point, forward and backward in time, until each meets a state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import openmm
+
+from spacetime_tps.molecules.dynamics import Dynamics, Frames, Record
+from spacetime_tps.molecules.paths import joined, turned
+from spacetime_tps.molecules.states import State
+
+IN_A, IN_B, NOWHERE = 0, 1, -1
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A task: fresh Maxwell velocities at a frame of a restrained walk, unbiased dynamics both ways."""
+
+    positions: np.ndarray
+    """(atoms, 3), nm, in neither state"""
+    velocities: np.ndarray
+    """(atoms, 3), nm/ps, of that frame, as OpenMM keeps them"""
+    eta: np.ndarray
+    """(E,): the walk's restraint"""
+    seed: int
+    first: int
+    """Steps forward to the first stored frame, a multiple of `spacing` in (0, stride]; backward the rest of a stride"""
+    stride: int
+    """Steps between stored frames, at which the states are looked for"""
+    spacing: int
+    """Steps between the points of a path that it could have been shot from as well"""
+    longest: int
+    """Steps of each trajectory, at most"""
+    a: State
+    b: State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a shot."""
+
+    ends: tuple[int, int]
+    """Where the trajectories forward and backward in time ended: IN_A, IN_B, or NOWHERE where the steps ran out or broke down"""
+    evaluations: int
+    stable: bool
+    path: Frames | None
+    """From A to B, every `stride` steps, turned in time where it ran from B to A; None where the shot is not reactive"""
+    statistic: np.ndarray | None
+    """(P, E): T of the path's points every `spacing` steps that lie in neither state: all that it could have been shot from"""
+
+
+def shoot(dynamics: Dynamics, shot: Shot) -> Outcome:
+    """Fire a shot.
+
+    A trajectory is looked at every `stride` steps only, so where the looks fall is part of a path's definition. With `first` drawn evenly
+    from the multiples of `spacing` up to `stride`, a path can be shot from each of its points that `spacing` tells apart, not from its
+    stored frames alone: more points, more even weights (sampling.ensemble).
+
+    LangevinMiddle kicks, drifts half a step, mixes noise into the velocities, drifts the other half. Only in that middle are positions and
+    velocities independent and the velocities Maxwell; fresh ones at a whole step would put kT (omega dt)^2 / 8 of heat into each vibration.
+    So the walk takes its next half step, and the two trajectories part from there with velocities v and a v + noise.
+    """
+    model, context = dynamics.model, dynamics.context
+    rng = np.random.default_rng(shot.seed)
+    half = 0.5 * model.timestep
+    dynamics.begin(shot.seed, shot.eta, shot.positions, shot.velocities)
+    masses = np.array([context.getSystem().getParticleMass(i)._value for i in range(len(shot.positions))])[:, None]
+    inverse = np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
+    force = context.getState(forces=True).getForces(asNumpy=True)._value
+    middle = shot.positions + half * (shot.velocities + model.timestep * inverse * force)
+    spread = np.sqrt(model.kT * inverse)
+    kept = np.exp(-model.friction * model.timestep)
+    before = spread * rng.normal(size=middle.shape)
+    after = kept * before + np.sqrt(1.0 - kept**2) * spread * rng.normal(size=middle.shape)
+    dynamics.restrain(np.zeros_like(shot.eta))
+    context.setPositions(middle - half * before)
+    context.setVelocities(-before)
+    backward = _half(dynamics, shot, done=0, first=shot.stride - shot.first)
+    context.setPositions(middle + half * after)
+    context.setVelocities(after)
+    forward = _half(dynamics, shot, done=1, first=shot.first)
+    evaluations = forward.evaluations + backward.evaluations + 1
+    stable = forward.stable and backward.stable
+    ends = (forward.end, backward.end)
+    if not stable or set(ends) != {IN_A, IN_B}:
+        return Outcome(ends, evaluations, stable, None, None)
+    path = joined([turned(backward.frames), forward.frames], spacing=shot.stride * model.timestep)
+    points = np.concatenate([backward.points[::-1], forward.points])[1:-1]
+    if ends == (IN_A, IN_B):
+        path, points = joined([turned(path)], spacing=shot.stride * model.timestep), points[::-1]
+    between = ~(shot.a.contains(points) | shot.b.contains(points))
+    return Outcome(ends, evaluations, True, path, model.torsions.statistic(points[between]))
+
+
+@dataclass(frozen=True)
+class _Half:
+    end: int
+    evaluations: int
+    stable: bool
+    frames: Frames
+    """Stored frames, the last one in a state"""
+    points: np.ndarray
+    """(P, atoms, 3) every `spacing` steps, up to the last stored frame"""
+
+
+def _half(dynamics: Dynamics, shot: Shot, *, done: int, first: int) -> _Half:
+    """From the context as it stands, `done` steps from the point, until a stored frame is in a state; the first one is at step `first`."""
+    record = Record(dynamics.context)
+    points: list[np.ndarray] = []
+    end, stable = NOWHERE, True
+    try:
+        for now in range(done and shot.spacing, shot.longest + 1, shot.spacing):
+            record.step(dynamics.integrator, now - max(now - shot.spacing, done) if now else 0)
+            points.append(record.positions())
+            if (now - first) % shot.stride:
+                continue
+            record.add(now * dynamics.model.timestep, 0)
+            if shot.a.contains(points[-1]):
+                end = IN_A
+            elif shot.b.contains(points[-1]):
+                end = IN_B
+            if end != NOWHERE:
+                break
+    except (openmm.OpenMMException, FloatingPointError):
+        stable = False
+    frames = record.frames(stable=stable)
+    return _Half(end, record.steps, frames.stable, frames, np.array(points))
