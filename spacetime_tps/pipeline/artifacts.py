@@ -17,6 +17,7 @@ from spacetime_tps.molecules.trajectory import read_trr, write_trr
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.rounds import Sampled, Winding
 from spacetime_tps.pipeline.routes import Route
+from spacetime_tps.sampling.free_energy import profile
 from spacetime_tps.sampling.pool import Pool
 
 
@@ -42,8 +43,8 @@ class Curve:
 
 
 def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes: int) -> None:
-    """Write routes/, geodesic.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and weighted frames: those of the first routes,
-    and of the best route of each other class that was sampled."""
+    """Write routes/, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and weighted frames: those of
+    the first routes, and of the best route of each other class that was sampled."""
     family = VonMises(prepared.torsions.dimension // 2)
     optimised = [r for r in sampled.routes if r.geodesic is not None]
     for old in (*folder.glob("routes/*.npz"), *folder.glob("samples/weighted_*")):
@@ -63,6 +64,7 @@ def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes:
     else:
         _save_samples(folder / "denoiser.pt", sampled, best)
     write_npz(folder / "samples/windows.npz", _window_arrays(sampled))
+    write_npz(folder / "free_energy.npz", _profile_arrays(sampled, best))
     write_json(folder / "samples/rounds.json", {
         "kappa_floor": sampled.floor,
         "length": sampled.lengths,
@@ -192,6 +194,20 @@ def _window_arrays(sampled: Sampled) -> dict[str, np.ndarray]:
             columns["weight"].append(totals[first : first + size])
             first += size
     return {key: np.concatenate(values) for key, values in columns.items()}
+
+
+def _profile_arrays(sampled: Sampled, best: Route) -> dict[str, np.ndarray]:
+    """The best route's last windows: eta, free energy with error, forward and backward alone, overlaps; kT (sampling.free_energy)."""
+    pool = sampled.pools[best.winding]
+    names = [name for _, name in sampled.window_sets[best.winding]]
+    last = pool.windows[len(names) - 1 - names[::-1].index(best.name)]
+    ways = (last.forward, last.backward)
+    walked = [[pool.torsions.statistic(f.positions[f.point == k]) for f in ways] for k in range(len(last.eta))]
+    found = profile(walked, last.eta)
+    return {
+        "eta": last.eta, "free_energy_kT": found.free_energy, "error_kT": found.error, "forward_kT": last.forward_profile,
+        "backward_kT": last.backward_profile, "overlap": found.overlap, "independent_frames": found.independent,
+    }  # fmt: skip
 
 
 def _sets_by_class(sampled: Sampled) -> list[tuple[int, str]]:

@@ -31,6 +31,8 @@ class Points:
     """(P,)"""
     frame: list[tuple[str, int]]
     """Name of the walk in samples/region/, and the frame there"""
+    eta: list[np.ndarray]
+    """Restraint of the walk, (E,) each"""
     angles: np.ndarray
     """(P, n) degrees"""
     committors: Committors
@@ -38,7 +40,7 @@ class Points:
 
 def shooting_points(ensemble: Ensemble) -> Points:
     """Every shooting point outside the states, with its committor: two trials a shot."""
-    crossing, frame, statistic, reached, trials = [], [], [], [], []
+    crossing, frame, eta, statistic, reached, trials = [], [], [], [], [], []
     for number, site in enumerate(ensemble.sites):
         for count, batch in enumerate(site.batches):
             ends = np.stack([batch.shot_forward, batch.shot_backward], axis=1)
@@ -46,15 +48,16 @@ def shooting_points(ensemble: Ensemble) -> Points:
                 mine = ends[batch.shot_point == point]
                 crossing.append(number)
                 frame.append((f"{number}_{count:04d}_{batch.point_walk[point]}", int(batch.point_frame[point])))
+                eta.append(batch.window.eta(batch.point_statistic.shape[1] // 2))
                 statistic.append(batch.point_statistic[point])
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int((mine >= 0).sum()))
     pairs = np.array(statistic).reshape(len(statistic), -1, 2)
     angles = np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0]))
-    return Points(np.array(crossing), frame, angles, Committors(np.array(reached), np.array(trials)))
+    return Points(np.array(crossing), frame, eta, angles, Committors(np.array(reached), np.array(trials)))
 
 
-def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings) -> dict[str, Any]:
+def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings, *, committor_evaluations: int) -> dict[str, Any]:
     """All averages over the weighted paths, as plain data. Energies in kJ/mol above start.pdb, times in ps.
 
     Errors are standard deviations over bootstrap draws of whole walks of a batch (shots from one walk share its slow motions), each
@@ -80,10 +83,8 @@ def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Set
     largest, share = heaviest(weight)
     inside = _inside(folder, prepared, settings)
     flux = weighted_statistic(lambda w: float(w.sum()) / (2.0 * settings.unbiased.spacing * prepared.model.timestep), weight, times)
-    evaluations = {
-        "region": sum(b.walk_evaluations for b in batches) + ensemble.ladder_evaluations,
-        "unbiased": sum(b.evaluations for b in batches),
-    }
+    shot = sum(b.evaluations for b in batches) + committor_evaluations
+    evaluations = {"region": sum(b.walk_evaluations for b in batches) + ensemble.ladder_evaluations, "unbiased": shot}
     return {
         "wanted": settings.unbiased.paths, "stopped_because": ensemble.reason,
         "shots": shots, "paths": len(weight), "reactive_fraction": len(weight) / shots, "effective_paths": ensemble.effective,
@@ -104,6 +105,7 @@ def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Set
             name: {"paths": int((way == name).sum()), "share": weighted_mean(way == name, weight, times).to_json()}
             for name in sorted(set(way.tolist()), key=lambda n: -float(weight[way == n].sum()))
         },
+        "separating": ensemble.separating,
         "crossings": [
             {**_crossing(site.batches, prepared, site.crossing.route), "free_energy_error_kT": error}
             for site, error in zip(ensemble.sites, ensemble.link_error, strict=True)

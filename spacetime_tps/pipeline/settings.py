@@ -141,6 +141,8 @@ class UnbiasedSettings(_Settings):
     gap: int = Field(600, ge=1, description="steps of a walk from point to point")
     shots: int = Field(3, ge=1, description="from each point")
     spacing: int = Field(5, ge=1, description="steps between the points that a path could have been shot from")
+    states: int = Field(24, ge=0, description="points that look like transition states and are shot from again")
+    state_shots: int = Field(10, ge=1, description="from each of those")
     rung_steps: int = Field(1500, ge=300, description="of each walk at each window of the ladder that links a crossing to A")
     longest: int = Field(20_000, ge=1, description="steps of each trajectory of a shot, at most")
 

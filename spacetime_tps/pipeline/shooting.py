@@ -68,6 +68,8 @@ class Ensemble:
     link_error: list[float]
     """Standard error, kT, of each site's free energy relative to A"""
     ladder_evaluations: int
+    separating: bool
+    """Whether every path must turn the torsion of the crossings"""
 
     @property
     def batches(self) -> list[Batch]:
@@ -86,7 +88,7 @@ class ShotSampler:
     def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress):
         self.prepared, self.settings, self.workers, self.folder, self.progress = prepared, settings, workers, folder, progress
         self.options = settings.unbiased
-        self.volley = Volley(prepared, settings, workers, folder, progress)
+        self.volley = Volley(prepared, settings, workers, folder)
         self.kept = folder / "samples/shots"
         self.torsions = len(prepared.torsions.atoms)
         self._known: dict[tuple[int, int], np.ndarray] = {}
@@ -98,6 +100,7 @@ class ShotSampler:
         for number, site in enumerate(sites):
             for file in sorted(self.kept.glob(f"{number}_*.npz")):
                 site.batches.append(Batch.load(file))
+        told = -1
         while True:
             settled = self._pilot(sites)
             weight = self.weights(sites, quick=True)
@@ -106,10 +109,11 @@ class ShotSampler:
             effective, spent = _effective(weight), self._spent(sites)
             enough = effective >= self.options.paths
             fruitless = all(hopeless(trials(site.batches)) for site in sites)
-            if settled is None or enough or fruitless or spent + self._batch_cost(sites) > self.options.budget:
+            next_cost = self._batch_cost(sites, points=self.options.points) + self._committor_cost(sites)
+            if settled is None or enough or fruitless or spent + next_cost > self.options.budget:
                 break
             number = self._neediest(sites, weight)
-            self.progress.say(f"unbiased: {effective:.0f} of {self.options.paths} effective paths, {spent:,} evaluations")
+            told = self._tell(effective, spent, told)
             self._batch(number, sites[number], settled[number], pilot=False)
         weight = weight if enough else self.weights(sites)
         if not weight.sum():
@@ -121,12 +125,20 @@ class ShotSampler:
         left_out += [(s.crossing, f"none of {sum(len(b.shot_point) for b in s.batches)} shots was reactive") for s in barren]
         reason = "the effective number is reached" if enough else "the budget is spent"
         ladders = sum(evaluations for _, evaluations in self._ladders.values())
-        return Ensemble(sites, left_out, weight, reason, self.link_errors(sites), ladders)
+        separating = bool(self._separating())
+        return Ensemble(sites, left_out, weight, reason, self.link_errors(sites), ladders, separating)
+
+    def _tell(self, effective: float, spent: int, told: int) -> int:
+        """Say how far it is, once every tenth of the way; the tenth."""
+        tenth = int(10 * effective / self.options.paths)
+        if tenth > told:
+            self.progress.say(f"  unbiased: {effective:.0f} of {self.options.paths} effective paths, {spent:,} evaluations")
+        return max(tenth, told)
 
     def _sites(self, curves: list[Curve]) -> tuple[list[Site], list[tuple[Crossing, str]]]:
         """Crossings worth shooting from, and those that cost too much."""
         found: list[Site] = []
-        torsions = separating(self.prepared.a, self.prepared.b, self.prepared.torsions.atoms) or list(range(self.torsions))
+        torsions = self._separating() or list(range(self.torsions))
         for curve in curves:
             crossing = crossing_of(curve.route, curve.eta, curve.statistic, curve.log_weight, torsions, stiffness=self.options.stiffness)
             torsions = [crossing.window.torsion]  # of the best route; both ways round it, nothing passes unseen
@@ -140,6 +152,9 @@ class ShotSampler:
         dear = [(s.crossing, c) for s, c in zip(sites, above, strict=True) if c > self.options.margin_kT]
         return chosen, [(crossing, f"its window costs {c:.1f} kT more than the best one's") for crossing, c in dear]
 
+    def _separating(self) -> list[int]:
+        return separating(self.prepared.a, self.prepared.b, self.prepared.torsions.atoms)
+
     def _pilot(self, sites: list[Site]) -> list[Window] | None:
         """The window to stay with at each site, once small batches have led there; None where the budget ends before."""
         windows = []
@@ -152,7 +167,7 @@ class ShotSampler:
                 window, settled = (chosen, True) if chosen else next_window(site.crossing, tried)
                 if settled:
                     break
-                if self._spent(sites) >= self.options.budget:
+                if self._spent(sites) + self._batch_cost(sites, points=1, discard=self.options.equilibration) > self.options.budget:
                     return None
                 self._batch(number, site, window, pilot=True)
                 last = trials(site.batches)[-1]
@@ -239,12 +254,14 @@ class ShotSampler:
         shot = sum(b.evaluations + b.walk_evaluations for site in sites for b in site.batches)
         return shot + sum(evaluations for _, evaluations in self._ladders.values())
 
-    def _batch_cost(self, sites: list[Site]) -> float:
-        """What a batch is going to cost, by the shots so far."""
-        batches = [b for site in sites for b in site.batches]
-        a_shot = sum(b.evaluations for b in batches) / max(sum(len(b.shot_point) for b in batches), 1)
+    def _batch_cost(self, sites: list[Site], *, points: int, discard: int = 0) -> float:
+        """What a batch of so many points on each walk is going to cost."""
         o = self.options
-        return o.walkers * o.points * (o.gap + o.shots * a_shot)
+        return o.walkers * (discard + points * (o.gap + o.shots * _cost_of_a_shot(sites)))
+
+    def _committor_cost(self, sites: list[Site]) -> float:
+        """What is to be kept for shooting again from the transition states."""
+        return self.options.states * self.options.state_shots * _cost_of_a_shot(sites)
 
     def _batch(self, number: int, site: Site, window: Window, *, pilot: bool) -> None:
         """One more batch of a site, from where its walks were; the first starts from the weighted frames of the route."""
@@ -273,6 +290,11 @@ def _curve_ensembles(curve: Curve, prepared: Prepared) -> list[Sampled]:
         Sampled(eta, curve.statistic[piece], in_a[piece], np.full(len(curve.statistic[piece]), walk))
         for eta, piece, walk in zip(curve.ensembles[2:], pieces, walks, strict=True)
     ]
+
+
+def _cost_of_a_shot(sites: list[Site]) -> float:
+    batches = [b for site in sites for b in site.batches]
+    return sum(b.evaluations for b in batches) / max(sum(len(b.shot_point) for b in batches), 1)
 
 
 def _effective(weight: np.ndarray) -> float:

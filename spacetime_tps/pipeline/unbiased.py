@@ -8,25 +8,23 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.files import write_csv, write_json
-from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.shooting import IN_A, IN_B
-from spacetime_tps.molecules.trajectory import read_trr, write_trr
 from spacetime_tps.molecules.workers import Workers
 from spacetime_tps.pipeline.artifacts import read_curves
-from spacetime_tps.pipeline.averages import averages, shooting_points, write_density
+from spacetime_tps.pipeline.averages import averages, write_density
 from spacetime_tps.pipeline.batches import Batch
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.shooting import Ensemble, ShotSampler
+from spacetime_tps.pipeline.shooting import ShotSampler
 from spacetime_tps.pipeline.stages import Stages, fingerprint
+from spacetime_tps.pipeline.transition_states import Trials, verify, write_states
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_transitions
 from spacetime_tps.pipeline.volley import STAGE
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
-SHOT_COLUMNS = ("shot", "crossing", "window_torsion", "window_degrees", "window_kappa", "walk", "point", "seed", "first",
+SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_torsion", "window_degrees", "window_kappa", "walk", "frame", "seed", "first",
                 "forward", "backward", "evaluations", "path", "weight")  # fmt: skip
-STATES_KEPT = 50
 
 
 def shoot_stage(
@@ -52,10 +50,12 @@ def shoot_stage(
                 rows += list(mine.values())
                 shots += _shots(batch, f"{number}_{count:04d}", mine, prepared)
         write_transitions(folder, [*(r for r in read_transitions(folder) if r.stage != STAGE), *rows])
-        write_csv(folder / "shots.csv", SHOT_COLUMNS, shots)
-        _write_states(folder, ensemble, prepared)
+        trials = verify(folder, ensemble, prepared, settings, workers)
+        write_csv(folder / "shots.csv", SHOT_COLUMNS, [*shots, *_more_shots(trials)])
+        states = write_states(folder, ensemble, prepared, trials)
         write_density(folder, ensemble, prepared)
-        write_json(folder / "samples/unbiased.json", averages(folder, ensemble, prepared, settings))
+        found = averages(folder, ensemble, prepared, settings, committor_evaluations=int(trials.evaluations.sum()))
+        write_json(folder / "samples/unbiased.json", {**found, "transition_states": states})
 
 
 def _remove(folder: Path) -> None:
@@ -82,42 +82,28 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
 def _shots(batch: Batch, name: str, rows: dict[int, Transition], prepared: Prepared) -> list[tuple[Any, ...]]:
     """The batch's shots as rows of shots.csv; weight 0 where a shot is not reactive."""
     window = batch.window
+    purpose = "pilot" if batch.pilot else "ensemble"
     place = (prepared.torsions.names[window.torsion], round(float(np.degrees(window.center)), 3), window.stiffness)
     found = []
     for k in range(len(batch.shot_point)):
         path = rows.get(k)
         ends = (OUTCOME.get(int(e), "none") for e in (batch.shot_forward[k], batch.shot_backward[k]))
         point = int(batch.shot_point[k])
+        frame = int(batch.point_frame[point])
         found.append((
-            f"{name}_{k:04d}", batch.crossing, *place, f"{name}_{batch.point_walk[point]}", point, int(batch.shot_seed[k]),
+            f"{name}_{k:04d}", purpose, batch.crossing, *place, f"{name}_{batch.point_walk[point]}", frame, int(batch.shot_seed[k]),
             int(batch.shot_first[k]), *ends, int(batch.shot_evaluations[k]), path.path if path else "", path.weight if path else 0.0,
         ))  # fmt: skip
     return found
 
 
-def _write_states(folder: Path, ensemble: Ensemble, prepared: Prepared) -> None:
-    """committor.csv, a row a shooting point, and transition_states.trr: points whose committor is near one half, nearest first."""
-    points = shooting_points(ensemble)
-    low, high = points.committors.interval()
-    chosen = points.committors.near_half()[:STATES_KEPT].tolist()
-    rank = {k: n for n, k in enumerate(chosen)}
-    columns = ("walk", "frame", "crossing", *(f"{name}_degrees" for name in prepared.torsions.names), "reached_b", "trials", "committor",
-               "low_95", "high_95", "transition_state")  # fmt: skip
-    value, reached, trials = points.committors.value, points.committors.reached_b, points.committors.trials
-    rows = [
-        (*points.frame[k], int(points.crossing[k]), *points.angles[k].round(2).tolist(), int(reached[k]), int(trials[k]),
-         *(round(float(x[k]), 4) for x in (value, low, high)), rank.get(k, ""))
-        for k in range(len(trials))
-    ]  # fmt: skip
-    write_csv(folder / "committor.csv", columns, rows)
-    (folder / "transition_states.trr").unlink(missing_ok=True)
-    if not chosen:
-        return
-    positions, velocities = [], []
-    for walk, frame in (points.frame[k] for k in chosen):
-        x, v, _ = read_trr(folder / f"samples/region/{walk}.trr")
-        positions.append(x[frame])
-        velocities.append(v[frame])
-    order = np.arange(len(chosen))
-    states = Frames(np.array(positions), np.array(velocities), order * prepared.model.timestep, np.zeros(len(order)), order, 0, True)
-    write_trr(folder / "transition_states.trr", states, timestep=prepared.model.timestep)
+def _more_shots(trials: Trials) -> list[tuple[Any, ...]]:
+    """Shots for committors alone, as rows of shots.csv."""
+    columns = (trials.walk, trials.frame, trials.seed, trials.first, trials.forward, trials.backward, trials.evaluations)
+    rows = []
+    for k, (walk, frame, seed, first, forward, backward, evaluations) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        ends = (OUTCOME.get(forward, "none"), OUTCOME.get(backward, "none"))
+        rows.append(
+            (f"committor_{k:04d}", "committor", walk.split("_")[0], "", "", "", walk, frame, seed, first, *ends, evaluations, "", 0.0)
+        )
+    return rows

@@ -13,7 +13,7 @@ from spacetime_tps.molecules.shooting import IN_A, IN_B, NOWHERE, Outcome, Shot
 from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline.batches import Batch
 from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.progress import Progress
+from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.store import WalkStore
@@ -42,8 +42,8 @@ class _Point:
 class Volley:
     """Makes batches in a run folder."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress):
-        self.prepared, self.settings, self.workers, self.folder, self.progress = prepared, settings, workers, folder, progress
+    def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path):
+        self.prepared, self.settings, self.workers, self.folder = prepared, settings, workers, folder
         self.options, self.stride = settings.unbiased, settings.guided.stride
         self.store = WalkStore(folder / "samples/region")
         self.integrity = Integrity.of(prepared.start)
@@ -72,7 +72,7 @@ class Volley:
             )
             for k, (x, v) in enumerate(starts)
         ]
-        walked = self.store.run([(f"{name}_{k}", w) for k, w in enumerate(walks)], self.workers, self.progress, f"points {name}")
+        walked = self.store.run([(f"{name}_{k}", w) for k, w in enumerate(walks)], self.workers, Silent(), "")
         every = self.options.gap // self.stride
         chosen = [
             _Point(k, frame, frames.positions[frame].astype(float), frames.velocities[frame].astype(float))
@@ -83,7 +83,7 @@ class Volley:
         shot_from = [p for p in whole for _ in range(self.options.shots)]
         seeds = [seed_of(self.settings.seed, f"shot_{name}", index) for index in range(len(shot_from))]
         first = [self.options.spacing * (1 + seed % (self.stride // self.options.spacing)) for seed in seeds]
-        outcomes = self._outcomes(name, eta[0], shot_from, seeds, first)
+        outcomes = self._outcomes(eta[0], shot_from, seeds, first)
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
         statistic, in_a, walk = self.seen(walked)
@@ -113,7 +113,7 @@ class Volley:
             named.append(
                 (f"{crossing}_ladder_{k}", Walk(eta if k < len(top) else eta[::-1], steps, self.stride, seed, x, v, discard=discard))
             )
-        walked = self.store.run(named, self.workers, self.progress, f"ladder {crossing}")
+        walked = self.store.run(named, self.workers, Silent(), "")
         turned = [f if k < len(top) else replace(f, point=len(eta) - 1 - f.point) for k, f in enumerate(walked)]
         found = [Sampled(eta[k], *self.seen([_of_point(f, k) for f in turned])) for k in range(len(windows))]
         return found[::-1], sum(f.evaluations for f in walked)
@@ -128,7 +128,7 @@ class Volley:
             found.append((frames.positions[last].astype(float), frames.velocities[last].astype(float)))
         return found
 
-    def _outcomes(self, name: str, eta: np.ndarray, points: Sequence[_Point], seeds: Sequence[int], first: Sequence[int]) -> list[Outcome]:
+    def _outcomes(self, eta: np.ndarray, points: Sequence[_Point], seeds: Sequence[int], first: Sequence[int]) -> list[Outcome]:
         """What becomes of each shot; one from a point in a state ends there both ways, at no cost."""
         a, b, o = self.prepared.a, self.prepared.b, self.options
         state = [IN_A if a.contains(p.positions) else IN_B if b.contains(p.positions) else NOWHERE for p in points]
@@ -137,12 +137,7 @@ class Volley:
             for p, seed, f, inside in zip(points, seeds, first, state, strict=True)
             if inside == NOWHERE
         ]
-        with self.progress.task(f"shots  {name}", len(tasks)) as advance:
-            fired = []
-            for outcome in self.workers.shots(tasks):
-                fired.append(outcome)
-                advance(1)
-        rest = iter(fired)
+        rest = self.workers.shots(tasks)
         return [next(rest) if inside == NOWHERE else Outcome((inside, inside), 0, True, None, None) for inside in state]
 
     def seen(self, walks: Sequence[Frames]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -107,6 +107,18 @@ class RunData:
         return np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0])), data["log_weight"]
 
     @cached_property
+    def unbiased(self) -> dict[str, Any]:
+        """What summary.json has on unbiased transitions; empty where there are none."""
+        return dict(self.summary.get("unbiased") or {})
+
+    @cached_property
+    def committors(self) -> dict[str, np.ndarray]:
+        """Columns of committor.csv, as text."""
+        with open(self.folder / "committor.csv", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        return {key: np.array([r[key] for r in rows]) for key in rows[0]}
+
+    @cached_property
     def transitions(self) -> list[Row]:
         """Rows of transitions.csv."""
         with open(self.folder / "transitions.csv", newline="") as handle:

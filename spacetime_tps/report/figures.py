@@ -49,9 +49,7 @@ def map_of_torsions(run: RunData) -> Figure:
     bar = figure.colorbar(shades, ax=axes, pad=0.02, aspect=30)
     bar.set_label("free energy, kJ/mol (sampled regions)")
     bar.outline.set_visible(False)
-    for name in ("A", "B"):
-        for box in run.states[name].boxes:
-            _draw_box(axes, {t.atoms: t for t in box}, run.torsions.atoms[i], run.torsions.atoms[j], STATE_COLOURS[name], name)
+    draw_states(axes, run, i, j)
     for region in run.forbidden:
         _draw_forbidden(axes, region, run.torsions.names[i], run.torsions.names[j])
     if run.forbidden:
@@ -61,12 +59,12 @@ def map_of_torsions(run: RunData) -> Figure:
     axes.plot(centers[:, i], centers[:, j], ".", color=MUTED, ms=2.5, label="window centers", zorder=2)
     for row in [r for r in run.of_stage("guided") if r["hit"] == "1"][:PATHS_DRAWN]:
         path = run.path_angles(row)
-        _periodic_line(axes, path[:, i], path[:, j], color=GUIDED, lw=0.5, alpha=0.45, zorder=3)
+        periodic_line(axes, path[:, i], path[:, j], color=GUIDED, lw=0.5, alpha=0.45, zorder=3)
     axes.plot([], [], color=GUIDED, lw=1, label="guided paths")
     for rank, route in enumerate(run.routes):
         center = np.degrees(np.unwrap(route["center"], axis=0))
         best = rank == 0
-        _periodic_line(
+        periodic_line(
             axes, center[:, i], center[:, j], color=CURVE, lw=2.4 if best else 1.0, ls="-" if best else "--", zorder=5 if best else 4
         )
     axes.plot([], [], color=CURVE, lw=2.4, label="best geodesic")
@@ -102,6 +100,13 @@ def _profile_of_torsion(run: RunData, k: int) -> Figure:
             axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
     axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[k]}, degrees", ylabel="free energy, kJ/mol (sampled regions)")
     return figure
+
+
+def draw_states(axes: Axes, run: RunData, i: int, j: int) -> None:
+    """The boxes of A and B in the plane of torsions i and j."""
+    for name in ("A", "B"):
+        for box in run.states[name].boxes:
+            _draw_box(axes, {t.atoms: t for t in box}, run.torsions.atoms[i], run.torsions.atoms[j], STATE_COLOURS[name], name)
 
 
 def _draw_box(axes: Axes, box: dict[tuple[int, int, int, int], Interval], x: object, y: object, colour: str, name: str) -> None:
@@ -141,7 +146,7 @@ def _spans(interval: Interval | None) -> list[tuple[float, float]]:
     return [(interval.low, 180.0), (-180.0, interval.high)]
 
 
-def _periodic_line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: object) -> None:
+def periodic_line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: object) -> None:
     """A line in degrees on a torus: drawn again, shifted by whole turns, wherever a copy enters the square."""
     x, y = (np.degrees(np.unwrap(np.radians(v))) for v in (x, y))
     for dx in _turns(x):
@@ -182,7 +187,7 @@ def energy_along_paths(run: RunData) -> Figure:
 def highest_energies(run: RunData) -> Figure:
     """Histogram of each path's highest energy, beside the thermal reference."""
     figure, axes = _axes(6.4, 3.2)
-    series = [("equally long runs in A", THERMAL, run.thermal)]
+    series = [("runs in A as long as a guided path", THERMAL, run.thermal)]
     for stage, colour in (("guided", GUIDED), ("steered", STEERED)):
         highest = np.array([float(r["max_energy_kj_mol"]) for r in run.of_stage(stage) if r["hit"] == "1"])
         if len(highest):
@@ -235,21 +240,22 @@ def along_the_curve(run: RunData) -> Figure:
 
 
 def windows_of_best(run: RunData) -> Figure:
-    """Free energy along the best route's last windows, from both directions, and the overlap of neighbours."""
+    """Free energy along the best route's last windows with its error, from both directions too, and the overlap of all windows."""
     figure = Figure(figsize=(6.4, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    w = run.windows
-    mine = w["route"] == str(run.geodesic["name"])
-    last = mine & (w["round"] == w["round"][mine].max())
-    s = np.linspace(0, 1, int(last.sum()))
-    free = w["free_energy"][last]
-    left.plot(s, w["forward"][last], color=GUIDED, lw=1.2, label="A to B alone")
-    left.plot(s, w["backward"][last], color=STEERED, lw=1.2, label="B to A alone")
-    left.plot(s, free - free[0], color=INK, lw=1.8, label="MBAR, all frames")
-    left.set(xlabel="window", title="free energy of the windows, kT")
+    w = run.arrays("free_energy.npz")
+    s = np.linspace(0, 1, len(w["eta"]))
+    free, error = w["free_energy_kT"], w["error_kT"]
+    left.plot(s, w["forward_kT"], color=GUIDED, lw=1.2, label="A to B alone")
+    left.plot(s, w["backward_kT"], color=STEERED, lw=1.2, label="B to A alone")
+    left.fill_between(s, free - 2 * error, free + 2 * error, color=INK, alpha=0.2, lw=0)
+    left.plot(s, free, color=INK, lw=1.8, label="MBAR, ± 2 errors")
+    left.set(xlabel="position on the curve", title="free energy of the windows, kT")
     left.legend()
-    right.bar(s[:-1] + 0.5 / len(s), w["overlap"][last][:-1], width=0.8 / len(s), color=CURVE, alpha=0.7)
-    right.set(xlabel="window", title="overlap with the next window", ylim=(0, 1))
+    image = right.imshow(w["overlap"], cmap="Blues", vmin=0, vmax=max(0.5, float(w["overlap"].max())), origin="lower")
+    bar = figure.colorbar(image, ax=right, pad=0.02, aspect=25)
+    bar.outline.set_visible(False)
+    right.set(xlabel="window", ylabel="window", title="overlap matrix")
     return figure
 
 

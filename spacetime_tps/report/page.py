@@ -10,8 +10,11 @@ import matplotlib as mpl
 import yaml
 
 from spacetime_tps.files import write_bytes, write_text
+from spacetime_tps.report import ensemble_section
 from spacetime_tps.report.data import RunData
+from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
 from spacetime_tps.report.figures import FIGURES, STYLE, training
+from spacetime_tps.report.html import number, table
 
 CAPTIONS = {
     "map": "Free energy from the weighted samples, the windows they come from, all optimised routes and a dozen guided paths. Dashed boxes: "
@@ -29,7 +32,7 @@ CAPTIONS = {
 CSS = """
 :root{--ink:#1b2733;--muted:#6b7885;--line:#e3e8ed;--accent:#0b3d91}
 body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--ink);max-width:1120px;margin:2.5rem auto;padding:0 1.2rem;background:#fff}
-h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
+h3{font-size:1rem;margin:1.4rem 0 .4rem}h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
 .sub{color:var(--muted);margin:0 0 1.4rem}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:.8rem}
 .card{border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem}.card b{display:block;font-size:1.5rem;color:var(--accent);font-weight:650}
 .card span{color:var(--muted);font-size:.85rem}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1.4rem}
@@ -45,7 +48,8 @@ def write_report(folder: Path) -> None:
     run = RunData.of(folder)
     pictures = {}
     with mpl.rc_context(STYLE):
-        for name, draw in (FIGURES | ({"training": training} if run.rounds["training"] else {})).items():
+        extra = ({"training": training} if run.rounds["training"] else {}) | (ENSEMBLE_FIGURES if run.unbiased else {})
+        for name, draw in (FIGURES | extra).items():
             buffer = io.BytesIO()
             draw(run).savefig(buffer, format="png", metadata={"Software": None})
             pictures[name] = buffer.getvalue()
@@ -67,29 +71,42 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
-{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
+{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
 <h2>Paths</h2>{_paths(s)}
 <h2>What it cost</h2>{_costs(s)}
 <h2>Settings and versions</h2><pre>{html.escape(yaml.safe_dump(run.config, sort_keys=False))}</pre>
 <pre>{html.escape(yaml.safe_dump(s["versions"], sort_keys=False))}</pre>
-<p class="sub">Guided paths are pulled by a restraint: they connect A and B, and are not samples of the unbiased transition path ensemble.</p>
+<p class="sub">Guided paths are pulled by a restraint: they connect A and B, and are not samples of the unbiased transition path ensemble.
+Unbiased ones are, with their weights.</p>
 </body></html>
 """
 
 
 def _figure(name: str, content: bytes) -> str:
     data = base64.b64encode(content).decode()
-    return f'<figure><img alt="{name}" src="data:image/png;base64,{data}"><figcaption>{CAPTIONS[name]}</figcaption></figure>'
+    return f'<figure><img alt="{name}" src="data:image/png;base64,{data}"><figcaption>{(CAPTIONS | ensemble_section.CAPTIONS)[name]}</figcaption></figure>'
 
 
 def _cards(s: dict[str, Any]) -> str:
     guided = s["stages"].get("guided", {})
     above = guided.get("max_energy_above_thermal_kj_mol")
-    cards = [
-        (f"{guided.get('hits', 0)} / {guided.get('paths', 0)}", "guided paths whose last frame is in B"),
-        (f"{guided.get('evaluations_per_path', 0):,.0f}", "force evaluations a path"),
-        (f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–", "kJ/mol, highest energy above an equally long run in A"),
+    cards = []
+    if guided:
+        cards = [
+            (f"{guided['hits']} / {guided['paths']}", "guided paths whose last frame is in B"),
+            (f"{guided['evaluations_per_path']:,.0f}", "force evaluations a guided path"),
+            (
+                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–",
+                "kJ/mol, guided paths' highest energy above an equally long run in A",
+            ),
+        ]
+    if u := s.get("unbiased"):
+        cards += [
+            (f"{u['effective_paths']:.0f}", f"effective unbiased transitions, {u['stopped_because']}"),
+            (f"{u['evaluations_per_effective_path']:,.0f}", "force evaluations per effective transition"),
+        ]
+    cards += [
         (f"{s['route']['barrier_kT']:.1f} kT", "largest cost of confinement on the route"),
         (f"{s['evaluations']['total']:,}", "force evaluations in all"),
     ]
@@ -115,28 +132,16 @@ def _warnings(run: RunData) -> str:
     return "".join(f'<p class="note">{note}</p>' for note in notes)
 
 
-def _table(head: list[str], rows: list[list[str]], best: int | None = None) -> str:
-    body = "".join(
-        f"<tr{' class=best' if index == best else ''}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
-        for index, row in enumerate(rows)
-    )
-    return f"<table><tr>{''.join(f'<th>{html.escape(h)}</th>' for h in head)}</tr>{body}</table>"
-
-
-def _number(value: float | None, form: str = ".2f") -> str:
-    return "–" if value is None else format(value, form)
-
-
 def _routes(routes: list[dict[str, Any]]) -> str:
     head = ["route", "barrier, kT", "length", "effective samples ≥", "rounds of windows", "overlap ≥", "both directions differ by, kT"]
     rows = [
         [
-            r["name"], _number(r["barrier_kT"]), _number(r["length"]), _number(r["effective_samples"], ".0f"), str(r["rounds"]),
-            _number(r["lowest_overlap"]), _number(r["forward_backward_kT"]),
+            r["name"], number(r["barrier_kT"]), number(r["length"]), number(r["effective_samples"], ".0f"), str(r["rounds"]),
+            number(r["lowest_overlap"]), number(r["forward_backward_kT"]),
         ]
         for r in routes
     ]  # fmt: skip
-    return _table(head, rows, best=0)
+    return table(head, rows, best=0)
 
 
 def _forbidden(avoid: dict[str, Any] | None) -> str:
@@ -146,11 +151,11 @@ def _forbidden(avoid: dict[str, Any] | None) -> str:
     rows = [
         [
             r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}" if r["p_eta"] else "no sample in it",
-            _number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
+            number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
         ]
         for r in avoid["regions"]
     ]  # fmt: skip
-    return "<h2>Forbidden regions</h2>" + _table(head, rows)
+    return "<h2>Forbidden regions</h2>" + table(head, rows)
 
 
 def _paths(s: dict[str, Any]) -> str:
@@ -160,12 +165,12 @@ def _paths(s: dict[str, Any]) -> str:
         energy, above = p["max_energy_kj_mol"], p.get("max_energy_above_thermal_kj_mol")
         rows.append([
             stage, str(p["paths"]), f"{p['hits']} ({p['hit_rate']:.0%})", str(p["unstable"]), f"{p['evaluations_per_path']:,.0f}",
-            f"{_number(energy['mean'], '.1f')} ± {_number(energy['std'], '.1f')}",
+            f"{number(energy['mean'], '.1f')} ± {number(energy['std'], '.1f')}",
             f"{above['mean']:.1f} ± {above['standard_error']:.1f} (s.e.)" if above else "–",
         ])  # fmt: skip
     t = s["thermal_reference"]
-    rows.append(["equally long runs in A", str(t["count"]), "", "", "", f"{_number(t['mean'], '.1f')} ± {_number(t['std'], '.1f')}", "0"])
-    return _table(head, rows)
+    rows.append(["equally long runs in A", str(t["count"]), "", "", "", f"{number(t['mean'], '.1f')} ± {number(t['std'], '.1f')}", "0"])
+    return table(head, rows)
 
 
 def _costs(s: dict[str, Any]) -> str:
@@ -173,4 +178,4 @@ def _costs(s: dict[str, Any]) -> str:
     rows.append(["total", f"{s['evaluations']['total']:,}"])
     rows += [[f"baseline: {stage} (not in the total)", f"{count:,}"] for stage, count in s["baseline_evaluations"].items() if count]
     times = [[f"seconds, {stage}", f"{seconds:.1f}"] for stage, seconds in s["wall_seconds"].items()]
-    return _table(["force or energy evaluations", ""], rows) + _table(["wall time", ""], times)
+    return table(["force or energy evaluations", ""], rows) + table(["wall time", ""], times)

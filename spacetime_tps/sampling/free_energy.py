@@ -58,3 +58,43 @@ def pymbar() -> ModuleType:
         warnings.simplefilter("ignore")
         import pymbar as package
     return package
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Free energies of K windows along a curve, in kT, the first one zero."""
+
+    free_energy: np.ndarray
+    """(K,)"""
+    error: np.ndarray
+    """(K,) standard error of each against the first, from frames thinned to independent ones"""
+    overlap: np.ndarray
+    """(K, K): the probability to find a frame of window i among those of window j, all pooled; rows sum to one"""
+    independent: np.ndarray
+    """(K,) frames that are as good as independent"""
+
+
+def profile(statistic: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profile:
+    """MBAR over windows alone, its asymptotic errors and overlap matrix (Klimovich, Shirts, Mobley 2015, doi:10.1007/s10822-015-9840-9).
+
+    statistic: for each window the T (F, E) of each walk through it, in order of time; eta (K, E). Each walk is thinned by the statistical
+    inefficiency of its bias towards the next window.
+    """
+    steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
+    thinned = [
+        np.concatenate([walk[:: _inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(statistic, steps, strict=True)
+    ]
+    counts = np.array([len(t) for t in thinned])
+    differences, _ = neighbours(thinned, eta)
+    solver = ({"method": "adaptive", "tol": 1e-7, "options": {"maxiter": 500}},)
+    guess = np.append(0.0, np.cumsum(differences))
+    mbar = pymbar().MBAR(-(eta @ np.concatenate(thinned).T), counts, solver_protocol=solver, initial_f_k=guess)
+    found = mbar.compute_free_energy_differences()
+    return Profile(found["Delta_f"][0], found["dDelta_f"][0], np.asarray(mbar.compute_overlap()["matrix"]), counts)
+
+
+def _inefficiency(series: np.ndarray) -> int:
+    """Frames from one independent frame to the next, at least one."""
+    if len(series) < 4 or np.ptp(series) == 0.0:
+        return 1
+    return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency(series))), 1)

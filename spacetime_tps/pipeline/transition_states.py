@@ -1,0 +1,105 @@
+"""Transition states: shooting points whose committor looked like one half, shot from again, and kept where fresh trials say so too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spacetime_tps.files import write_csv, write_npz
+from spacetime_tps.molecules.dynamics import Frames
+from spacetime_tps.molecules.shooting import IN_B, Shot
+from spacetime_tps.molecules.trajectory import read_trr, write_trr
+from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.pipeline.averages import Points, shooting_points
+from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.pipeline.settings import Settings
+from spacetime_tps.pipeline.shooting import Ensemble
+from spacetime_tps.sampling.committor import Committors
+
+FILE = "samples/shots/committors.npz"
+FIELDS = ("walk", "frame", "seed", "first", "forward", "backward", "evaluations")
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Shots that tell committors alone: their points were chosen by earlier outcomes, so that their paths are of no known density."""
+
+    walk: np.ndarray
+    frame: np.ndarray
+    seed: np.ndarray
+    first: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    evaluations: np.ndarray
+
+    def at(self, walk: str, frame: int) -> tuple[int, int]:
+        """How many trajectories from a point reached B, and how many ended in a state."""
+        mine = (self.walk == walk) & (self.frame == frame)
+        ends = np.concatenate([self.forward[mine], self.backward[mine]])
+        return int((ends == IN_B).sum()), int((ends >= 0).sum())
+
+
+def verify(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings, workers: Workers) -> Trials:
+    """Shoot again from the points nearest to one half; those that were shot from again before are not."""
+    points, known = shooting_points(ensemble), _read(folder)
+    chosen = [points.frame[k] for k in points.committors.near_half()[: settings.unbiased.states].tolist()]
+    missing = [(walk, frame, points.eta[points.frame.index((walk, frame))]) for walk, frame in chosen if not known.at(walk, frame)[1]]
+    count, stride, spacing = settings.unbiased.state_shots, settings.guided.stride, settings.unbiased.spacing
+    rows: list[tuple[str, int, int, int]] = []
+    tasks = []
+    for walk, frame, eta in missing:
+        x, v, _ = read_trr(folder / f"samples/region/{walk}.trr")
+        for shot in range(count):
+            seed = seed_of(settings.seed, f"committor_{walk}_{frame}", shot)
+            first = spacing * (1 + seed % (stride // spacing))
+            rows.append((walk, frame, seed, first))
+            where = (x[frame].astype(float), v[frame].astype(float), eta)
+            tasks.append(Shot(*where, seed, first, stride, spacing, settings.unbiased.longest, prepared.a, prepared.b))
+    outcomes = list(workers.shots(tasks))
+    fresh = [(*row, *o.ends, o.evaluations) for row, o in zip(rows, outcomes, strict=True)]
+    columns = [np.array(c) for c in zip(*fresh, strict=True)] if fresh else [np.zeros(0, dtype=getattr(known, f).dtype) for f in FIELDS]
+    every = {name: np.concatenate([getattr(known, name), column]) for name, column in zip(FIELDS, columns, strict=True)}
+    write_npz(folder / FILE, every)
+    return Trials(**every)
+
+
+def _read(folder: Path) -> Trials:
+    if not (folder / FILE).exists():
+        return Trials(np.zeros(0, dtype="<U1"), *(np.zeros(0, dtype=int) for _ in FIELDS[1:]))
+    with np.load(folder / FILE) as data:
+        return Trials(**{name: data[name] for name in FIELDS})
+
+
+def write_states(folder: Path, ensemble: Ensemble, prepared: Prepared, trials: Trials) -> int:
+    """committor.csv, a row a shooting point, and transition_states.trr, nearest to one half first; how many those are.
+
+    A transition state's own committor is that of the fresh trials alone: the first ones chose it.
+    """
+    points = shooting_points(ensemble)
+    again = Committors(*(np.array(c, dtype=int) for c in zip(*(trials.at(*f) for f in points.frame), strict=True)))
+    chosen = again.near_half().tolist()
+    _write_table(folder, points, prepared.torsions.names, again, chosen)
+    (folder / "transition_states.trr").unlink(missing_ok=True)
+    if chosen:
+        found = [(read_trr(folder / f"samples/region/{walk}.trr"), frame) for walk, frame in (points.frame[k] for k in chosen)]
+        positions, velocities = (np.array([data[i][frame] for data, frame in found]) for i in (0, 1))
+        order = np.arange(len(chosen))
+        states = Frames(positions, velocities, order * prepared.model.timestep, np.zeros(len(order)), order, 0, True)
+        write_trr(folder / "transition_states.trr", states, timestep=prepared.model.timestep)
+    return len(chosen)
+
+
+def _write_table(folder: Path, points: Points, names: Sequence[str], again: Committors, chosen: list[int]) -> None:
+    rank = {k: n for n, k in enumerate(chosen)}
+    columns = ("walk", "frame", "crossing", *(f"{name}_degrees" for name in names), "reached_b", "trials", "committor", "low_95", "high_95",
+               "again_reached_b", "again_trials", "again_committor", "again_low_95", "again_high_95", "transition_state")  # fmt: skip
+    rows = []
+    for k in range(len(points.crossing)):
+        numbers: list[float | int | str] = []
+        for c in (points.committors, again):
+            low, high = c.interval()
+            known = c.trials[k] > 0
+            numbers += [int(c.reached_b[k]), int(c.trials[k]), *(round(float(x[k]), 4) if known else "" for x in (c.value, low, high))]
+        rows.append((*points.frame[k], int(points.crossing[k]), *points.angles[k].round(2).tolist(), *numbers, rank.get(k, "")))
+    write_csv(folder / "committor.csv", columns, rows)

@@ -1,0 +1,116 @@
+"""The report's section on unbiased transitions: figures of merit, what they rest on, and what nobody would see in them."""
+
+import html
+from typing import Any
+
+from spacetime_tps.report.html import number, table
+
+CAPTIONS = {
+    "unbiased_map": "Where transition paths spend their time between the states, every path with its weight. Red: transition states, from which half of "
+    "all fresh trajectories went to B.",
+    "committor": "Left: share of trajectories from the shooting points that reached B first, point by point and pooled, with 95 % intervals. Right: points "
+    "that looked like one half, shot from again.",
+    "distributions": "Lengths and highest energies under their weights. Guided paths last longer, and more frames find higher energies: compare each with its "
+    "own thermal reference.",
+    "weights": "A path's weight is one over the number of ways it could have been shot. A few weights far above the rest mean that paths exist which "
+    "are hardly ever shot.",
+}
+UNEVEN, UNDECIDED, UNLINKED = 20.0, 0.01, 1.0
+
+
+def section(u: dict[str, Any], figures: dict[str, str]) -> str:
+    """HTML of the whole section; figures by their names."""
+    return (
+        "<h2>Unbiased transitions</h2>"
+        + "".join(f'<p class="note">{html.escape(note)}</p>' for note in warnings(u))
+        + f'<div class="pair">{figures["unbiased_map"]}<div>{figures["committor"]}{figures["distributions"]}{figures["weights"]}</div></div>'
+        + _figures_of_merit(u)
+        + "<h3>Shares of the routes</h3>"
+        + _routes(u)
+        + "<h3>Where the paths were shot from, and what is out of sight</h3>"
+        + _crossings(u)
+        + f"<p>{_invisible(u)}</p>"
+    )
+
+
+def warnings(u: dict[str, Any]) -> list[str]:
+    """What a reader must know before the figures, one sentence each."""
+    found = []
+    if u["effective_paths"] < u["wanted"]:
+        found.append(f"{u['effective_paths']:.0f} effective paths instead of {u['wanted']}: {u['stopped_because']}.")
+    if u["largest_weight_over_mean"] > UNEVEN:
+        found.append(
+            f"One path weighs {u['largest_weight_over_mean']:.0f} times the mean: there are paths that the windows hardly see. Averages may still move; "
+            "a softer window (unbiased.stiffness) or more shots help."
+        )
+    if u["undecided_fraction"] > UNDECIDED:
+        found.append(
+            f"{u['undecided_fraction']:.1%} of trajectories met neither state within {u['longest_steps']} steps (unbiased.longest): long paths are missing."
+        )
+    if any((c["free_energy_error_kT"] or 0.0) > UNLINKED for c in u["crossings"]):
+        found.append(
+            "The free energy of a crossing is uncertain by more than 1 kT: its share and the rate are no better than that (unbiased.rung_steps)."
+        )
+    return found
+
+
+def _figures_of_merit(u: dict[str, Any]) -> str:
+    def pm(e: dict[str, float], form: str = ".1f") -> str:
+        return f"{e['value']:{form}} ± {e['standard_error']:{form}}"
+
+    effect = u["design_effect"]
+    rows = [
+        ["effective paths, (Σw)²/Σw²", f"{u['effective_paths']:.0f} of {u['paths']}"],
+        ["stopped because", u["stopped_because"]],
+        ["reactive shots", f"{u['reactive_fraction']:.2f} of {u['shots']}"],
+        ["evaluations per effective path, points included", f"{u['evaluations_per_effective_path']:,.0f}"],
+        ["highest energy, kJ/mol above start.pdb", pm(u["max_energy_kj_mol"])],
+        ["… above equally long runs in A", pm(u["max_energy_above_thermal_kj_mol"])],
+        ["length, ps", pm(u["duration_ps"], ".3f")],
+        ["variance over that of independent paths (energy, length)", f"{effect['max_energy']:.1f}, {effect['duration']:.1f}"],
+        [
+            "largest weight over the mean; share of the heaviest 1 %",
+            f"{u['largest_weight_over_mean']:.1f}; {u['share_of_heaviest_percent']:.1%}",
+        ],
+        ["transition states (transition_states.trr)", str(u["transition_states"])],
+        ["rate A to B, per ns", pm(u["rate_per_ns"], ".3g")],
+        ["share of the time from A that is spent in A, by plain MD there", pm(u["in_A_of_time_from_A"], ".3f")],
+        ["trajectories that met no state in time; unstable shots", f"{u['undecided_fraction']:.2%}; {u['unstable_shots']}"],
+    ]
+    if u["left_out_because_broken"]:
+        rows.append(["shots and paths left out: an amide bond or a chiral centre had turned", str(u["left_out_because_broken"])])
+    return table(["", ""], rows)
+
+
+def _routes(u: dict[str, Any]) -> str:
+    rows = [[name, str(r["paths"]), f"{r['share']['value']:.4f} ± {r['share']['standard_error']:.4f}"] for name, r in u["routes"].items()]
+    return table(["turns", "paths", "share of all transitions"], rows)
+
+
+def _crossings(u: dict[str, Any]) -> str:
+    head = ["crossing", "window", "windows tried", "shots", "reactive", "free energy known to, kT"]
+    rows = [
+        [
+            c["route"], f"{c['torsion']} = {c['degrees']:.1f}°, κ {c['kappa']:g}", str(c["windows_tried"]), str(c["shots"]),
+            f"{c['reactive_fraction']:.2f}", number(c["free_energy_error_kT"]),
+        ]
+        for c in u["crossings"]
+    ]  # fmt: skip
+    return table(head, rows)
+
+
+def _invisible(u: dict[str, Any]) -> str:
+    torsion = html.escape(u["crossings"][0]["torsion"])
+    text = f"Only paths that pass a window are ever shot. Windows hold {torsion} alone; " + (
+        f"every path from A to B turns {torsion}, one way or the other, so that no path escapes windows on both ways round. "
+        if u["separating"]
+        else f"but a path from A to B need not turn {torsion}, and those that do not are not here. "
+    )
+    for c in u["not_shot_from"]:
+        text += f"Not shot from: {html.escape(c['route'])}, at {html.escape(c['torsion'])} = {c['degrees']:.0f}°, because {html.escape(c['because'])}. "
+    text += (
+        "What could still be missing: motions slower than the walks in the windows (run another seed and compare the shares), and ways from A to B "
+        "that no sampled route crosses. Weights far above the mean, shares that differ between seeds, or a rate that an independent run contradicts "
+        "are how one would notice."
+    )
+    return text

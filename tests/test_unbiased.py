@@ -1,0 +1,190 @@
+"""Unbiased transitions of a real molecule, end to end: files that agree, counts that add up, the same result by the same seed."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import mdtraj as md
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from spacetime_tps import SpacetimeError, load_system, run
+from spacetime_tps.cli import app
+from spacetime_tps.molecules.preparation import Potential
+from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.progress import Silent
+from spacetime_tps.pipeline.run import shoot
+from spacetime_tps.pipeline.settings import Settings, parse_settings
+from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.sampling.comparison import effective_number
+
+SMALL = [
+    "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
+    "windows.count=16", "windows.steps=900", "windows.discard=300", "rounds.max_rounds=2", "rounds.quenches=4", "geodesic.points=24",
+    "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2", "guided.points=47", "denoiser.components=0", "unbiased.walkers=4",
+    "unbiased.equilibration=600", "unbiased.points=4", "unbiased.rung_steps=600", "unbiased.states=4", "unbiased.state_shots=5",
+]  # fmt: skip
+
+
+def settings(*more: str) -> Settings:
+    return parse_settings([*SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbiased") / "first"
+    run(load_system("alanine_dipeptide"), folder, settings("unbiased.paths=30"))
+    return folder
+
+
+@pytest.fixture
+def finished(first: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first, tmp_path / "finished"))
+
+
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with open(folder / name, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def summary(folder: Path) -> dict:  # type: ignore[type-arg]
+    return dict(json.loads((folder / "summary.json").read_text()))
+
+
+def shot_files(folder: Path) -> dict[str, bytes]:
+    names = [*folder.glob("transitions/unbiased_*"), folder / "shots.csv", folder / "committor.csv", folder / "transitions.csv"]
+    return {p.name: p.read_bytes() for p in names}
+
+
+def test_every_path_is_a_transition_with_even_times_and_its_own_energy(first: Path) -> None:
+    prepared = preparation.load(first)
+    potential = Potential(prepared.model)
+    mine = [r for r in read_transitions(first) if r.stage == "unbiased"]
+    assert effective_number(np.array([r.weight for r in mine])) >= 30
+    assert sum(r.weight for r in mine) == pytest.approx(len(mine))
+    for row in mine:
+        path = md.load(str(first / row.file), top=str(first / "topology.pdb"))
+        in_a, in_b = prepared.a.contains(path.xyz), prepared.b.contains(path.xyz)
+        assert in_a.tolist() == [True] + [False] * (len(path) - 1)
+        assert in_b.tolist() == [False] * (len(path) - 1) + [True]
+        np.testing.assert_allclose(np.diff(path.time), 0.025, atol=1e-6)
+        highest = max(potential(x.astype(float))[0] for x in path.xyz) - prepared.zero
+        assert highest == pytest.approx(row.max_energy_kj_mol, abs=0.05)
+
+
+def test_shots_and_paths_tell_the_same_story(first: Path) -> None:
+    shots, paths = rows(first, "shots.csv"), [r for r in read_transitions(first) if r.stage == "unbiased"]
+    reactive = {s["path"]: s for s in shots if s["path"]}
+    assert set(reactive) == {p.path for p in paths}
+    for path in paths:
+        shot = reactive[path.path]
+        assert {shot["forward"], shot["backward"]} == {"A", "B"}
+        assert (int(shot["seed"]), int(shot["evaluations"])) == (path.seed, path.evaluations)
+        assert float(shot["weight"]) == path.weight
+    unmatched = [s for s in shots if not s["path"] and s["purpose"] != "committor"]
+    assert not [s for s in unmatched if {s["forward"], s["backward"]} == {"A", "B"}]
+
+
+def test_every_evaluation_is_counted(first: Path) -> None:
+    counted = summary(first)["evaluations"]
+    assert counted["unbiased"] == sum(int(s["evaluations"]) for s in rows(first, "shots.csv"))
+    walks = json.loads((first / "samples/region/walks.json").read_text())
+    assert counted["region"] == sum(w["evaluations"] for w in walks.values())
+    assert counted["total"] == sum(v for k, v in counted.items() if k != "total")
+
+
+def test_committors_are_those_of_the_shots(first: Path) -> None:
+    ends: dict[tuple[str, str, bool], list[str]] = {}
+    for s in rows(first, "shots.csv"):
+        if int(s["evaluations"]):
+            ends.setdefault((s["walk"], s["frame"], s["purpose"] == "committor"), []).extend((s["forward"], s["backward"]))
+    points = rows(first, "committor.csv")
+    for p in points:
+        for again, prefix in ((False, ""), (True, "again_")):
+            mine = ends.get((p["walk"], p["frame"], again), [])
+            assert int(p[f"{prefix}reached_b"]) == mine.count("B")
+            assert int(p[f"{prefix}trials"]) == len(mine) - mine.count("none")
+    states = sorted((p for p in points if p["transition_state"]), key=lambda p: int(p["transition_state"]))
+    assert len(states) == summary(first)["unbiased"]["transition_states"]
+    if states:
+        found = md.load(str(first / "transition_states.trr"), top=str(first / "topology.pdb"))
+        phi = np.degrees(md.compute_phi(found)[1][:, 0])
+        np.testing.assert_allclose(phi, [float(p["phi_degrees"]) for p in states], atol=0.01)
+
+
+def test_one_seed_gives_the_same_shots_whatever_the_number_of_workers(first: Path, tmp_path: Path) -> None:
+    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("unbiased.paths=30", "workers=1"))
+    assert shot_files(tmp_path / "same") == shot_files(first)
+    run(load_system("alanine_dipeptide"), tmp_path / "other", settings("unbiased.paths=10", "seed=2"))
+    assert not {s["seed"] for s in rows(tmp_path / "other", "shots.csv")} & {s["seed"] for s in rows(first, "shots.csv")}
+
+
+class StopsAfter(Silent):
+    """Interrupts, as Ctrl-C does, at the n-th line that a run says of its windows and shots."""
+
+    def __init__(self, lines: int):
+        self.left = lines
+
+    def say(self, text: str) -> None:
+        if ("kappa" in text and "window at" in text) or "unbiased" in text:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lines", [1, 4])
+def test_an_interrupted_stage_goes_on_to_the_same_end(finished: Path, tmp_path: Path, lines: int) -> None:
+    expected = shot_files(finished)
+    for path in (finished / "samples/region", finished / "samples/shots"):
+        shutil.rmtree(path)
+    with pytest.raises(KeyboardInterrupt):
+        shoot(finished, ["unbiased.paths=30"], StopsAfter(lines))
+    assert list((finished / "samples/shots").glob("*.npz"))
+    shoot(finished, ["unbiased.paths=30"])
+    assert shot_files(finished) == expected
+
+
+def test_more_can_be_asked_for_and_earlier_shots_stay(finished: Path) -> None:
+    before = {s["shot"]: s for s in rows(finished, "shots.csv") if s["purpose"] != "committor"}
+    result = CliRunner().invoke(app, ["shoot", str(finished), "--unbiased", "45"])
+    assert result.exit_code == 0, result.output
+    assert "effective paths" in result.output
+    after = {s["shot"]: s for s in rows(finished, "shots.csv")}
+    assert all(after[name]["seed"] == shot["seed"] and after[name]["path"] == shot["path"] for name, shot in before.items())
+    assert len(after) > len(before)
+    u = summary(finished)["unbiased"]
+    assert u["effective_paths"] >= 45
+    assert u["stopped_because"] == "the effective number is reached"
+    assert {r.stage for r in read_transitions(finished)} == {"guided", "unbiased"}
+    assert "Unbiased transitions" in (finished / "report.html").read_text()
+
+
+def test_a_budget_ends_it_and_is_named(finished: Path) -> None:
+    spent = sum(summary(finished)["unbiased"]["evaluations"].values())
+    shoot(finished, ["unbiased.paths=100000", f"unbiased.budget={spent + 60_000}"])
+    u = summary(finished)["unbiased"]
+    assert u["stopped_because"] == "the budget is spent"
+    assert spent <= sum(u["evaluations"].values()) <= spent + 60_000
+    assert "instead of 100000" in (finished / "report.html").read_text()
+
+
+def test_other_settings_of_the_stage_start_it_anew(finished: Path) -> None:
+    before = {s["seed"] for s in rows(finished, "shots.csv")}
+    shoot(finished, ["unbiased.paths=5", "unbiased.stiffness=150"])
+    shots = rows(finished, "shots.csv")
+    assert {float(s["window_kappa"]) for s in shots if s["purpose"] != "committor"} >= {150.0}
+    assert len(list(finished.glob("transitions/unbiased_*.trr"))) == sum(bool(s["path"]) for s in shots)
+    assert len(shots) < len(before)
+
+
+def test_what_cannot_be_shot_is_a_sentence(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpacetimeError, match="no finished run to shoot from"):
+        shoot(tmp_path, ["unbiased.paths=5"])
+    with pytest.raises(SpacetimeError, match=r"windows\.count is not a setting of unbiased"):
+        shoot(finished, ["windows.count=5"])
+    with pytest.raises(SpacetimeError, match=r"none of 0 shots was reactive"):
+        shoot(finished, ["unbiased.paths=5", "unbiased.budget=1", "unbiased.stiffness=120"])
+    with pytest.raises(SpacetimeError, match=r"unbiased.spacing must divide guided.stride, got 7 and 25"):
+        parse_settings(["unbiased.spacing=7"])
