@@ -3,18 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fast-test demo-short benchmark clean
+.PHONY: demo test lint fast-test demo-short benchmark unbiased truth clean
 
 demo: $(VENV)/installed
-	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --seed 1
+	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --unbiased 300 --seed 1
 
 demo-short: $(VENV)/installed
-	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --seed 1 --set training.segments_a=2 --set rounds.max_rounds=2
+	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --unbiased 20 --seed 1 --set training.segments_a=2 --set rounds.max_rounds=2
 
 # Three seeds of the guided benchmark with its baseline; about ten minutes on two cores.
 benchmark: $(VENV)/clustered
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/guided.smk --cores all --quiet
 	@cat runs/benchmark/table.md
+
+# Three seeds of 1000 effective unbiased transitions; about four minutes.
+unbiased: $(VENV)/clustered
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/unbiased.smk --cores all --quiet
+	@cat runs/unbiased/table.md
+
+# Unbiased transitions against brute force at 800 K, three seeds; about half an hour, nearly all of it brute force.
+truth: $(VENV)/clustered
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/truth.smk --cores all --quiet
+	@cat runs/truth/table.md
 
 test: lint fast-test
 

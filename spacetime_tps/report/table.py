@@ -9,7 +9,8 @@ HEAD = ("run", "seed", "stage", "hits", "evaluations a path", "highest energy", 
 
 
 def runs_table(folders: Sequence[Path]) -> str:
-    """One row a run and stage; energies in kJ/mol, mean ± standard error over paths. Raises SpacetimeError for an unfinished run."""
+    """One row a run and stage; energies in kJ/mol, mean ± standard error over paths, weighted ones where they have weights; evaluations per
+    effective path there. Raises SpacetimeError for an unfinished run."""
     rows = []
     for folder in folders:
         run = RunData.of(folder)
@@ -24,6 +25,18 @@ def runs_table(folders: Sequence[Path]) -> str:
                 f"{s['evaluations_per_path']:.0f}",
                 f"{energy['mean']:.1f} ± {energy['std'] / max(energy['count'], 1) ** 0.5:.1f}" if energy["count"] else "–",
                 f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if known else "–",
+                f"{run.summary['evaluations']['total']}",
+            ))  # fmt: skip
+        if u := run.unbiased:
+            energy, above = u["max_energy_kj_mol"], u["max_energy_above_thermal_kj_mol"]
+            rows.append((
+                folder.name,
+                str(run.config["settings"]["seed"]),
+                f"unbiased, {u['reactive_fraction']:.2f} reactive",
+                f"{u['effective_paths']:.0f} effective of {u['paths']}",
+                f"{u['evaluations_per_effective_path']:.0f}",
+                f"{energy['value']:.1f} ± {energy['standard_error']:.1f}",
+                f"{above['value']:.1f} ± {above['standard_error']:.1f}",
                 f"{run.summary['evaluations']['total']}",
             ))  # fmt: skip
     return markdown(HEAD, rows)
