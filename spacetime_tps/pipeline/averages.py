@@ -9,11 +9,11 @@ import numpy as np
 from spacetime_tps.baselines.brute_force import residence
 from spacetime_tps.files import write_npz
 from spacetime_tps.molecules.shooting import IN_B
-from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.shooting import Ensemble
 from spacetime_tps.pipeline.store import WalkStore
+from spacetime_tps.sampling.channels import channels, crossing_places
 from spacetime_tps.sampling.committor import Committors
 from spacetime_tps.sampling.ensemble import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.sampling.thermal import thermal_maxima
@@ -57,8 +57,10 @@ def shooting_points(ensemble: Ensemble) -> Points:
     return Points(np.array(crossing), frame, eta, angles, Committors(np.array(reached), np.array(trials)))
 
 
-def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings, *, committor_evaluations: int) -> dict[str, Any]:
-    """All averages over the weighted paths, as plain data. Energies in kJ/mol above start.pdb, times in ps.
+def averages(
+    folder: Path, ensemble: Ensemble, paths: list[np.ndarray], prepared: Prepared, settings: Settings, *, committor_evaluations: int
+) -> dict[str, Any]:
+    """All averages over the weighted paths, torsions (F, n) each in `paths`, as plain data: kJ/mol above start.pdb, ps.
 
     Errors are standard deviations over bootstrap draws of whole walks of a batch (shots from one walk share its slow motions), each
     crossing's weights times a factor drawn with the error of its free energy relative to A.
@@ -105,6 +107,7 @@ def averages(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Set
             name: {"paths": int((way == name).sum()), "share": weighted_mean(way == name, weight, times).to_json()}
             for name in sorted(set(way.tolist()), key=lambda n: -float(weight[way == n].sum()))
         },
+        "channels": _channels(ensemble, prepared, paths, times, rng),
         "separating": ensemble.separating,
         "crossings": [
             {**_crossing(site.batches, prepared, site.crossing.route), "free_energy_error_kT": error}
@@ -161,17 +164,41 @@ def _inside(folder: Path, prepared: Prepared, settings: Settings) -> Estimate:
     return Estimate(float(share), float(np.sqrt(((inside - share * came) ** 2).sum()) / came.sum()))
 
 
-def write_density(folder: Path, ensemble: Ensemble, prepared: Prepared) -> None:
+def _channels(
+    ensemble: Ensemble, prepared: Prepared, paths: list[np.ndarray], times: np.ndarray, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Groups of paths at each crossing, by where their other torsions are as they cross; shares are of all transitions."""
+    found, first, names = [], 0, prepared.torsions.names
+    for number, site in enumerate(ensemble.sites):
+        mine = np.arange(first, first + sum(len(b.path_shot) for b in site.batches))
+        first += len(mine)
+        if not len(mine):
+            continue
+        window = next((b.window for b in site.batches if not b.pilot), site.batches[-1].window)
+        places = crossing_places([paths[k] for k in mine], window.torsion, window.center)
+        others = [k for k in range(len(names)) if k != window.torsion]
+        channel = channels(places[:, others], ensemble.weight[mine], rng=rng)
+        for group in np.unique(channel):
+            member = np.zeros(len(ensemble.weight))
+            member[mine[channel == group]] = 1.0
+            mass = ensemble.weight * member
+            directions = {names[k]: (mass[mine] * np.exp(1j * places[:, k])).sum() / mass.sum() for k in others}
+            found.append({
+                "crossing": number, "paths": int(member.sum()), "share": weighted_mean(member, ensemble.weight, times).to_json(),
+                "degrees": {name: float(np.degrees(np.angle(z))) for name, z in directions.items()},
+                "spread_degrees": {name: float(np.degrees(np.sqrt(max(-2.0 * np.log(abs(z)), 0.0)))) for name, z in directions.items()},
+            })  # fmt: skip
+    return found
+
+
+def write_density(folder: Path, paths: list[np.ndarray], weight: np.ndarray) -> None:
     """samples/path_density.npz: weighted histograms of each torsion, and of each pair of torsions, over the stored frames of all paths.
 
-    density_I_J (bins, bins) sums to one over the frames of the ensemble between the states; edges in degrees.
+    paths: torsions (F, n) in radians, weight (paths,). density_I_J (bins, bins) sums to one over the frames of the ensemble between the
+    states; edges in degrees.
     """
-    angles, weight = [], []
-    for file, w in zip((f for b in ensemble.batches for f in b.path_file.tolist()), ensemble.weight.tolist(), strict=True):
-        positions = read_trr(folder / file)[0][1:-1]
-        angles.append(np.degrees(prepared.torsions.angles(positions)))
-        weight.append(np.full(len(positions), w))
-    at, mass = np.concatenate(angles), np.concatenate(weight)
+    at = np.degrees(np.concatenate([p[1:-1] for p in paths]))
+    mass = np.repeat(weight, [len(p) - 2 for p in paths])
     edges = np.arange(-180.0, 180.0 + BIN, BIN)
     arrays = {"edges": edges}
     for i in range(at.shape[1]):

@@ -9,6 +9,7 @@ import numpy as np
 
 from spacetime_tps.files import write_csv, write_json
 from spacetime_tps.molecules.shooting import IN_A, IN_B
+from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.molecules.workers import Workers
 from spacetime_tps.pipeline.artifacts import read_curves
 from spacetime_tps.pipeline.averages import averages, write_density
@@ -53,8 +54,10 @@ def shoot_stage(
         trials = verify(folder, ensemble, prepared, settings, workers)
         write_csv(folder / "shots.csv", SHOT_COLUMNS, [*shots, *_more_shots(trials)])
         states = write_states(folder, ensemble, prepared, trials)
-        write_density(folder, ensemble, prepared)
-        found = averages(folder, ensemble, prepared, settings, committor_evaluations=int(trials.evaluations.sum()))
+        files = [file for batch in ensemble.batches for file in batch.path_file.tolist()]
+        paths = [prepared.torsions.angles(read_trr(folder / file)[0]) for file in files]
+        write_density(folder, paths, ensemble.weight)
+        found = averages(folder, ensemble, paths, prepared, settings, committor_evaluations=int(trials.evaluations.sum()))
         write_json(folder / "samples/unbiased.json", {**found, "transition_states": states})
 
 

@@ -25,7 +25,7 @@ def section(u: dict[str, Any], figures: dict[str, str]) -> str:
         + "".join(f'<p class="note">{html.escape(note)}</p>' for note in warnings(u))
         + f'<div class="pair">{figures["unbiased_map"]}<div>{figures["committor"]}{figures["distributions"]}{figures["weights"]}</div></div>'
         + _figures_of_merit(u)
-        + "<h3>Shares of the routes</h3>"
+        + "<h3>Shares of routes and channels</h3>"
         + _routes(u)
         + "<h3>Where the paths were shot from, and what is out of sight</h3>"
         + _crossings(u)
@@ -84,7 +84,16 @@ def _figures_of_merit(u: dict[str, Any]) -> str:
 
 def _routes(u: dict[str, Any]) -> str:
     rows = [[name, str(r["paths"]), f"{r['share']['value']:.4f} ± {r['share']['standard_error']:.4f}"] for name, r in u["routes"].items()]
-    return table(["turns", "paths", "share of all transitions"], rows)
+    head = ["channel: other torsions where the path crosses the window", "paths", "share of all transitions"]
+    channels = [
+        [
+            f"{u['crossings'][c['crossing']]['torsion']} = {u['crossings'][c['crossing']]['degrees']:.0f}°: "
+            + ", ".join(f"{name} = {at:.0f} ± {c['spread_degrees'][name]:.0f}°" for name, at in c["degrees"].items()),
+            str(c["paths"]), f"{c['share']['value']:.4f} ± {c['share']['standard_error']:.4f}",
+        ]
+        for c in u["channels"]
+    ]  # fmt: skip
+    return table(["way round: turns from A to B, degrees", "paths", "share of all transitions"], rows) + table(head, channels)
 
 
 def _crossings(u: dict[str, Any]) -> str:
