@@ -150,7 +150,10 @@ class ShotSampler:
         above = [c - min(cost) for c in cost]
         chosen = [s for s, c in zip(sites, above, strict=True) if c <= self.options.margin_kT]
         dear = [(s.crossing, c) for s, c in zip(sites, above, strict=True) if c > self.options.margin_kT]
-        return chosen, [(crossing, f"its window costs {c:.1f} kT more than the best one's") for crossing, c in dear]
+        return chosen, [
+            (crossing, f"its window costs {c:.1f} kT more than the best one's, for a share of {np.exp(-c):.0e} or so")
+            for crossing, c in dear
+        ]
 
     def _separating(self) -> list[int]:
         return separating(self.prepared.a, self.prepared.b, self.prepared.torsions.atoms)
