@@ -49,7 +49,7 @@ def _neighbours(topology: app.Topology) -> tuple[dict[int, list[int]], dict[int,
 
 
 def _amides(near: dict[int, list[int]], symbol: dict[int, str]) -> list[tuple[int, int, int, int]]:
-    """C(=O)-N bonds between carbons: the torsion from carbon to carbon."""
+    """C(=O)-N bonds between carbons: the torsion from carbon to carbon. Where N bears two, as in proline, either tells a turn."""
     found = []
     for c, around in near.items():
         if symbol[c] != "C" or not any(symbol[o] == "O" and len(near[o]) == 1 for o in around):
@@ -57,7 +57,7 @@ def _amides(near: dict[int, list[int]], symbol: dict[int, str]) -> list[tuple[in
         for n in (x for x in around if symbol[x] == "N"):
             before = [x for x in around if symbol[x] == "C"]
             after = [x for x in near[n] if symbol[x] == "C" and x != c]
-            found += [(before[0], c, n, after[0])] if before and len(after) == 1 else []
+            found += [(before[0], c, n, after[0])] if before and after else []
     return found
 
 

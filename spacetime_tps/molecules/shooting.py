@@ -44,7 +44,8 @@ class Outcome:
     evaluations: int
     stable: bool
     path: Frames | None
-    """From A to B, every `stride` steps, turned in time where it ran from B to A; None where the shot is not reactive"""
+    """From A to B, every `stride` steps, turned in time where it ran from B to A; None where the shot is not reactive, or where no point of
+    the path lies between the states (they all but touch), so that it cannot have been shot"""
     statistic: np.ndarray | None
     """(P, E): T of the path's points every `spacing` steps that lie in neither state: all that it could have been shot from"""
 
@@ -89,6 +90,8 @@ def shoot(dynamics: Dynamics, shot: Shot) -> Outcome:
     if ends == (IN_A, IN_B):
         path, points = joined([turned(path)], spacing=shot.stride * model.timestep), points[::-1]
     between = ~(shot.a.contains(points) | shot.b.contains(points))
+    if not between.any():
+        return Outcome(ends, evaluations, True, None, None)
     return Outcome(ends, evaluations, True, path, model.torsions.statistic(points[between]))
 
 
@@ -103,6 +106,7 @@ class _Half:
     """(P, atoms, 3) every `spacing` steps, up to the last stored frame"""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a molecule that explodes; `stable` tells
 def _half(dynamics: Dynamics, shot: Shot, *, done: int, first: int) -> _Half:
     """From the context as it stands, `done` steps from the point, until a stored frame is in a state; the first one is at step `first`."""
     record = Record(dynamics.context)

@@ -72,20 +72,17 @@ def separating(a: State, b: State, atoms: tuple[tuple[int, int, int, int], ...])
     in b but at an end."""
     found = []
     for index, four in enumerate(atoms):
-        ranges = [[interval for interval in box if interval.atoms == four] for state in (a, b) for box in state.boxes]
-        sides = [[i for box in state.boxes for i in box if i.atoms == four] for state in (a, b)]
-        if all(ranges) and not any(_inside(i, j) for i in sides[0] for j in sides[1]):
+        in_a, in_b = ([[i for i in box if i.atoms == four] for box in state.boxes] for state in (a, b))
+        apart = not any(_overlap(i, j) for p in in_a for i in p for q in in_b for j in q)
+        if apart and all(in_a) and all(in_b):
             found.append(index)
     return found
 
 
-def _inside(i: Interval, j: Interval) -> bool:
-    """Whether two ranges share more than an end."""
-    middles = [(x.low + 0.5 * ((x.high - x.low) % 360.0)) % 360.0 for x in (i, j)]
-    strictly = [(x.low + 1e-6, x.high - 1e-6) for x in (i, j)]
-    shrunk = [Interval(i.atoms, low, high) for low, high in strictly]
-    points = [[shrunk[k].low, shrunk[k].high, middles[k]] for k in range(2)]
-    return bool(any(shrunk[1].holds(x) for x in points[0]) or any(shrunk[0].holds(x) for x in points[1]))
+def _overlap(i: Interval, j: Interval) -> bool:
+    """Whether two ranges share more than an end: then one of them begins in the other."""
+    beyond = 1e-6
+    return bool(i.holds(j.low + beyond) or j.holds(i.low + beyond))
 
 
 def _meet(p: Box, q: Box) -> bool:

@@ -15,6 +15,7 @@ from spacetime_tps.pipeline.averages import Points, shooting_points
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.shooting import Ensemble
+from spacetime_tps.pipeline.volley import first_frame
 from spacetime_tps.sampling.committor import Committors
 
 FILE = "samples/shots/committors.npz"
@@ -52,7 +53,7 @@ def verify(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Setti
         x, v, _ = read_trr(folder / f"samples/region/{walk}.trr")
         for shot in range(count):
             seed = seed_of(settings.seed, f"committor_{walk}_{frame}", shot)
-            first = spacing * (1 + seed % (stride // spacing))
+            first = first_frame(seed, stride=stride, spacing=spacing)
             rows.append((walk, frame, seed, first))
             where = (x[frame].astype(float), v[frame].astype(float), eta)
             tasks.append(Shot(*where, seed, first, stride, spacing, settings.unbiased.longest, prepared.a, prepared.b))

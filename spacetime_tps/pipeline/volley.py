@@ -82,7 +82,7 @@ class Volley:
         whole = [p for p in chosen if self.integrity.holds(p.positions[None]).all()]
         shot_from = [p for p in whole for _ in range(self.options.shots)]
         seeds = [seed_of(self.settings.seed, f"shot_{name}", index) for index in range(len(shot_from))]
-        first = [self.options.spacing * (1 + seed % (self.stride // self.options.spacing)) for seed in seeds]
+        first = [first_frame(seed, stride=self.stride, spacing=self.options.spacing) for seed in seeds]
         outcomes = self._outcomes(eta[0], shot_from, seeds, first)
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
@@ -167,6 +167,11 @@ class Volley:
             "path_points": _integers(len(s) for s in statistics),
             "points": np.concatenate([np.zeros((0, self.prepared.torsions.dimension)), *statistics]),
         }  # fmt: skip
+
+
+def first_frame(seed: int, *, stride: int, spacing: int) -> int:
+    """A shot's first stored frame (molecules.shooting.Shot.first): even over the multiples of `spacing` up to `stride`."""
+    return spacing * (1 + seed // 2 % (stride // spacing))  # seed_of's numbers are odd: seed % 4 would be 1 or 3
 
 
 def _of_point(frames: Frames, point: int) -> Frames:

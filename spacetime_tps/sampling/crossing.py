@@ -137,7 +137,10 @@ def hopeless(trials: Sequence[Trial]) -> bool:
 
 
 def _half_way(place: np.ndarray, share: np.ndarray, ended: np.ndarray) -> float | None:
-    """Where the line through the logits of shares (n,), weighted by what they rest on, is zero; None where it does not lie among them."""
+    """Where the line through the logits of shares (n,), weighted by what they rest on, is zero; None where it does not rise.
+
+    Shares lie on both sides of one half. A line that is zero beyond their last place, of which the share is then near one half, ends there:
+    to go on would lead back and forth between places that were tried.
+    """
     slope, at_zero = np.polyfit(place, np.log(share / (1.0 - share)), 1, w=np.sqrt(ended * share * (1.0 - share) + 1e-9))
-    middle = -at_zero / slope
-    return float(middle) if slope > 0.0 and place.min() <= middle <= place.max() else None
+    return float(np.clip(-at_zero / slope, place.min(), place.max())) if slope > 0.0 else None

@@ -14,7 +14,8 @@ from spacetime_tps.sampling.pool import OUTSIDE
 RUNG = 1.5
 """Deviations from rung to rung"""
 MET = 50.0
-"""Effective frames of the MD in the state under the last rung, at least"""
+"""Effective frames of the MD in the state under the last rung, at least, and frames within two steps of it: frames of a well narrower
+than a window are worth the same under any window, the one on the far side of the circle included"""
 MOST_RUNGS = 40
 
 
@@ -31,7 +32,8 @@ def rungs(window: Window, onward: float, in_a: np.ndarray) -> list[Window]:
             return []
         found.append(Window(window.torsion, window.center - onward * shift, window.stiffness))
         log_share = in_a @ found[-1].eta(torsions)
-        if np.exp(2.0 * logsumexp(log_share) - logsumexp(2.0 * log_share)) >= MET:
+        near = np.count_nonzero(log_share >= window.stiffness * np.cos(2.0 * RUNG * window.deviation))
+        if near >= MET and np.exp(2.0 * logsumexp(log_share) - logsumexp(2.0 * log_share)) >= MET:
             return found
     return []
 
