@@ -51,11 +51,11 @@ def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes:
         old.unlink()
     for rank, route in enumerate(optimised, 1):
         write_npz(folder / f"routes/{rank}.npz", _arrays(route, family))
-    shown: set[Winding] = set()
+    shown: list[Winding] = []
     for rank, route in enumerate(optimised, 1):
-        if not route.rounds or (rank > routes and route.winding in shown):
+        if not route.rounds or (len(shown) >= routes and route.winding in shown):
             continue
-        shown.add(route.winding)
+        shown.append(route.winding)
         _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model.timestep)
     best = sampled.routes[0]
     write_npz(folder / "geodesic.npz", _arrays(best, family))

@@ -30,6 +30,8 @@ from spacetime_tps.pipeline.transitions import PathSampler, read_transitions, wr
 from spacetime_tps.pipeline.unbiased import shoot_stage
 from spacetime_tps.report.page import write_report
 
+A_TRANSITION = 2500
+"""Evaluations for one effective unbiased transition, as a guess before anything is known: those of a small molecule"""
 OURS = ("guided", "steered")
 """Stages that walk along curves"""
 
@@ -105,13 +107,13 @@ def estimate(prepared: Prepared, settings: Settings) -> str:
     ways = min(2 ** int((np.abs(short) > CHANGED).sum()), max(r.max_routes // 2, 1))
     windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
     guided = (g.paths * r.routes + g.steered) * settings.path_steps
-    total = training + windows + guided
+    shots = min(settings.unbiased.paths * A_TRANSITION, settings.unbiased.budget)
+    total = training + windows + guided + shots
     rate = prepared.steps_per_second * 0.8 * (settings.workers or available_cores())
     minutes = f", about {total / rate / 60 + 0.7:.0f} min" if rate else ""
-    return (
-        f"{prepared.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: "
-        f"{training / 1e6:.1f} M in the two ends, {windows / 1e6:.1f} M in windows, {guided / 1e6:.1f} M in paths"
-    )
+    parts = {"the two ends": training, "windows": windows, "guided paths": guided, "unbiased ones": shots}
+    listed = ", ".join(f"{count / 1e6:.1f} M in {name}" for name, count in parts.items() if count)
+    return f"{prepared.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: {listed}"
 
 
 def _check_folder(out: Path, spec: SystemSpec) -> None:
