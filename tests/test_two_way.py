@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import openmm
@@ -17,7 +18,7 @@ from spacetime_tps.cli import app as command
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.dynamics import Dynamics, Model, Walk
+from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
 from spacetime_tps.molecules.states import Interval, State
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.molecules.trajectory import read_trr
@@ -28,10 +29,10 @@ from spacetime_tps.pipeline.transitions import Transition, write_path, write_tra
 
 FOUR = (0, 1, 2, 3)
 NAMES = ("t",)
-A, B = (State(((Interval(FOUR, low, low + 60.0),),)) for low in (-150.0, 90.0))
+A, B = (State(((Interval(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def turning(rotor) -> Prepared:
     """The free rotor as a molecule, with two states."""
     model, positions = rotor
@@ -44,20 +45,22 @@ def turning(rotor) -> Prepared:
     return Prepared(model, structure, structure, A, B, 0.0, 1.0, 0)
 
 
+@pytest.fixture(scope="module")
+def through_180(turning) -> list[Frames]:
+    """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
+    walk = Walk(np.zeros((1, 2)), 1_000_000, STRIDE, seed=3, positions=turning.start.positions)
+    found = transitions(Dynamics(turning.model).walk(walk), A, B)[0]
+    return [p for p in found if len(p) > 2 and (np.cos(turning.torsions.angles(p.positions[1:-1])) < 0.5).all()]
+
+
 @pytest.fixture
-def finished(turning, tmp_path):
-    """A run folder with one unbiased path, cut from a long trajectory, and a crossing between the states."""
-    folder = tmp_path / "run"
+def finished(turning, through_180, tmp_path):
+    """A run folder with one unbiased path and a crossing between the states."""
+    folder, path = tmp_path / "run", through_180[0]
     preparation.save(turning, folder)
-    walk = Walk(np.zeros((1, 2)), 200_000, STRIDE, seed=3, positions=turning.start.positions)
-    paths = [
-        p
-        for p in transitions(Dynamics(turning.model).walk(walk), A, B)[0]
-        if len(p) > 3 and (np.cos(turning.torsions.angles(p.positions)) < 0.1).all()
-    ]
-    file, highest = write_path(folder, turning, "unbiased_0", paths[0])
-    write_transitions(folder, [Transition("unbiased_0", FROM, "ok", 1, highest, len(paths[0]), 1, 1, 1.0, "t", file)])
-    crossing = {"torsion": NAMES[0], "degrees": 180.0, "shots": 1, "reactive_fraction": 1.0}
+    file, highest = write_path(folder, turning, "unbiased_0", path)
+    write_transitions(folder, [Transition("unbiased_0", FROM, "ok", 1, highest, len(path), 1, 1, 1.0, "t", file)])
+    crossing = {"torsion": NAMES[0], "degrees": 180.0, "kappa": 3.0, "shots": 1, "reactive_fraction": 1.0}
     write_json(folder / "summary.json", {"system": "rotor", "unbiased": {"crossings": [crossing]}})
     return folder
 
@@ -87,34 +90,47 @@ def test_moves_give_paths_from_A_to_B(finished, turning, tmp_path):
     assert again["n_frames"] == summary["n_frames"]
 
 
-def test_fresh_velocities_leave_stiff_bonds_at_their_temperature():
+def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
     """Three bonds with omega dt = 0.71: <E> = kT/2 each. Velocities drawn at whole steps make it 1.9 of that. 9,000 energies, of which
     three in a row are worth one, have a relative standard error of 3 percent: 15 fail once in a million."""
     pytest.importorskip("openpathsampling")
-    from spacetime_tps.benchmarks.open_path_sampling import FreshVelocities, WholeStepEngine
+    from spacetime_tps.benchmarks.open_path_sampling import WholeSteps
 
     timestep, stiffness, mass = 0.005, 1e5, 10.0  # reduced mass 5 at the ends of a pair: omega = sqrt(1e5 / 5) = 141 per ps
     system, bonds = openmm.System(), openmm.HarmonicBondForce()
-    topology = app.Topology()
-    residue = topology.addResidue("PAI", topology.addChain())
-    for index in range(6):
+    for _ in range(6):
         system.addParticle(mass)
-        topology.addAtom(f"C{index}", app.element.carbon, residue)
     for index in range(0, 6, 2):
         bonds.addBond(index, index + 1, 0.15, stiffness)
     system.addForce(bonds)
     positions = np.array([[0.15 * (k % 2), 1.0 * (k // 2), 0.0] for k in range(6)])
     model = Model(openmm.XmlSerializer.serialize(system), Torsions(NAMES, (FOUR,)), 300.0, 1.0, timestep, "Reference")
-    structure = Structure(topology, positions)
-    engine = WholeStepEngine(Prepared(model, structure, structure, A, B, 0.0, 1.0, 0), stride=7, longest=10, seed=1)
-    fresh = FreshVelocities(engine, model.kT, np.random.default_rng(1))
-    energies, snapshot = [], engine.snapshot(positions, np.zeros((6, 3)))
+    integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, timestep)
+    integrator.setRandomNumberSeed(1)
+    dynamics = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")), model)
+    dynamics.put(positions, np.zeros((6, 3)))
+    energies, rng = [], np.random.default_rng(1)
     for _ in range(3000):
-        engine.current_snapshot = fresh(snapshot)
-        snapshot = engine.generate_next_frame()
-        x = snapshot.xyz.reshape(3, 2, 3)
+        dynamics.forget(rng)
+        dynamics.step(7)
+        x = dynamics.get()[0].reshape(3, 2, 3)
         energies.append(0.5 * stiffness * (np.linalg.norm(x[:, 1] - x[:, 0], axis=-1) - 0.15) ** 2)
     assert np.mean(energies) == pytest.approx(0.5 * model.kT, rel=0.15)
+
+
+def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
+    """Path lengths of the rotor, and where between the states its frames are, against transitions that were waited for. Standard errors
+    come from the series themselves; beyond 4.5 of them is once in 100,000."""
+    pytest.importorskip("openpathsampling")
+    from spacetime_tps.benchmarks.open_path_sampling import Bias, two_way_chain
+
+    start = through_180[0]
+    chain = two_way_chain(turning, start.positions, start.velocities, Bias(0, math.pi, 3.0, 40), stride=STRIDE, longest=2000, seed=2)
+    sampled = [move.positions for move in islice(chain, 400)]
+    for measure in (len, lambda x: -np.cos(turning.torsions.angles(x[1:-1])).mean()):
+        ours, theirs = series([float(measure(x)) for x in sampled]), series([float(measure(p.positions)) for p in through_180])
+        error = math.hypot(ours["standard_error"], theirs["standard_error"])
+        assert abs(ours["mean"] - theirs["mean"]) < 4.5 * error
 
 
 def test_a_motion_turned_at_whole_steps_runs_back(turning):

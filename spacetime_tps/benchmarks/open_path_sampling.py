@@ -3,7 +3,7 @@
 Needs the `ops` extra; nothing but benchmarks.two_way imports it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from openmm import unit
 from openpathsampling.engines import openmm as engines
 from openpathsampling.snapshot_modifier import SnapshotModifier
 
-from spacetime_tps.molecules.coordinates import shortest_change
+from spacetime_tps.molecules.dynamics import Dynamics, Model
 from spacetime_tps.molecules.shooting import IN_A, IN_B, NOWHERE
 from spacetime_tps.pipeline.prepared import Prepared
 
@@ -24,13 +24,21 @@ SPEED = unit.nanometer / unit.picosecond
 
 @dataclass(frozen=True)
 class Bias:
-    """Weight of a frame in neither state as a shooting point: a Gaussian of one torsion; frames in a state have none."""
+    """Weight exp(kappa cos(angle - center)) of a frame in neither state as a shooting point; frames in a state have none."""
 
     torsion: int
     center: float
     """Radians"""
-    width: float
-    """Standard deviation, radians"""
+    kappa: float
+    """1/rad^2"""
+    walk: int
+    """Steps under a restraint of the same weight that a shooting point takes before it is shot from"""
+
+    def eta(self, dimension: int) -> np.ndarray:
+        """The restraint (E,) whose Boltzmann factor is the weight."""
+        eta = np.zeros(dimension)
+        eta[2 * self.torsion : 2 * self.torsion + 2] = self.kappa * np.cos(self.center), self.kappa * np.sin(self.center)
+        return eta
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,56 @@ class Move:
     """Force evaluations of this move"""
 
 
-class WholeStepEngine(engines.Engine):  # type: ignore[misc]
-    """OpenMM's LangevinMiddle with velocities at whole steps, where turning them runs the motion backwards.
+class WholeSteps:
+    """An OpenMM context under LangevinMiddle with velocities at whole steps, where turning them runs the motion backwards.
 
     OpenMM keeps those of half a step before: turned, they would be half a step late, and a path would have a kick of dt force / mass in it.
     """
+
+    def __init__(self, context: openmm.Context, model: Model):
+        self.context, self.half = context, 0.5 * model.timestep
+        masses = np.array([context.getSystem().getParticleMass(i)._value for i in range(context.getSystem().getNumParticles())])[:, None]
+        self.inverse = np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
+        """(atoms, 1), 1/Da"""
+        self.spread = np.sqrt(model.kT * self.inverse)
+        self.evaluations = 0
+
+    def _half_kick(self) -> np.ndarray:
+        self.evaluations += 1
+        return self.half * self.inverse * self.context.getState(forces=True).getForces(asNumpy=True)._value
+
+    def put(self, positions: np.ndarray, velocities: np.ndarray) -> None:
+        """Set positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps."""
+        self.context.setPositions(positions)
+        self.context.setVelocities(velocities - self._half_kick())
+
+    def get(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps."""
+        state = self.context.getState(positions=True, velocities=True)
+        return state.getPositions(asNumpy=True)._value, state.getVelocities(asNumpy=True)._value + self._half_kick()
+
+    def step(self, count: int) -> None:
+        """Steps of the dynamics."""
+        self.evaluations += count
+        self.context.getIntegrator().step(count)
+
+    def forget(self, rng: np.random.Generator) -> None:
+        """One step of the dynamics whose middle forgets the velocity, which leaves their stationary distribution as it is.
+
+        OpenPathSampling's RandomVelocities draws velocities at a whole step, as OpenMM keeps them, where LangevinMiddle's are neither
+        Maxwell nor independent of positions. Each draw then leaves kT (omega dt)^2 / 4 of heat in a vibration, which shot after shot hands
+        on: alanine dipeptide at 1 fs has 4.6 kJ/mol too much in its bonds alone, a third of the spread of highest energies. In the middle
+        of a step velocities are Maxwell and independent of positions, so they are drawn there.
+        """
+        positions, velocities = self.get()
+        middle = positions + self.half * (velocities + self._half_kick())
+        fresh = self.spread * rng.normal(size=positions.shape)
+        self.context.setPositions(middle + self.half * fresh)
+        self.context.setVelocities(fresh)
+
+
+class WholeStepEngine(engines.Engine):  # type: ignore[misc]
+    """OpenPathSampling's engine for OpenMM, with LangevinMiddle and velocities at whole steps."""
 
     def __init__(self, prepared: Prepared, *, stride: int, longest: int, seed: int):
         """A snapshot is every `stride` steps; trajectories of more than `longest` snapshots are given up."""
@@ -65,83 +118,64 @@ class WholeStepEngine(engines.Engine):  # type: ignore[misc]
             options={"n_steps_per_frame": stride, "n_frames_max": longest},
         )
         self.initialize(model.platform)
-        self.evaluations = 0
-        masses = np.array([self.system.getParticleMass(i)._value for i in range(self.system.getNumParticles())])[:, None]
-        self.inverse = np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
-        """(atoms, 1), 1/Da"""
-        self.half = 0.5 * model.timestep
-        """ps"""
-
-    def half_kick(self) -> np.ndarray:
-        """dt force / (2 mass), nm/ps (atoms, 3), at the positions of the context."""
-        self.evaluations += 1
-        force = self.simulation.context.getState(forces=True).getForces(asNumpy=True)._value
-        return self.half * self.inverse * force
-
-    def half_kick_at(self, positions: np.ndarray) -> np.ndarray:
-        """The same at positions (atoms, 3), nm, where it leaves the context."""
-        self._current_snapshot = None
-        self.simulation.context.setPositions(positions)
-        return self.half_kick()
+        self.dynamics = WholeSteps(self.simulation.context, model)
+        self._current_snapshot: Any = None
+        self._box = self.simulation.context.getState().getPeriodicBoxVectors(asNumpy=True)
 
     def snapshot(self, positions: np.ndarray, velocities: np.ndarray) -> Any:
         """OpenPathSampling's object of positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps, at a whole step."""
         return engines.Snapshot.construct(
-            coordinates=unit.Quantity(positions, unit.nanometer),
-            box_vectors=self.simulation.context.getState().getPeriodicBoxVectors(asNumpy=True),
-            velocities=unit.Quantity(velocities, SPEED),
+            coordinates=unit.Quantity(positions, unit.nanometer), box_vectors=self._box, velocities=unit.Quantity(velocities, SPEED),
             engine=self,
-        )
-
-    def _build_current_snapshot(self) -> Any:
-        state = self.simulation.context.getState(positions=True, velocities=True)
-        return self.snapshot(state.getPositions(asNumpy=True)._value, state.getVelocities(asNumpy=True)._value + self.half_kick())
+        )  # fmt: skip
 
     @property
     def current_snapshot(self) -> Any:
         """What the context holds."""
         if self._current_snapshot is None:
-            self._current_snapshot = self._build_current_snapshot()
+            self._current_snapshot = self.snapshot(*self.dynamics.get())
         return self._current_snapshot
 
     @current_snapshot.setter
     def current_snapshot(self, snapshot: Any) -> None:
-        kick = self.half_kick_at(snapshot.coordinates._value)
-        self.simulation.context.setVelocities(snapshot.velocities._value - kick)
+        self.dynamics.put(snapshot.coordinates._value, snapshot.velocities._value)
         self._current_snapshot = snapshot
 
     def generate_next_frame(self) -> Any:
         """The snapshot a stride later."""
-        self.evaluations += self.n_steps_per_frame
-        self.integrator.step(self.n_steps_per_frame)
+        self.dynamics.step(self.n_steps_per_frame)
         self._current_snapshot = None
         return self.current_snapshot
 
 
-class FreshVelocities(SnapshotModifier):  # type: ignore[misc]
-    """One step of the dynamics whose middle forgets the velocity: x, v to x', v', which leaves the stationary distribution as it is.
+class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
+    """Fresh velocities, and a walk under the restraint whose Boltzmann factor is the selector's weight f.
 
-    OpenPathSampling's RandomVelocities draws v at a whole step, as OpenMM keeps it, where LangevinMiddle's v is neither Maxwell nor
-    independent of x. Each draw then leaves kT (omega dt)^2 / 4 of heat in a vibration, which shot after shot hands on: alanine dipeptide
-    at 1 fs has 4.6 kJ/mol too much in its bonds alone, as much as a third of the spread of highest energies. In the middle of a step
-    velocities are Maxwell and independent of positions, so they are drawn there.
+    Across the torsion that a path crosses by, others hardly move in the time that it is near the top: with fresh velocities alone,
+    psi of alanine dipeptide takes 400 moves to change at the crossing of phi. The walk (forget, walk, forget) is its own reverse and leaves
+    pi(x) f(x) as it is, so pi(x) K(x to x') / (pi(x') K(x' to x)) = f(x') / f(x), which the modifier's ratio takes from the acceptance.
     """
 
-    def __init__(self, engine: WholeStepEngine, kT: float, rng: np.random.Generator):
+    def __init__(self, prepared: Prepared, bias: Bias, make: Callable[[np.ndarray, np.ndarray], Any], rng: np.random.Generator):
+        """`make` turns positions and velocities into a snapshot."""
         super().__init__()
-        self.engine, self.rng = engine, rng
-        self.spread = np.sqrt(kT * engine.inverse)
+        self.bias, self.make, self.rng = bias, make, rng
+        self.torsions, self.walk = prepared.torsions, Dynamics(prepared.model)
+        self.walk.begin(int(rng.integers(1, 2**31)), bias.eta(self.torsions.dimension), prepared.start.positions)
+        self.dynamics = WholeSteps(self.walk.context, prepared.model)
 
     def __call__(self, snapshot: Any) -> Any:
-        engine, x = self.engine, snapshot.coordinates._value
-        middle = x + engine.half * (snapshot.velocities._value + engine.half_kick_at(x))
-        fresh = self.spread * self.rng.normal(size=x.shape)
-        x = middle + engine.half * fresh
-        return engine.snapshot(x, fresh + engine.half_kick_at(x))
+        self.dynamics.put(snapshot.coordinates._value, snapshot.velocities._value)
+        self.dynamics.forget(self.rng)
+        if self.bias.walk:
+            self.dynamics.step(self.bias.walk)
+            self.dynamics.forget(self.rng)
+        return self.make(*self.dynamics.get())
 
     def probability_ratio(self, old_snapshot: Any, new_snapshot: Any) -> float:
-        """1: the step is as reversible as the dynamics."""
-        return 1.0
+        """f(x) / f(x')."""
+        old, new = (self.torsions.statistic(s.xyz) @ self.bias.eta(self.torsions.dimension) for s in (old_snapshot, new_snapshot))
+        return float(np.exp(old - new))
 
 
 def two_way_chain(
@@ -149,8 +183,8 @@ def two_way_chain(
 ) -> Iterator[Move]:
     """Two-way shooting without end from a path (F, atoms, 3), in nm and nm/ps, in the ensemble of paths of any length between A and B.
 
-    Both directions of time belong to the ensemble. OpenPathSampling accepts with the ratio of the shooting point's share of the bias in the
-    new path to that in the old one.
+    Both directions of time belong to the ensemble. OpenPathSampling accepts with the ratio of the shooting point's share of the selector's
+    weight in the new path to that in the old one, times the modifier's ratio.
     """
     rng = np.random.default_rng(seed)
     engine = WholeStepEngine(prepared, stride=stride, longest=longest, seed=int(rng.integers(1, 2**31)))
@@ -159,18 +193,19 @@ def two_way_chain(
     weight = paths.FunctionCV("weight", lambda snapshot: _weight(prepared, bias, snapshot.xyz), cv_time_reversible=True)
     selector = paths.BiasedSelector(weight)
     ensemble = paths.TPSNetwork.from_states_all_to_all([a, b]).sampling_ensembles[0]
-    mover = paths.TwoWayShootingMover(ensemble, selector, FreshVelocities(engine, prepared.model.kT, rng), engine)
+    modifier = RestrainedWalk(prepared, bias, engine.snapshot, rng)
+    mover = paths.TwoWayShootingMover(ensemble, selector, modifier, engine)
     for part in (selector, mover, *mover.movers):
         part._rng = rng
     path = paths.Trajectory([engine.snapshot(x, v) for x, v in zip(positions.astype(float), velocities.astype(float), strict=True)])
     while True:
-        before = engine.evaluations
+        before = engine.dynamics.evaluations + modifier.dynamics.evaluations
         # A new sample each time: one that knows its parent keeps all paths before it in memory.
         change = mover.move(paths.SampleSet([paths.Sample(replica=0, trajectory=path, ensemble=ensemble)]))
         if change.accepted:
             path = change.trials[0].trajectory
         x, v = (np.array([getattr(s, kind)._value for s in path]) for kind in ("coordinates", "velocities"))
-        yield Move(bool(change.accepted), x, v, engine.evaluations - before)
+        yield Move(bool(change.accepted), x, v, engine.dynamics.evaluations + modifier.dynamics.evaluations - before)
 
 
 def _place(prepared: Prepared, positions: np.ndarray) -> int:
@@ -182,5 +217,4 @@ def _place(prepared: Prepared, positions: np.ndarray) -> int:
 def _weight(prepared: Prepared, bias: Bias, positions: np.ndarray) -> float:
     if _place(prepared, positions) != NOWHERE:
         return 0.0
-    away = shortest_change(np.array(bias.center), prepared.torsions.angles(positions)[bias.torsion])
-    return float(np.exp(-0.5 * (away / bias.width) ** 2))
+    return float(np.exp(prepared.torsions.statistic(positions) @ bias.eta(prepared.torsions.dimension) - bias.kappa))

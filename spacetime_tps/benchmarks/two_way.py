@@ -5,7 +5,7 @@ import time
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +22,15 @@ from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_path, write_transitions
 
+if TYPE_CHECKING:
+    from spacetime_tps.benchmarks.open_path_sampling import Bias
+
 STAGE, FROM = "mcmc_two_way", "unbiased"
 STRIDE = 25
 LONGEST = 20_000
 """Steps of a trial trajectory, at most"""
-WIDTH = 10.0
-"""Degrees about the crossing that shooting points are drawn from: wider, and more moves fail; narrower, and fast paths that have no frame
-there stay longer"""
+WALK = 600
+"""Steps that a shooting point walks at the crossing before it is shot from"""
 SAY_EVERY = 1000
 """Moves after which transitions.csv is written and a line said"""
 
@@ -37,26 +39,24 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
     """Run a chain from an unbiased path of the finished run in `folder`; write a run folder `out` with the path after each `every` moves.
 
     A chain counts a path as often as it stays. So samples are equally spaced in moves, not in accepted ones, and two rows can hold the same
-    path. An accepted move replaces the whole path but for the shooting point: with `every` a few times the inverse acceptance, samples
-    share no frame but where the chain sticks. What correlation is left is in summary.json, of samples and of accepted paths one by one.
+    path. An accepted move replaces the whole path, shooting point included: with `every` a few times the inverse acceptance, samples
+    share nothing but where the chain sticks. What correlation is left is in summary.json, of samples and of accepted paths one by one.
     Paths that ran from B to A are turned in time. Their velocities are those at whole steps.
 
     Raises SpacetimeError where OpenPathSampling is missing, where `out` is in use, and where the run holds no unbiased path.
     """
     if find_spec("openpathsampling") is None:
         raise SpacetimeError('OpenPathSampling is not here; in an environment with numpy 1, pip install "spacetime_tps[ops]"')
-    from spacetime_tps.benchmarks.open_path_sampling import Bias, two_way_chain
+    from spacetime_tps.benchmarks.open_path_sampling import two_way_chain
 
     if out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty; choose another --out")
     begin = time.perf_counter()
     prepared = preparation.load(folder)
-    torsion, center = _crossing(folder, prepared)
+    bias = _crossing(folder, prepared)
     first, velocities = _start(folder, seed)
     preparation.save(prepared, out)
-    chain = two_way_chain(
-        prepared, first, velocities, Bias(torsion, center, np.radians(WIDTH)), stride=STRIDE, longest=LONGEST // STRIDE, seed=seed
-    )
+    chain = two_way_chain(prepared, first, velocities, bias, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
     kept = _Kept(prepared, out, seed)
     potential = Potential(prepared.model)
     path = _path(prepared, potential, first, velocities)
@@ -76,7 +76,10 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
         "system": json.loads((folder / "summary.json").read_text())["system"],
         "temperature_K": prepared.model.temperature, "platform": prepared.model.platform, "seed": seed,
         "moves": moves, "acceptance": len(kept.lengths) / moves, "moves_per_sample": every,
-        "shooting_points": {"torsion": prepared.torsions.names[torsion], "degrees": float(np.degrees(center)), "width": WIDTH},
+        "shooting_points": {
+            "torsion": prepared.torsions.names[bias.torsion], "degrees": float(np.degrees(bias.center)), "kappa": bias.kappa,
+            "walk_steps": bias.walk,
+        },
         **kept.to_json(),
         "evaluations": {**counted, "total": sum(counted.values())},
         "baseline_evaluations": {STAGE: kept.evaluations + potential.evaluations},
@@ -155,13 +158,15 @@ def series(values: list[float]) -> dict[str, float | None]:
     }
 
 
-def _crossing(folder: Path, prepared: Prepared) -> tuple[int, float]:
-    """Index of the torsion, and its radians, where most of the run's reactive shots were fired."""
+def _crossing(folder: Path, prepared: Prepared) -> "Bias":
+    """Where most of the run's reactive shots were fired, and the window that they were fired from."""
+    from spacetime_tps.benchmarks.open_path_sampling import Bias
+
     crossings = (json.loads((folder / "summary.json").read_text()).get("unbiased") or {}).get("crossings")
     if not crossings:
         raise SpacetimeError(f"{folder} has no unbiased stage: finish the run with unbiased.paths above zero first")
     best = max(crossings, key=lambda c: float(c["shots"]) * float(c["reactive_fraction"]))
-    return prepared.torsions.names.index(best["torsion"]), float(np.radians(best["degrees"]))
+    return Bias(prepared.torsions.names.index(best["torsion"]), float(np.radians(best["degrees"])), float(best["kappa"]), WALK)
 
 
 def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
