@@ -51,5 +51,12 @@ $(VENV)/clustered: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cluster]"
 	touch $@
 
+# OpenPathSampling needs numpy 1, the rest runs on numpy 2: an environment of its own, for `benchmark two-way` alone.
+$(VENV)-ops/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-ops
+	$(VENV)-ops/bin/pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(VENV)-ops/bin/pip install --quiet --constraint constraints.txt --editable ".[test,ops]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VENV)-ops runs

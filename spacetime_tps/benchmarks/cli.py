@@ -58,6 +58,25 @@ def brute_force(
         console.print(f"{summary['transitions']} transitions, {summary['by_route']}", markup=False)
 
 
+@benchmark.command("two-way")
+def two_way(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A finished run with unbiased paths.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="A new run folder.", show_default=False)],
+    moves: Annotated[int, typer.Option(help="Trial moves of the chain.", min=1)] = 40_000,
+    every: Annotated[int, typer.Option(help="Moves from one sample to the next.", min=1)] = 20,
+    seed: Seed = 1,
+) -> None:
+    """OpenPathSampling's two-way shooting of a run's molecule: a reference for `truth --against mcmc_two_way`. Needs the `ops` extra.
+
+    40,000 moves of alanine dipeptide take a quarter of an hour.
+    """
+    with errors_as_sentences():
+        from spacetime_tps.benchmarks.two_way import run_two_way
+
+        summary = run_two_way(folder, out, moves=moves, every=every, seed=seed, progress=ConsoleProgress())
+        console.print(f"{summary['transitions']} samples, {summary['acceptance']:.2f} of the moves accepted", markup=False)
+
+
 @benchmark.command()
 def truth(
     reference: Annotated[Path, typer.Argument(help="A run folder of independent transitions, as of brute-force.", show_default=False)],
