@@ -88,8 +88,9 @@ def solve(cell: float) -> Exact:
     """The backward equation div(exp(-U/kT) grad q) = 0, q = 0 on A and 1 on B, in finite volumes with Boltzmann weights on the faces.
 
     A path is looked at once a step and oversteps a border before it is seen across, as if the border lay 0.5826 sqrt(ds) further on
-    (Siegmund 1979; Broadie, Glasserman and Kou 1997), so that the discs are smaller by that much here. Without it the bins next to the
-    states would be 6 % off; with it nothing is by more than the 1 to 2 % that 300,000 shots can tell, a third of the errors below.
+    (Siegmund 1979; Broadie, Glasserman and Kou 1997), so that the discs are smaller by that much here. Without that the bins next to the
+    states would be 5 % off. With it, 800,000 shots agree with all figures below within 3 standard errors, of 0.3 to 1 %, a sixth of those
+    in the tests. A face that a border cuts counts with the distance to the border: figures change by 1e-3 when cells double.
     """
     x, y = np.arange(-1.8 + cell / 2, 1.8, cell), np.arange(-2.0 + cell / 2, 2.0, cell)
     at = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
@@ -228,14 +229,14 @@ def skewed(exact: Exact) -> Volley:
 
 
 def test_the_grid_solves_the_backward_equation(exact: Exact) -> None:
-    # The same flux passes every line between the states, and it is the Dirichlet form of q; half the resolution gives the same figures.
+    # The same flux passes every line between the states; half the resolution gives the same figures.
     lines = exact.flux.sum(axis=1)[np.abs(exact.x[1:] - CELL / 2) < 0.4]
     np.testing.assert_allclose(lines, exact.top.sum(), rtol=1e-6)
     middle = np.abs(exact.x) < CELL
     np.testing.assert_allclose(exact.committor[middle].mean(axis=0), 0.5, atol=1e-9)
     rough = solve(2 * CELL)
-    np.testing.assert_allclose(list(truth(rough).values()), list(truth(exact).values()), rtol=0.01)
-    np.testing.assert_allclose(coarse(rough), coarse(exact), rtol=0.03)
+    np.testing.assert_allclose(list(truth(rough).values()), list(truth(exact).values()), rtol=1e-3)
+    np.testing.assert_allclose(coarse(rough), coarse(exact), rtol=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,7 @@ def tried(exact: Exact) -> tuple[np.ndarray, np.ndarray, Committors]:
 
 
 def test_committors_along_and_across_the_top_are_those_of_the_backward_equation(tried: tuple[np.ndarray, np.ndarray, Committors]) -> None:
-    # Twenty bins at 3 standard errors: false alarms in one of twenty seeds. q runs from 0.1 to 0.9 over the bins.
+    # Twenty bins at 3 standard errors: false alarms in one of twenty seeds. q runs from 0.15 to 0.85 over the bins.
     points, q, found = tried
     along, across = np.digitize(points[:, 0], [-0.24, -0.08, 0.08, 0.24]), np.digitize(points[:, 1], [-0.95, 0.0, 0.95])
     cell = 4 * along + across
@@ -277,7 +278,8 @@ def test_jeffreys_intervals_hold_the_true_committor_as_often_as_they_say(tried: 
 
 
 def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backward_equation(exact: Exact, skewed: Volley) -> None:
-    # Three figures at 3 standard errors and a chi-square at its 99th percentile: false alarms in one of fifty seeds.
+    # Three figures at 3 standard errors and a chi-square at its 99th percentile: false alarms in one of fifty seeds for normal errors (two
+    # of forty were seen, since a few heavy weights count). The errors are 6 % of the share, 2 % of the frames and 4 % of the rate.
     times = skewed.resampled(3)
     for name, found in skewed.estimates(skewed.weight, times).items():
         assert abs(found.value - truth(exact)[name]) < 3.0 * found.error, name
@@ -296,7 +298,7 @@ def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backwa
     ],
     ids=["no weights", "no numbers of shots", "no log-partitions", "a mean over points for the sum", "the shooting point for the sum"],
 )
-def test_with_anything_left_out_of_the_weights_they_do_not(exact: Exact, skewed: Volley, wrong: Callable[[Volley], np.ndarray]) -> None:
+def test_with_anything_left_out_of_the_weights_they_are_wrong(exact: Exact, skewed: Volley, wrong: Callable[[Volley], np.ndarray]) -> None:
     weight, times = wrong(skewed), skewed.resampled(3)
     assert skewed.chi_square(exact, weight, times) > 2.0 * chi2.ppf(0.99, coarse(exact).size - 1)
     off = [abs(e.value - truth(exact)[name]) / e.error for name, e in skewed.estimates(weight, times).items() if name != "rate"]

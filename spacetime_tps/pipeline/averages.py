@@ -69,12 +69,13 @@ def averages(
     highest = np.concatenate([b.path_max_energy for b in batches])
     frames = np.concatenate([b.path_frames for b in batches])
     way = np.concatenate([b.path_way for b in batches])
-    first = np.cumsum([0, *(int(b.point_walk.max(initial=0)) + 1 for b in batches[:-1])])
-    cluster = np.concatenate([b.point_walk[b.shot_point[b.path_shot]] + n for b, n in zip(batches, first, strict=True)])
+    first = np.cumsum([0, *(int(b.walk.max(initial=-1)) + 1 for b in batches)])
+    cluster = np.concatenate([b.point_walk[b.shot_point[b.path_shot]] + n for b, n in zip(batches, first[:-1], strict=True)])
     rng = np.random.default_rng(settings.seed)
     site_of = np.repeat(np.arange(len(ensemble.sites)), [sum(len(b.path_shot) for b in s.batches) for s in ensemble.sites])
     link = np.exp(rng.normal(size=(DRAWS, len(ensemble.sites))) * np.nan_to_num(ensemble.link_error))
-    times = resampled(cluster, draws=DRAWS, rng=rng) * link[:, site_of]
+    walks = resampled(np.arange(first[-1]), draws=DRAWS, rng=rng)  # those without a reactive shot too: the rate needs them
+    times = walks[:, cluster] * link[:, site_of]
     alone = resampled(np.arange(len(weight)), draws=DRAWS, rng=rng)
     interval = settings.guided.stride * prepared.model.timestep
     duration = (frames - 1) * interval
