@@ -1,7 +1,8 @@
 """The whole run: each stage if it is missing or out of date, in a folder whose files are the only state between them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from threadpoolctl import threadpool_limits
 
 from spacetime_tps.baselines.steered import straight_line
 from spacetime_tps.errors import SpacetimeError
@@ -60,15 +62,10 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     for stale in ("summary.json", "report.html"):  # a run that is interrupted must not show an older one's results
         (out / stale).unlink(missing_ok=True)
     progress.say(estimate(prepared, settings))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order: the same seed gives the same curve whatever the number of cores
-    try:
-        with Workers(prepared.model, settings.workers or None) as workers:
-            made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
-            _paths(out, prepared, settings, workers, progress, stages, made_from)
-            shoot_stage(out, prepared, settings, workers, progress, stages, made_from)
-    finally:
-        torch.set_num_threads(threads)
+    with _one_thread(), Workers(prepared.model, settings.workers or None) as workers:
+        made_from = _sample(out, prepared, settings, workers, progress, stages, made_from)
+        _paths(out, prepared, settings, workers, progress, stages, made_from)
+        shoot_stage(out, prepared, settings, workers, progress, stages, made_from)
     summary = summarise(out, spec.name, prepared, stages, avoid=settings.avoid)
     write_report(out)
     return summary
@@ -91,11 +88,23 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
     prepared = preparation.load(folder)
     stages = Stages(folder)
     write_text(config, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
-    with Workers(prepared.model, settings.workers or None) as workers:
+    with _one_thread(), Workers(prepared.model, settings.workers or None) as workers:
         shoot_stage(folder, prepared, settings, workers, progress, stages, stages.made_from("sampling"))
     summary = summarise(folder, content["system"]["name"], prepared, stages, avoid=settings.avoid)
     write_report(folder)
     return summary
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch and BLAS on one thread: sums in one order, so that the same seed gives the same curve whatever the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def estimate(prepared: Prepared, settings: Settings) -> str:
