@@ -119,9 +119,10 @@ def _half(dynamics: Dynamics, shot: Shot, *, done: int, first: int) -> _Half:
             if (now - first) % shot.stride:
                 continue
             record.add(now * dynamics.model.timestep, 0)
-            if shot.a.contains(points[-1]):
+            stored = points[-1].astype(np.float32)  # as files will have it: rounding takes frames across a state's border
+            if shot.a.contains(stored):
                 end = IN_A
-            elif shot.b.contains(points[-1]):
+            elif shot.b.contains(stored):
                 end = IN_B
             if end != NOWHERE:
                 break
