@@ -11,7 +11,7 @@ TEMPERATURE = config.get("temperature", 800)
 SEEDS = [int(s) for s in str(config.get("seeds", "1,2,3")).split(",")]
 REFERENCE_SEED = int(config.get("reference_seed", 1))
 TRANSITIONS = int(config.get("transitions", 2000))
-PATHS = int(config.get("paths", 600))
+PATHS = int(config.get("paths", 2000))
 RUNG = int(config.get("rung_steps", 10000))  # shares of routes are no better than the ladders that link their crossings to A
 
 
