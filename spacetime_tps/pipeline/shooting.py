@@ -22,6 +22,8 @@ from spacetime_tps.sampling.link import Sampled, link_error, log_partitions, run
 
 COLUMNS = ("statistic", "in_a", "walk")
 LINK_DRAWS = 20
+LEAST = 5
+"""Batches at each of several crossings"""
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,13 @@ class ShotSampler:
             if _effective(weight) >= self.options.paths:
                 weight = self.weights(sites)
             effective, spent = _effective(weight), self._spent(sites)
-            enough = effective >= self.options.paths
+            behind = _behind(sites)
+            enough = effective >= self.options.paths and behind is None
             fruitless = all(hopeless(trials(site.batches)) for site in sites)
             next_cost = self._batch_cost(sites, points=self.options.points) + self._committor_cost(sites)
             if settled is None or enough or fruitless or spent + next_cost > self.options.budget:
                 break
-            number = self._neediest(sites, weight)
+            number = self._neediest(sites, weight) if behind is None else behind
             told = self._tell(effective, spent, told)
             self._batch(number, sites[number], settled[number], pilot=False)
         weight = weight if enough else self.weights(sites)
@@ -293,6 +296,12 @@ def _curve_ensembles(curve: Curve, prepared: Prepared) -> list[Sampled]:
         Sampled(eta, curve.statistic[piece], in_a[piece], np.full(len(curve.statistic[piece]), walk))
         for eta, piece, walk in zip(curve.ensembles[2:], pieces, walks, strict=True)
     ]
+
+
+def _behind(sites: list[Site]) -> int | None:
+    """A site that had fewer than `LEAST` batches in its window, or None: the share of a minor way rests on its own shots alone."""
+    rivals = [n for n, s in enumerate(sites) if not hopeless(trials(s.batches))] if len(sites) > 1 else []
+    return next((n for n in rivals if sum(not b.pilot for b in sites[n].batches) < LEAST), None)
 
 
 def _cost_of_a_shot(sites: list[Site]) -> float:
