@@ -8,6 +8,7 @@ import numpy as np
 
 from spacetime_tps.baselines.brute_force import residence
 from spacetime_tps.files import write_npz
+from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.shooting import IN_B
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
@@ -79,12 +80,13 @@ def averages(
     alone = resampled(np.arange(len(weight)), draws=DRAWS, rng=rng)
     interval = settings.guided.stride * prepared.model.timestep
     duration = (frames - 1) * interval
-    thermal = _thermal(folder, prepared, settings, frames, weight)
+    in_a = WalkStore(folder / "samples").stored([f"md_A_{k}" for k in range(settings.training.walks)])
+    thermal = _thermal(in_a, prepared, frames, weight)
     energy = weighted_mean(highest, weight, times)
     ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
     shots = sum(len(b.shot_point) for b in batches)
     largest, share = heaviest(weight)
-    inside = _inside(folder, prepared, settings)
+    inside = _inside(in_a, prepared)
     flux = weighted_statistic(lambda w: float(w.sum()) / (2.0 * settings.unbiased.spacing * prepared.model.timestep), weight, times)
     shot = sum(b.evaluations for b in batches) + committor_evaluations
     evaluations = {"region": sum(b.walk_evaluations for b in batches) + ensemble.ladder_evaluations, "unbiased": shot}
@@ -144,9 +146,8 @@ def _spread(values: np.ndarray, weight: np.ndarray) -> float:
     return float(np.sqrt(weight @ (values - mean) ** 2 / weight.sum()))
 
 
-def _thermal(folder: Path, prepared: Prepared, settings: Settings, frames: np.ndarray, weight: np.ndarray) -> Estimate:
+def _thermal(runs: list[Frames], prepared: Prepared, frames: np.ndarray, weight: np.ndarray) -> Estimate:
     """The mean highest energy of stretches of equilibrium MD in A that are as long as the paths, length by length."""
-    runs = WalkStore(folder / "samples").stored([f"md_A_{k}" for k in range(settings.training.walks)])
     value = error = 0.0
     for length in np.unique(frames).tolist():
         share = float(weight[frames == length].sum() / weight.sum())
@@ -156,9 +157,8 @@ def _thermal(folder: Path, prepared: Prepared, settings: Settings, frames: np.nd
     return Estimate(value, error)
 
 
-def _inside(folder: Path, prepared: Prepared, settings: Settings) -> Estimate:
+def _inside(runs: list[Frames], prepared: Prepared) -> Estimate:
     """The share of the time that comes from A which is spent in A, by the plain MD there."""
-    runs = WalkStore(folder / "samples").stored([f"md_A_{k}" for k in range(settings.training.walks)])
     came = np.array([residence(run, prepared.a, prepared.b)[0] for run in runs])
     inside = np.array([int(prepared.a.contains(run.positions[1:]).sum()) for run in runs])
     share = inside.sum() / came.sum()

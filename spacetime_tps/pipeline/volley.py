@@ -18,7 +18,7 @@ from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.store import WalkStore
 from spacetime_tps.pipeline.transitions import write_path
-from spacetime_tps.sampling.crossing import Window
+from spacetime_tps.sampling.crossing import Window, shift
 from spacetime_tps.sampling.link import Sampled
 
 STAGE = "unbiased"
@@ -87,10 +87,9 @@ class Volley:
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
         statistic, in_a, walk = self.seen(walked)
-        shift = (np.angle(_direction(statistic, window)) - window.center + np.pi) % (2 * np.pi) - np.pi
         return Batch(
             crossing=crossing, pilot=pilot, torsion=window.torsion, center=window.center, stiffness=window.stiffness,
-            statistic=statistic, in_a=in_a, walk=walk, onward=bool(shift * onward > 0.0),
+            statistic=statistic, in_a=in_a, walk=walk, onward=shift(statistic, window) * onward > 0.0,
             walk_evaluations=sum(f.evaluations for f in walked), broken=self.options.shots * (len(chosen) - len(whole)) + lost,
             point_walk=_integers(p.walk for p in whole), point_frame=_integers(p.frame for p in whole),
             point_statistic=self.prepared.torsions.statistic(np.array([p.positions for p in whole]).reshape(len(whole), -1, 3)),
@@ -182,9 +181,3 @@ def _of_point(frames: Frames, point: int) -> Frames:
 
 def _integers(values: Iterable[int]) -> np.ndarray:
     return np.array(list(values), dtype=int)
-
-
-def _direction(statistic: np.ndarray, window: Window) -> complex:
-    """Mean of exp(i angle) of the window's torsion over T (F, E)."""
-    cosine, sine = statistic[:, 2 * window.torsion : 2 * window.torsion + 2].mean(axis=0)
-    return complex(cosine, sine)

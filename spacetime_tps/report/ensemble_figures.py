@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spacetime_tps.report.data import RunData
-from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, periodic_line
+from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, periodic_line, plane_of_torsions
 from spacetime_tps.sampling.committor import Committors
 
 UNBIASED = "#0369a1"
@@ -17,15 +17,13 @@ def paths_map(run: RunData) -> Figure:
     i, j = run.shown
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     axes = figure.subplots()
-    points = run.committors
+    data, points = run.arrays("samples/path_density.npz"), run.committors
     marked = points["transition_state"] != ""
     if i == j:
-        data = run.arrays("samples/path_density.npz")
         middle = 0.5 * (data["edges"][1:] + data["edges"][:-1])
         axes.step(middle, data[f"density_{i}"], where="mid", color=UNBIASED, lw=1.6)
         axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[i]}, degrees", ylabel="density of transition paths")
         return figure
-    data = run.arrays("samples/path_density.npz")
     density = np.where(data[f"density_{i}_{j}"] > 0.0, data[f"density_{i}_{j}"], np.nan)
     image = axes.pcolormesh(data["edges"], data["edges"], 100.0 * density.T, cmap="Blues", vmin=0.0)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
@@ -43,11 +41,7 @@ def paths_map(run: RunData) -> Figure:
     x, y = (points[f"{names[k]}_degrees"].astype(float) for k in (i, j))
     axes.plot(x[marked], y[marked], "o", color=STATE_COLOURS["B"], ms=4, mec="white", mew=0.5, label="transition states", zorder=6)
     draw_states(axes, run, i, j)
-    axes.set(xlim=(-180, 180), ylim=(-180, 180), xlabel=f"{names[i]}, degrees", ylabel=f"{names[j]}, degrees")
-    axes.set_xticks(range(-180, 181, 60))
-    axes.set_yticks(range(-180, 181, 60))
-    axes.set_aspect("equal")
-    axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+    plane_of_torsions(axes, names[i], names[j])
     return figure
 
 

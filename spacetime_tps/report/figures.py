@@ -71,11 +71,7 @@ def map_of_torsions(run: RunData) -> Figure:
     if len(run.routes) > 1:
         axes.plot([], [], color=CURVE, lw=1, ls="--", label="other routes")
     names = run.torsions.names
-    axes.set(xlim=(-180, 180), ylim=(-180, 180), xlabel=f"{names[i]}, degrees", ylabel=f"{names[j]}, degrees")
-    axes.set_xticks(range(-180, 181, 60))
-    axes.set_yticks(range(-180, 181, 60))
-    axes.set_aspect("equal")
-    axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+    plane_of_torsions(axes, names[i], names[j])
     return figure
 
 
@@ -100,6 +96,15 @@ def _profile_of_torsion(run: RunData, k: int) -> Figure:
             axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
     axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[k]}, degrees", ylabel="free energy, kJ/mol (sampled regions)")
     return figure
+
+
+def plane_of_torsions(axes: Axes, x: str, y: str) -> None:
+    """Axes of two torsions by name, a whole circle each, with a legend."""
+    axes.set(xlim=(-180, 180), ylim=(-180, 180), xlabel=f"{x}, degrees", ylabel=f"{y}, degrees")
+    axes.set_xticks(range(-180, 181, 60))
+    axes.set_yticks(range(-180, 181, 60))
+    axes.set_aspect("equal")
+    axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
 
 
 def draw_states(axes: Axes, run: RunData, i: int, j: int) -> None:

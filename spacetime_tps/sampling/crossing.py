@@ -81,11 +81,21 @@ def distinct(crossings: Sequence[Crossing], *, apart: float = np.radians(30.0)) 
     return kept
 
 
+def shift(statistic: np.ndarray, window: Window) -> float:
+    """How far, in radians, the mean direction of a window's torsion over frames, T (F, 2n), lies from its center."""
+    cosine, sine = _mean_pair(statistic, window)
+    return float((np.arctan2(sine, cosine) - window.center + np.pi) % (2 * np.pi) - np.pi)
+
+
 def stays(statistic: np.ndarray, window: Window) -> bool:
     """Whether frames of a window, T (F, 2n), are one narrow peak within a deviation of its center: not in a basin, nor split over two."""
+    cosine, sine = _mean_pair(statistic, window)
+    return bool(window.stiffness * (1.0 - cosine**2 - sine**2) < STEEPEST and abs(shift(statistic, window)) < window.deviation)
+
+
+def _mean_pair(statistic: np.ndarray, window: Window) -> tuple[float, float]:
     cosine, sine = statistic.reshape(len(statistic), -1, 2)[:, window.torsion].mean(axis=0)
-    shift = (np.arctan2(sine, cosine) - window.center + np.pi) % (2 * np.pi) - np.pi
-    return bool(window.stiffness * (1.0 - cosine**2 - sine**2) < STEEPEST and abs(shift) < window.deviation)
+    return float(cosine), float(sine)
 
 
 @dataclass(frozen=True)
