@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fast-test demo-short benchmark unbiased truth clean
+.PHONY: demo test lint fast-test demo-short benchmark unbiased truth two-way clean
 
 demo: $(VENV)/installed
 	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --unbiased 300 --seed 1
@@ -25,6 +25,12 @@ unbiased: $(VENV)/clustered
 truth: $(VENV)/clustered
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/truth.smk --cores all --quiet
 	@cat runs/truth/table.md
+
+# The unbiased transitions of `make unbiased` against OpenPathSampling's two-way shooting; another half an hour.
+two-way: unbiased $(VENV)-ops/installed
+	$(VENV)-ops/bin/spacetime-tps benchmark two-way runs/unbiased/seed_1 --out runs/two_way
+	$(BIN)/spacetime-tps benchmark truth runs/two_way runs/unbiased/seed_1 runs/unbiased/seed_2 runs/unbiased/seed_3 \
+		--against mcmc_two_way --out runs/two_way_table
 
 test: lint fast-test
 

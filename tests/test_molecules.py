@@ -84,7 +84,8 @@ def test_guided_samples_in_a_harmonic_well_have_the_gaussian_posteriors_mean_and
     eta = 60.0 * np.stack([np.cos(centers), np.sin(centers)], axis=-1)
     dynamics, moments = Dynamics(held), []
     for index in range(24):
-        frames = dynamics.walk(Walk(eta, 5000, 20, seed_of(6, "well", index), x, discard=1000))
+        friction = None if index % 2 else 3.0 * held.friction
+        frames = dynamics.walk(Walk(eta, 5000, 20, seed_of(6, "well", index), x, discard=1000, friction=friction))
         angle = held.torsions.angles(frames.positions)[:, 0]
         moments.append([[angle[frames.point == k].mean(), angle[frames.point == k].var()] for k in range(3)])
     mean, error = np.mean(moments, axis=0), np.std(moments, axis=0, ddof=1) / math.sqrt(len(moments))
@@ -105,13 +106,15 @@ def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Prepared) -> No
     eta = np.array([[20.0, 0.0, 0.0, 20.0], [0.0, 20.0, 0.0, 20.0]])
     task = Walk(eta, 100, 25, 7, alanine.start.positions)
     first = dynamics.walk(task)
-    other = dynamics.walk(dataclasses.replace(task, seed=8, eta=-eta))
+    other = dynamics.walk(dataclasses.replace(task, seed=8, eta=-eta, friction=20.0))
     again = dynamics.walk(task)
     fresh = Dynamics(alanine.model).walk(task)
     for name in ("positions", "velocities", "potential_energy"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
         np.testing.assert_array_equal(getattr(first, name), getattr(fresh, name))
         assert not np.array_equal(getattr(first, name), getattr(other, name))
+    viscous = dynamics.walk(dataclasses.replace(task, friction=20.0))
+    assert not np.array_equal(first.positions, viscous.positions)
 
 
 def test_frames_are_at_every_stride_and_evaluations_are_steps(alanine: Prepared) -> None:

@@ -370,7 +370,7 @@ def test_a_shot_depends_on_its_seed_and_on_nothing_else(alanine: Prepared, fired
     shot, outcome = next((s, o) for s, o in fired if o.path is not None)
     dynamics = Dynamics(alanine.model)
     assert same(outcome, shoot(dynamics, shot))
-    dynamics.walk(Walk(-shot.eta[None], 100, 25, 3, alanine.start.positions))
+    dynamics.walk(Walk(-shot.eta[None], 100, 25, 3, alanine.start.positions, friction=20.0))
     assert same(outcome, shoot(dynamics, shot))
     assert not same(outcome, shoot(dynamics, dataclasses.replace(shot, seed=shot.seed + 1)))
 

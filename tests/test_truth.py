@@ -15,7 +15,7 @@ from spacetime_tps.benchmarks import brute_force
 from spacetime_tps.benchmarks.truth import Paths, judge, load
 from spacetime_tps.cli import app
 from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.sampling.comparison import density_agreement, jensen_shannon, share_interval
+from spacetime_tps.sampling.comparison import density_agreement, difference_interval, jensen_shannon, share_interval
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def synthetic(rng: np.random.Generator, n: int, weight: np.ndarray | None = None
     place = np.clip(np.round(3 * hidden + 10).astype(int), 0, 19)
     return Paths(
         np.exp(-0.8 * hidden) if weight is None else weight, np.round(20 + 4 * hidden), 100 + 10 * hidden + rng.normal(size=n),
-        np.full(n, "x"), np.eye(20)[place] * 5,
+        np.full(n, "x"), np.eye(20)[place] * 5, np.ones(1),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_weights_that_belong_agree_and_paths_without_them_do_not() -> None:
     there = rng.normal(-0.8, 1.0, 1500)
     place = np.clip(np.round(3 * there + 10).astype(int), 0, 19)
     energies = 100 + 10 * there + rng.normal(size=1500)
-    target = Paths(np.ones(1500), np.round(20 + 4 * there), energies, np.full(1500, "x"), np.eye(20)[place] * 5)
+    target = Paths(np.ones(1500), np.round(20 + 4 * there), energies, np.full(1500, "x"), np.eye(20)[place] * 5, np.ones(1))
     paths = synthetic(rng, 1500)
     good, bad = judge(paths, target, seed=2), judge(paths.unweighted(), target, seed=2)
     assert good.length.holds
@@ -104,3 +104,13 @@ def test_the_null_of_densities_covers_draws_from_the_reference() -> None:
 def test_share_interval_is_the_exact_one(count: int, total: int) -> None:
     exact = binomtest(count, total).proportion_ci(0.95, method="exact")
     np.testing.assert_allclose(share_interval(count, total), (exact.low, exact.high), atol=1e-12)
+
+
+def test_the_interval_of_a_difference_of_shares_covers_nothing_95_times_in_a_hundred() -> None:
+    """Of 400 pairs with the same share 20 are expected outside, fewer as exact intervals are wide; over 35 come once in 1,000 times."""
+    rng = np.random.default_rng(4)
+    outside = 0
+    for count in rng.binomial(2000, 0.01, size=400):
+        low, high = difference_interval(rng.normal(0.01, 0.001), 0.001, int(count), 2000)
+        outside += not low < 0.0 < high
+    assert 3 <= outside <= 35

@@ -62,13 +62,13 @@ def brute_force(
 def two_way(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A finished run with unbiased paths.", show_default=False)],
     out: Annotated[Path, typer.Option(help="A new run folder.", show_default=False)],
-    moves: Annotated[int, typer.Option(help="Trial moves of the chain.", min=1)] = 40_000,
-    every: Annotated[int, typer.Option(help="Moves from one sample to the next.", min=1)] = 20,
+    moves: Annotated[int, typer.Option(help="Trial moves of the chain.", min=1)] = 60_000,
+    every: Annotated[int, typer.Option(help="Moves from one sample to the next.", min=1)] = 30,
     seed: Seed = 1,
 ) -> None:
     """OpenPathSampling's two-way shooting of a run's molecule: a reference for `truth --against mcmc_two_way`. Needs the `ops` extra.
 
-    40,000 moves of alanine dipeptide take a quarter of an hour.
+    60,000 moves of alanine dipeptide take half an hour of one core.
     """
     with errors_as_sentences():
         from spacetime_tps.benchmarks.two_way import run_two_way

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.transitions import read_transitions
 from spacetime_tps.report.table import markdown
-from spacetime_tps.sampling.comparison import Agreement, agreement, density_agreement, effective_number, share_interval
+from spacetime_tps.sampling.comparison import Agreement, agreement, density_agreement, difference_interval, effective_number, share_interval
 
 BIN = 20.0
 """Degrees"""
@@ -34,6 +34,8 @@ class Paths:
     """(paths,) names"""
     visits: np.ndarray
     """(paths, bins): frames between the states in each bin of the torsions that turn"""
+    part: np.ndarray
+    """(folders,) share of all weight that each folder has"""
 
     @property
     def effective(self) -> float:
@@ -42,7 +44,7 @@ class Paths:
 
     def unweighted(self) -> "Paths":
         """The same, as if every path counted alike."""
-        return Paths(np.ones(len(self.weight)), self.length, self.highest, self.way, self.visits)
+        return replace(self, weight=np.ones(len(self.weight)))
 
 
 def load(folders: Sequence[Path], stage: str) -> Paths:
@@ -62,7 +64,8 @@ def load(folders: Sequence[Path], stage: str) -> Paths:
         visits += [_visits(prepared.torsions.angles(read_trr(folder / r.file)[0][1:-1])) for r in rows]
     if len(temperatures) > 1:
         raise SpacetimeError(f"these runs are at different temperatures: {', '.join(f'{t:g} K' for t in sorted(temperatures))}")
-    return Paths(np.concatenate(weight), np.array(length), np.array(highest), np.array(way), np.array(visits))
+    part = np.array([w.sum() for w in weight])
+    return Paths(np.concatenate(weight), np.array(length), np.array(highest), np.array(way), np.array(visits), part / part.sum())
 
 
 def _visits(angles: np.ndarray) -> np.ndarray:
@@ -106,19 +109,10 @@ def run_truth(reference: Path, folders: Sequence[Path], *, stage: str, against: 
     """
     theirs, ours = load([reference], against), load(folders, stage)
     weighted, without = judge(ours, theirs, seed=seed), judge(ours.unweighted(), theirs, seed=seed)
-    ways = sorted({*theirs.way.tolist(), *ours.way.tolist()}, key=lambda n: -float((theirs.way == n).sum()))
-    shares = {
-        name: {
-            "share": float(ours.weight[ours.way == name].sum() / ours.weight.sum()),
-            "reference": float((theirs.way == name).mean()),
-            "interval_95": share_interval(int((theirs.way == name).sum()), len(theirs.way)),
-        }
-        for name in ways
-    }
     content = {
         "reference": {"paths": len(theirs.weight), "effective": theirs.effective, "stage": against},
         "paths": {"paths": len(ours.weight), "effective": ours.effective, "stage": stage, "folders": len(folders)},
-        "weighted": weighted.to_json(), "without_weights": without.to_json(), "routes": shares,
+        "weighted": weighted.to_json(), "without_weights": without.to_json(), "routes": _shares(ours, theirs, folders),
         "rate_per_ns": _rates(reference, folders),
     }  # fmt: skip
     table = _table(content)
@@ -126,6 +120,22 @@ def run_truth(reference: Path, folders: Sequence[Path], *, stage: str, against: 
         write_json(out / "truth.json", content)
         write_text(out / "table.md", table)
     return table
+
+
+def _shares(ours: Paths, theirs: Paths, folders: Sequence[Path]) -> dict[str, Any]:
+    """Of each way round, the most frequent in the reference first."""
+    runs = [(json.loads((folder / "summary.json").read_text()).get("unbiased") or {}).get("routes", {}) for folder in folders]
+    found = {}
+    for name in sorted({*theirs.way.tolist(), *ours.way.tolist()}, key=lambda n: -float((theirs.way == n).sum())):
+        share = float(ours.weight[ours.way == name].sum() / ours.weight.sum())
+        errors = np.array([run.get(name, {}).get("share", {}).get("standard_error", 0.0) for run in runs])
+        error = float(np.sqrt(((ours.part * errors) ** 2).sum()))
+        count, total = int((theirs.way == name).sum()), len(theirs.way)
+        found[name] = {
+            "share": share, "standard_error": error, "reference": count / total, "interval_95": share_interval(count, total),
+            "difference_interval_95": difference_interval(share, error, count, total),
+        }  # fmt: skip
+    return found
 
 
 def _rates(reference: Path, folders: Sequence[Path]) -> dict[str, Any]:
@@ -152,15 +162,17 @@ def _table(c: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = ["", "weighted", "99 % of the null", "agrees", "without weights", "99 % of the null", "agrees"]
     routes = [
-        [name, f"{s['share']:.4f}", f"{s['reference']:.4f}", f"{s['interval_95'][0]:.4f} to {s['interval_95'][1]:.4f}"]
+        [
+            name, f"{s['share']:.4f} ± {s['standard_error']:.4f}", f"{s['reference']:.4f}",
+            f"{s['interval_95'][0]:.4f} to {s['interval_95'][1]:.4f}",
+            f"{s['difference_interval_95'][0]:+.4f} to {s['difference_interval_95'][1]:+.4f}",
+        ]
         for name, s in c["routes"].items()
-    ]
-    text = (
-        f"{c['paths']['paths']} {c['paths']['stage']} paths of {c['paths']['folders']} runs, {c['paths']['effective']:.0f} effective, "
-        "against "
-        f"{c['reference']['paths']} ({c['reference']['stage']}, {c['reference']['effective']:.0f} effective).\n\n"
-    )
-    text += markdown(head, rows) + "\n" + markdown(["route", "share", "reference", "95 % interval of the reference"], routes)
+    ]  # fmt: skip
+    ways = ["route", "share", "reference", "its 95 % interval", "95 % interval of the difference"]
+    text = f"{c['paths']['paths']} {c['paths']['stage']} paths of {c['paths']['folders']} runs, {c['paths']['effective']:.0f} effective, "
+    text += f"against {c['reference']['paths']} ({c['reference']['stage']}, {c['reference']['effective']:.0f} effective).\n\n"
+    text += markdown(head, rows) + "\n" + markdown(ways, routes)
     rate = c["rate_per_ns"]
     if "reference" in rate and rate["runs"]:
         runs = ", ".join(f"{r['value']:.3g} ± {r['standard_error']:.2g}" for r in rate["runs"])

@@ -47,6 +47,8 @@ class Walk:
     """(atoms, 3), nm/ps; drawn from the Maxwell distribution when None."""
     discard: int = 0
     """Steps at each point before frames are stored. With 0, the first stored frame is the start itself."""
+    friction: float | None = None
+    """1/ps; the model's when None. Whatever it is, the stationary distribution is the same."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,14 @@ class Dynamics:
         self.model = model
         self.context, self.integrator, self._restraint = restrained_context(model)
 
-    def begin(self, seed: int, eta: np.ndarray, positions: np.ndarray, velocities: np.ndarray | None = None) -> None:
-        """Start anew from positions (atoms, 3) under a restraint eta (E,); velocities are drawn from the Maxwell distribution when None."""
+    def begin(
+        self, seed: int, eta: np.ndarray, positions: np.ndarray, velocities: np.ndarray | None = None, *, friction: float | None = None
+    ) -> None:
+        """Start anew from positions (atoms, 3) under a restraint eta (E,). Velocities are drawn from the Maxwell distribution when None;
+        the friction, 1/ps, is the model's when None."""
         # OpenMM reads the integrator's seed when a context is made, so each task makes its own.
         self.integrator.setRandomNumberSeed(seed)
+        self.integrator.setFriction(self.model.friction if friction is None else friction)
         self.context.reinitialize()
         self.context.setPositions(positions)
         # OpenMM shifts drawn velocities by half a step with the forces at hand: the last task's restraint must be gone.
@@ -114,7 +120,7 @@ class Dynamics:
 
     def walk(self, task: Walk) -> Frames:
         """Run a task. A walk whose coordinates or energy stop being finite ends there, with stable=False."""
-        self.begin(task.seed, task.eta[0], task.positions, task.velocities)
+        self.begin(task.seed, task.eta[0], task.positions, task.velocities, friction=task.friction)
         record = Record(self.context)
         try:
             if task.discard == 0:

@@ -73,7 +73,7 @@ def _digest(model: Model, walk: Walk) -> str:
         model.system_xml,
         model.torsions.atoms,
         model.temperature,
-        model.friction,
+        model.friction if walk.friction is None else walk.friction,
         model.timestep,
         model.platform,
         walk.steps,

@@ -60,18 +60,8 @@ class Volley:
         points = max(PILOT_SHOTS // self.options.shots, 1) if pilot else self.options.points
         name = f"{crossing}_{number:04d}"
         eta = window.eta(len(self.prepared.torsions.atoms))[None]
-        walks = [
-            Walk(
-                eta,
-                discard + points * self.options.gap,
-                self.stride,
-                seed_of(self.settings.seed, f"region_{name}", k),
-                x,
-                v,
-                discard=discard,
-            )
-            for k, (x, v) in enumerate(starts)
-        ]
+        steps = discard + points * self.options.gap
+        walks = [self._walk(eta, steps, start, seed_of(self.settings.seed, f"region_{name}", k), discard) for k, start in enumerate(starts)]
         walked = self.store.run([(f"{name}_{k}", w) for k, w in enumerate(walks)], self.workers, Silent(), "")
         every = self.options.gap // self.stride
         chosen = [
@@ -107,15 +97,17 @@ class Volley:
         eta = np.array([w.eta(torsions) for w in windows])
         discard = steps // 3 // self.stride * self.stride
         named = []
-        for k, (x, v) in enumerate((*top, *bottom)):
+        for k, start in enumerate((*top, *bottom)):
             seed = seed_of(self.settings.seed, f"ladder_{crossing}", k)
-            named.append(
-                (f"{crossing}_ladder_{k}", Walk(eta if k < len(top) else eta[::-1], steps, self.stride, seed, x, v, discard=discard))
-            )
+            named.append((f"{crossing}_ladder_{k}", self._walk(eta if k < len(top) else eta[::-1], steps, start, seed, discard)))
         walked = self.store.run(named, self.workers, Silent(), "")
         turned = [f if k < len(top) else replace(f, point=len(eta) - 1 - f.point) for k, f in enumerate(walked)]
         found = [Sampled(eta[k], *self.seen([_of_point(f, k) for f in turned])) for k in range(len(windows))]
         return found[::-1], sum(f.evaluations for f in walked)
+
+    def _walk(self, eta: np.ndarray, steps: int, start: Start, seed: int, discard: int) -> Walk:
+        """Walks only have to find their distribution: more friction than the dynamics have lets go of heat sooner."""
+        return Walk(eta, steps, self.stride, seed, *start, discard=discard, friction=self.options.walk_friction_per_ps)
 
     def ends(self, crossing: int, number: int) -> list[Start]:
         """Where the walks of a batch ended: their last frames in which the molecule was whole."""

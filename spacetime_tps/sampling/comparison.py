@@ -84,5 +84,14 @@ def share_interval(count: int, total: int, *, confidence: float = 0.95) -> tuple
     return low, high
 
 
+def difference_interval(share: float, error: float, count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of the difference between a share with a standard error and one of which `count` in `total` independent draws were
+    seen, from the intervals of both (method of variance estimates recovery: Zou and Donner, Statistics in Medicine 27, 1693, 2008)."""
+    low, high = share_interval(count, total)
+    reference, reach = count / total, 1.96 * error
+    difference = share - reference
+    return difference - float(np.hypot(reach, high - reference)), difference + float(np.hypot(reach, reference - low))
+
+
 def _relative_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(p > 0.0, p * np.log(np.where(p > 0.0, p, 1.0) / np.where(q > 0.0, q, 1.0)), 0.0).sum(axis=-1))
