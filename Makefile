@@ -21,7 +21,7 @@ unbiased: $(VENV)/clustered
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/unbiased.smk --cores all --quiet
 	@cat runs/unbiased/table.md
 
-# Unbiased transitions against brute force at 800 K, three seeds; about half an hour, nearly all of it brute force.
+# Unbiased transitions against brute force at 800 K, three seeds; about fifty minutes, most of them brute force.
 truth: $(VENV)/clustered
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile workflows/truth.smk --cores all --quiet
 	@cat runs/truth/table.md

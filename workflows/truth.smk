@@ -10,8 +10,9 @@ SYSTEM = config.get("system", "alanine_dipeptide")
 TEMPERATURE = config.get("temperature", 800)
 SEEDS = [int(s) for s in str(config.get("seeds", "1,2,3")).split(",")]
 REFERENCE_SEED = int(config.get("reference_seed", 1))
-TRANSITIONS = int(config.get("transitions", 2000))
-PATHS = int(config.get("paths", 2000))
+TRANSITIONS = int(config.get("transitions", 4000))
+PATHS = int(config.get("paths", 4000))
+BUDGET = int(config.get("budget", 20_000_000))
 RUNG = int(config.get("rung_steps", 10000))  # shares of routes are no better than the ladders that link their crossings to A
 
 
@@ -34,7 +35,7 @@ rule run:
         f"{OUT}/seed_{{seed}}/summary.json",
     threads: workflow.cores
     shell:
-        "spacetime-tps run {SYSTEM} --temperature {TEMPERATURE} --guided 0 --unbiased {PATHS} --seed {wildcards.seed}"
+        "spacetime-tps run {SYSTEM} --temperature {TEMPERATURE} --guided 0 --unbiased {PATHS} --budget {BUDGET} --seed {wildcards.seed}"
         " --set unbiased.rung_steps={RUNG} --set workers={threads} --out {OUT}/seed_{wildcards.seed}"
 
 
