@@ -138,7 +138,7 @@ class UnbiasedSettings(_Settings):
     walkers: int = Field(8, ge=1, description="walks in a window, side by side")
     equilibration: int = Field(2000, ge=0, description="steps of each walk when its window is new")
     points: int = Field(12, ge=1, description="on each walk, in a batch")
-    gap: int = Field(400, ge=1, description="steps of a walk from point to point")
+    gap: int = Field(300, ge=1, description="steps of a walk from point to point")
     walk_friction_per_ps: float = Field(4.0, gt=0, description="of walks in windows and ladders; that of shots is dynamics.friction_per_ps")
     shots: int = Field(2, ge=1, description="from each point")
     spacing: int = Field(5, ge=1, description="steps between the points that a path could have been shot from")
