@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mdtraj as md
@@ -14,11 +15,14 @@ from spacetime_tps import SpacetimeError, load_system, run
 from spacetime_tps.cli import app
 from spacetime_tps.molecules.preparation import Potential
 from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.batches import Batch
 from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.run import shoot
 from spacetime_tps.pipeline.settings import Settings, parse_settings
+from spacetime_tps.pipeline.shooting import LEAST, Site, _behind
 from spacetime_tps.pipeline.transitions import read_transitions
 from spacetime_tps.sampling.comparison import effective_number
+from spacetime_tps.sampling.crossing import Crossing
 
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
@@ -188,3 +192,19 @@ def test_what_cannot_be_shot_is_a_sentence(finished: Path, tmp_path: Path) -> No
         shoot(finished, ["unbiased.paths=5", "unbiased.budget=1", "unbiased.stiffness=120"])
     with pytest.raises(SpacetimeError, match=r"unbiased.spacing must divide guided.stride, got 7 and 25"):
         parse_settings(["unbiased.spacing=7"])
+
+
+def test_crossings_whose_pilots_met_on_one_top_need_no_batches_of_their_own(first: Path) -> None:
+    pilot = replace(Batch.load(sorted((first / "samples/shots").glob("0_*.npz"))[-1]), pilot=True)
+
+    def site(route: str, *batches: Batch) -> Site:
+        guess = Crossing(route, replace(pilot.window, center=pilot.center + len(route)), 1.0, -5.0)
+        return Site(guess, None, 0.0, np.ones(0, dtype=bool), list(batches))  # type: ignore[arg-type]
+
+    beside, beyond = replace(pilot, center=pilot.center + 0.1), replace(pilot, center=pilot.center + 2.0)
+    enough = [replace(pilot, pilot=False)] * LEAST
+    assert _behind([site("a", pilot)]) is None
+    assert _behind([site("a", pilot), site("bb", beside)]) is None
+    assert _behind([site("a", pilot), site("bb", beyond)]) == 0
+    assert _behind([site("a", *enough), site("bb", beyond)]) == 1
+    assert _behind([site("a", *enough), site("bb", beside), site("ccc", beyond)]) == 2

@@ -1,6 +1,6 @@
 """The unbiased stage: windows at the crossings of the routes, shots from them in batches, until enough effective paths are there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,11 @@ class Site:
         for batch in self.batches:
             found.setdefault(batch.window, []).append(batch)
         return found
+
+    @property
+    def latest(self) -> Window:
+        """The window of the last batch, or the first guess."""
+        return self.batches[-1].window if self.batches else self.crossing.window
 
     @property
     def frames_in_a(self) -> np.ndarray:
@@ -112,7 +117,7 @@ class ShotSampler:
             behind = _behind(sites)
             enough = effective >= self.options.paths and behind is None
             fruitless = all(hopeless(trials(site.batches)) for site in sites)
-            next_cost = self._batch_cost(sites, points=self.options.points) + self._committor_cost(sites)
+            next_cost = self._cost(sites, points=self.options.points, states=self.options.states)
             if settled is None or enough or fruitless or spent + next_cost > self.options.budget:
                 break
             number = self._neediest(sites, weight) if behind is None else behind
@@ -165,7 +170,7 @@ class ShotSampler:
         """The window to stay with at each site, once small batches have led there; None where the budget ends before."""
         windows = []
         for number, site in enumerate(sites):
-            window = site.batches[-1].window if site.batches else site.crossing.window
+            window = site.latest
             while not hopeless(trials(site.batches)):
                 tried = trials(site.batches)
                 taken = {b.window for b in site.batches if not b.pilot}
@@ -173,7 +178,8 @@ class ShotSampler:
                 window, settled = (chosen, True) if chosen else next_window(site.crossing, tried)
                 if settled:
                     break
-                if self._spent(sites) + self._batch_cost(sites, points=1, discard=self.options.equilibration) > self.options.budget:
+                next_cost = self._cost(sites, points=self.volley.pilot_points, discard=self.options.equilibration)
+                if self._spent(sites) + next_cost > self.options.budget:
                     return None
                 self._batch(number, site, window, pilot=True)
                 last = trials(site.batches)[-1]
@@ -260,14 +266,12 @@ class ShotSampler:
         shot = sum(b.evaluations + b.walk_evaluations for site in sites for b in site.batches)
         return shot + sum(evaluations for _, evaluations in self._ladders.values())
 
-    def _batch_cost(self, sites: list[Site], *, points: int, discard: int = 0) -> float:
-        """What a batch of so many points on each walk is going to cost."""
+    def _cost(self, sites: list[Site], *, points: int, discard: int = 0, states: int = 0) -> float:
+        """What a batch of so many points on each walk is going to cost, and shooting again from so many states: hardly ever more."""
         o = self.options
-        return o.walkers * (discard + points * (o.gap + o.shots * _cost_of_a_shot(sites)))
-
-    def _committor_cost(self, sites: list[Site]) -> float:
-        """What is to be kept for shooting again from the transition states."""
-        return self.options.states * self.options.state_shots * _cost_of_a_shot(sites)
+        shots = o.walkers * points * o.shots + states * o.state_shots
+        known = np.concatenate([np.zeros(1), *(b.shot_evaluations for site in sites for b in site.batches)])
+        return float(o.walkers * (discard + points * o.gap) + shots * known.mean() + 4.0 * np.sqrt(shots) * known.std())
 
     def _batch(self, number: int, site: Site, window: Window, *, pilot: bool) -> None:
         """One more batch of a site, from where its walks were; the first starts from the weighted frames of the route."""
@@ -299,14 +303,15 @@ def _curve_ensembles(curve: Curve, prepared: Prepared) -> list[Sampled]:
 
 
 def _behind(sites: list[Site]) -> int | None:
-    """A site that had fewer than `LEAST` batches in its window, or None: the share of a minor way rests on its own shots alone."""
-    rivals = [n for n, s in enumerate(sites) if not hopeless(trials(s.batches))] if len(sites) > 1 else []
-    return next((n for n in rivals if sum(not b.pilot for b in sites[n].batches) < LEAST), None)
+    """A site that had fewer than `LEAST` batches in its window, or None: the share of a minor way rests on its own shots alone.
 
-
-def _cost_of_a_shot(sites: list[Site]) -> float:
-    batches = [b for site in sites for b in site.batches]
-    return sum(b.evaluations for b in batches) / max(sum(len(b.shot_point) for b in batches), 1)
+    Sites whose pilots met on the same top are one, and there a single site needs none.
+    """
+    rivals = [n for n, s in enumerate(sites) if not hopeless(trials(s.batches))]
+    tops = [replace(sites[n].crossing, window=sites[n].latest) for n in rivals]
+    apart = distinct(tops)
+    few = (n for n, top in zip(rivals, tops, strict=True) if top in apart and sum(not b.pilot for b in sites[n].batches) < LEAST)
+    return next(few, None) if len(apart) > 1 else None
 
 
 def _effective(weight: np.ndarray) -> float:

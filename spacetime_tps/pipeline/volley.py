@@ -48,6 +48,11 @@ class Volley:
         self.store = WalkStore(folder / "samples/region")
         self.integrity = Integrity.of(prepared.start)
 
+    @property
+    def pilot_points(self) -> int:
+        """On each walk of a pilot."""
+        return max(PILOT_SHOTS // self.options.shots, 1)
+
     def fire(
         self, crossing: int, number: int, window: Window, starts: Sequence[Start], *, pilot: bool, discard: int, onward: float
     ) -> Batch:
@@ -57,7 +62,7 @@ class Volley:
 
         onward: +1 where B lies at larger angles of the window's torsion, -1 where at smaller.
         """
-        points = max(PILOT_SHOTS // self.options.shots, 1) if pilot else self.options.points
+        points = self.pilot_points if pilot else self.options.points
         name = f"{crossing}_{number:04d}"
         eta = window.eta(len(self.prepared.torsions.atoms))[None]
         steps = discard + points * self.options.gap
