@@ -97,6 +97,14 @@ def test_residence_counts_frames_by_the_state_met_last(text: str) -> None:
     assert residence(trajectory(text), A, B) == (count["a"], count["b"])
 
 
+@given(labels, st.integers(0, 2**60))
+def test_frames_that_do_not_count_still_say_where_others_come_from(text: str, bits: int) -> None:
+    counted = np.array([bits >> k & 1 for k in range(len(text))], dtype=bool)
+    alone = [residence(trajectory(text), A, B, np.arange(len(text)) == k) for k in np.flatnonzero(counted)]
+    assert residence(trajectory(text), A, B, counted) == tuple(np.sum(alone, axis=0, dtype=int) if alone else (0, 0))
+    assert residence(trajectory(text), A, B, ~counted & False) == (0, 0)
+
+
 @given(labels, st.integers(0, 60))
 def test_residence_of_a_continued_trajectory_is_counted_once(text: str, cut: int) -> None:
     whole = trajectory(text)

@@ -26,9 +26,12 @@ def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frame
     return found, part(frames, slice(int(visits[-1]), None))
 
 
-def residence(frames: Frames, a: State, b: State) -> tuple[int, int]:
-    """How many frames of a trajectory after its first come from A, and how many from B: the state that was met last."""
+def residence(frames: Frames, a: State, b: State, counted: np.ndarray | None = None) -> tuple[int, int]:
+    """How many frames of a trajectory after its first come from A, and how many from B: the state that was met last.
+
+    counted (F,) bool: frames that count; all where None.
+    """
     state = np.where(a.contains(frames.positions), 1, np.where(b.contains(frames.positions), 2, 0))
     last = np.maximum.accumulate(np.where(state > 0, np.arange(len(state)), 0))
-    origin = state[last][1:]
+    origin = np.where(True if counted is None else counted, state[last], 0)[1:]
     return int((origin == 1).sum()), int((origin == 2).sum())

@@ -37,7 +37,7 @@ class _Walker:
         self.integrity = Integrity.of(prepared.start)
         self.segments = 0
         self.frames_from = np.zeros(2, dtype=int)
-        """Frames so far that come from A, and from B"""
+        """Frames of a whole molecule so far that come from A, and from B"""
         self._restart()
 
     def _restart(self) -> None:
@@ -60,14 +60,17 @@ class _Walker:
         pieces = [new] if self.open is None else [self.open, new]
         a, b = self.prepared.a, self.prepared.b
         stretch = joined(pieces, spacing=STRIDE * self.prepared.model.timestep)
-        before = (0, 0) if self.open is None else residence(self.open, a, b)
-        self.frames_from += np.subtract(residence(stretch, a, b), before)
+        before = (0, 0) if self.open is None else self._residence(self.open)
+        self.frames_from += np.subtract(self._residence(stretch), before)
         found, self.open = transitions(stretch, a, b)
         whole = [f for f in found if self.integrity.holds(f.positions).all()]
         self.positions, self.velocities = frames.positions[-1].astype(float), frames.velocities[-1].astype(float)
         if not self.integrity.holds(frames.positions[-1:]).all():
             self._restart()
         return whole, len(found) - len(whole)
+
+    def _residence(self, frames: Frames) -> tuple[int, int]:
+        return residence(frames, self.prepared.a, self.prepared.b, self.integrity.holds(frames.positions))
 
 
 def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progress: Progress) -> dict[str, Any]:
