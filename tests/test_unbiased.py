@@ -174,9 +174,38 @@ def test_a_budget_ends_it_and_is_named(finished: Path) -> None:
     assert "instead of 100000" in (finished / "report.html").read_text()
 
 
+@pytest.mark.parametrize("budget", [100_000, 160_000])
+def test_a_budget_holds_pilots_and_ladder_too(finished: Path, budget: int) -> None:
+    shoot(finished, ["unbiased.paths=100000", f"unbiased.budget={budget}", "unbiased.gap=200"])
+    assert 0.2 * budget < sum(summary(finished)["unbiased"]["evaluations"].values()) <= budget
+
+
+def test_more_transition_states_cost_no_path(finished: Path) -> None:
+    before = rows(finished, "shots.csv")
+    shoot(finished, ["unbiased.states=6", "unbiased.state_shots=7"])
+    after = rows(finished, "shots.csv")
+    assert {s["shot"] for s in before} < {s["shot"] for s in after}
+    assert [s for s in after if s["purpose"] != "committor"] == [s for s in before if s["purpose"] != "committor"]
+    again = [int(r["again_trials"]) for r in rows(finished, "committor.csv")]
+    assert max(again) == 14
+    assert 4 < sum(n > 0 for n in again) <= 6
+
+
+class Says(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def test_other_settings_of_the_stage_start_it_anew(finished: Path) -> None:
     before = {s["seed"] for s in rows(finished, "shots.csv")}
-    shoot(finished, ["unbiased.paths=5", "unbiased.stiffness=150"])
+    says = Says()
+    shoot(finished, ["unbiased.paths=5", "unbiased.stiffness=150"], says)
+    assert any("those that are there are replaced" in line for line in says.lines)
     shots = rows(finished, "shots.csv")
     assert {float(s["window_kappa"]) for s in shots if s["purpose"] != "committor"} >= {150.0}
     assert len(list(finished.glob("transitions/unbiased_*.trr"))) == sum(bool(s["path"]) for s in shots)

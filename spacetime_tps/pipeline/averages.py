@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.baselines.brute_force import residence
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_npz
 from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.shooting import IN_B
@@ -147,14 +148,21 @@ def _spread(values: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _thermal(runs: list[Frames], prepared: Prepared, frames: np.ndarray, weight: np.ndarray) -> Estimate:
-    """The mean highest energy of stretches of equilibrium MD in A that are as long as the paths, length by length."""
-    value = error = 0.0
-    for length in np.unique(frames).tolist():
-        share = float(weight[frames == length].sum() / weight.sum())
-        highest = thermal_maxima(runs, length, prepared.b) - prepared.zero
-        value += share * float(highest.mean())
-        error += share * float(highest.std() / np.sqrt(len(highest)))
-    return Estimate(value, error)
+    """The mean highest energy of stretches of equilibrium MD in A that are as long as the paths, length by length.
+
+    Lengths beyond the longest run count as that. Raises SpacetimeError where every run in A visits B.
+    """
+    length = np.minimum(frames, max(len(run) for run in runs))
+    found = []
+    for frames_a_path in np.unique(length).tolist():
+        highest = thermal_maxima(runs, frames_a_path, prepared.b) - prepared.zero
+        if len(highest):
+            found.append((weight[length == frames_a_path].sum(), highest.mean(), highest.std() / np.sqrt(len(highest))))
+    if not found:
+        raise SpacetimeError("no run from A stays out of B: there is nothing to compare with; use a lower temperature")
+    share, mean, error = np.array(found).T
+    share /= share.sum()
+    return Estimate(float(share @ mean), float(share @ error))
 
 
 def _inside(runs: list[Frames], prepared: Prepared) -> Estimate:

@@ -1,6 +1,7 @@
 """The unbiased stage: windows at the crossings of the routes, shots from them in batches, until enough effective paths are there."""
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from spacetime_tps.sampling.link import Sampled, link_error, log_partitions, run
 
 COLUMNS = ("statistic", "in_a", "walk")
 LINK_DRAWS = 20
+COMMITTORS = "committors.npz"
 LEAST = 5
 """Batches at each of several crossings"""
 
@@ -50,6 +52,11 @@ class Site:
     def latest(self) -> Window:
         """The window of the last batch, or the first guess."""
         return self.batches[-1].window if self.batches else self.crossing.window
+
+    @property
+    def pilots(self) -> list[Batch]:
+        """Those before any other batch: what comes later does not move the ladder."""
+        return list(takewhile(lambda b: b.pilot, self.batches))
 
     @property
     def frames_in_a(self) -> np.ndarray:
@@ -100,6 +107,7 @@ class ShotSampler:
         self.torsions = len(prepared.torsions.atoms)
         self._known: dict[tuple[int, int], np.ndarray] = {}
         self._ladders: dict[int, tuple[list[Sampled], int]] = {}
+        self._again = _shot_again(self.kept)
 
     def sample(self, curves: list[Curve]) -> Ensemble:
         """Shoot until the wanted effective number is there or the budget is spent. Raises SpacetimeError where nothing is reactive."""
@@ -157,11 +165,9 @@ class ShotSampler:
         cost = [s.log_population - s.crossing.log_partition for s in sites]
         above = [c - min(cost) for c in cost]
         chosen = [s for s, c in zip(sites, above, strict=True) if c <= self.options.margin_kT]
-        dear = [(s.crossing, c) for s, c in zip(sites, above, strict=True) if c > self.options.margin_kT]
-        return chosen, [
-            (crossing, f"its window costs {c:.1f} kT more than the best one's, for a share of {np.exp(-c):.0e} or so")
-            for crossing, c in dear
-        ]
+        why = "by the windows of the rounds it costs about {:.0f} kT more than the best one, for a share of {:.0e} or so"
+        dear = [(s.crossing, why.format(c, np.exp(-c))) for s, c in zip(sites, above, strict=True) if c > self.options.margin_kT]
+        return chosen, dear
 
     def _separating(self) -> list[int]:
         return separating(self.prepared.a, self.prepared.b, self.prepared.torsions.atoms)
@@ -230,10 +236,13 @@ class ShotSampler:
     def _ladder(self, number: int, site: Site) -> tuple[list[Sampled], int]:
         """The ladder of a site and its evaluations, walked from where the pilots ended; nothing where A cannot be met."""
         if number not in self._ladders:
-            pilots = [b for b in site.batches if b.pilot]
-            windows = rungs(pilots[-1].window, site.crossing.onward, site.in_a)
-            self._ladders[number] = self._climbed(number, site, windows, len(pilots) - 1) if windows else ([], 0)
+            windows = self._rungs(site)
+            self._ladders[number] = self._climbed(number, site, windows, len(site.pilots) - 1) if windows else ([], 0)
         return self._ladders[number]
+
+    def _rungs(self, site: Site) -> list[Window]:
+        """From the window of the last of the first pilots down to A."""
+        return rungs(site.pilots[-1].window if site.pilots else site.crossing.window, site.crossing.onward, site.in_a)
 
     def _climbed(self, number: int, site: Site, windows: list[Window], pilot: int) -> tuple[list[Sampled], int]:
         """Half of the walks down from where a pilot ended, half up from frames of plain MD in A."""
@@ -263,8 +272,11 @@ class ShotSampler:
         return int(np.argmax(squares))
 
     def _spent(self, sites: list[Site]) -> int:
-        shot = sum(b.evaluations + b.walk_evaluations for site in sites for b in site.batches)
-        return shot + sum(evaluations for _, evaluations in self._ladders.values())
+        """So far, with the ladders that are still to be walked."""
+        shot = self._again + sum(b.evaluations + b.walk_evaluations for site in sites for b in site.batches)
+        ahead = sum(len(self._rungs(site)) for number, site in enumerate(sites) if number not in self._ladders)
+        walked = sum(evaluations for _, evaluations in self._ladders.values())
+        return shot + walked + ahead * self.options.walkers * self.options.rung_steps
 
     def _cost(self, sites: list[Site], *, points: int, discard: int = 0, states: int = 0) -> float:
         """What a batch of so many points on each walk is going to cost, and shooting again from so many states: hardly ever more."""
@@ -312,6 +324,15 @@ def _behind(sites: list[Site]) -> int | None:
     apart = distinct(tops)
     few = (n for n, top in zip(rivals, tops, strict=True) if top in apart and sum(not b.pilot for b in sites[n].batches) < LEAST)
     return next(few, None) if len(apart) > 1 else None
+
+
+def _shot_again(kept: Path) -> int:
+    """Evaluations of the trials that told committors alone, in earlier calls."""
+    file = kept / COMMITTORS
+    if not file.exists():
+        return 0
+    with np.load(file) as data:
+        return int(data["evaluations"].sum())
 
 
 def _effective(weight: np.ndarray) -> float:

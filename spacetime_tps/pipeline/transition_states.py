@@ -14,11 +14,11 @@ from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline.averages import Points, shooting_points
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.shooting import Ensemble
+from spacetime_tps.pipeline.shooting import COMMITTORS, Ensemble
 from spacetime_tps.pipeline.volley import first_frame
 from spacetime_tps.sampling.committor import Committors
 
-FILE = "samples/shots/committors.npz"
+FILE = f"samples/shots/{COMMITTORS}"
 FIELDS = ("walk", "frame", "seed", "first", "forward", "backward", "evaluations")
 
 
@@ -36,22 +36,29 @@ class Trials:
 
     def at(self, walk: str, frame: int) -> tuple[int, int]:
         """How many trajectories from a point reached B, and how many ended in a state."""
-        mine = (self.walk == walk) & (self.frame == frame)
+        mine = self._mine(walk, frame)
         ends = np.concatenate([self.forward[mine], self.backward[mine]])
         return int((ends == IN_B).sum()), int((ends >= 0).sum())
 
+    def count(self, walk: str, frame: int) -> int:
+        """Shots from a point."""
+        return int(self._mine(walk, frame).sum())
+
+    def _mine(self, walk: str, frame: int) -> np.ndarray:
+        return np.asarray((self.walk == walk) & (self.frame == frame))
+
 
 def verify(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings, workers: Workers) -> Trials:
-    """Shoot again from the points nearest to one half; those that were shot from again before are not."""
+    """Shoot again from the points nearest to one half, as often as is missing."""
     points, known = shooting_points(ensemble), _read(folder)
     chosen = [points.frame[k] for k in points.committors.near_half()[: settings.unbiased.states].tolist()]
-    missing = [(walk, frame, points.eta[points.frame.index((walk, frame))]) for walk, frame in chosen if not known.at(walk, frame)[1]]
-    count, stride, spacing = settings.unbiased.state_shots, settings.guided.stride, settings.unbiased.spacing
+    stride, spacing = settings.guided.stride, settings.unbiased.spacing
     rows: list[tuple[str, int, int, int]] = []
     tasks = []
-    for walk, frame, eta in missing:
+    for walk, frame in chosen:
+        eta = points.eta[points.frame.index((walk, frame))]
         x, v, _ = read_trr(folder / f"samples/region/{walk}.trr")
-        for shot in range(count):
+        for shot in range(known.count(walk, frame), settings.unbiased.state_shots):
             seed = seed_of(settings.seed, f"committor_{walk}_{frame}", shot)
             first = first_frame(seed, stride=stride, spacing=spacing)
             rows.append((walk, frame, seed, first))

@@ -24,6 +24,8 @@ from spacetime_tps.pipeline.transitions import Transition, read_transitions, wri
 from spacetime_tps.pipeline.volley import STAGE
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
+AFTERWARDS = {"paths", "budget", "states", "state_shots"}
+"""Settings that change no shot that is there"""
 SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_torsion", "window_degrees", "window_kappa", "walk", "frame", "seed", "first",
                 "forward", "backward", "evaluations", "path", "weight")  # fmt: skip
 
@@ -35,8 +37,10 @@ def shoot_stage(
 
     Shots that were made under other settings, or from other windows, are removed first.
     """
-    made_from = fingerprint(upstream, settings.guided.stride, settings.unbiased.model_dump(exclude={"paths", "budget"}))
+    made_from = fingerprint(upstream, settings.guided.stride, settings.unbiased.model_dump(exclude=AFTERWARDS))
     if not stages.begun(STAGE, made_from):
+        if (folder / "samples/shots").exists():
+            progress.say("the settings behind the unbiased paths have changed: those that are there are replaced")
         _remove(folder)
     if not settings.unbiased.paths:
         return

@@ -87,7 +87,7 @@ class Volley:
             statistic=statistic, in_a=in_a, walk=walk, onward=shift(statistic, window) * onward > 0.0,
             walk_evaluations=sum(f.evaluations for f in walked), broken=self.options.shots * (len(chosen) - len(whole)) + lost,
             point_walk=_integers(p.walk for p in whole), point_frame=_integers(p.frame for p in whole),
-            point_statistic=self.prepared.torsions.statistic(np.array([p.positions for p in whole]).reshape(len(whole), -1, 3)),
+            point_statistic=self.prepared.torsions.statistic(np.array([p.positions for p in whole]).reshape(-1, *starts[0][0].shape)),
             shot_point=np.repeat(np.arange(len(whole)), self.options.shots),
             shot_seed=_integers(seeds), shot_first=_integers(first),
             shot_forward=_integers(o.ends[0] for o in outcomes), shot_backward=_integers(o.ends[1] for o in outcomes),
