@@ -26,6 +26,7 @@ from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
+from spacetime_tps.sampling.crossing import Window
 
 FOUR = (0, 1, 2, 3)
 NAMES = ("t",)
@@ -125,7 +126,9 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
     from spacetime_tps.benchmarks.open_path_sampling import Bias, two_way_chain
 
     start = through_180[0]
-    chain = two_way_chain(turning, start.positions, start.velocities, Bias(0, math.pi, 3.0, 40), stride=STRIDE, longest=2000, seed=2)
+    chain = two_way_chain(
+        turning, start.positions, start.velocities, Bias(Window(0, math.pi, 3.0), 40), stride=STRIDE, longest=2000, seed=2
+    )
     sampled = [move.positions for move in islice(chain, 400)]
     for measure in (len, lambda x: -np.cos(turning.torsions.angles(x[1:-1])).mean()):
         ours, theirs = series([float(measure(x)) for x in sampled]), series([float(measure(p.positions)) for p in through_180])

@@ -33,5 +33,5 @@ def residence(frames: Frames, a: State, b: State, counted: np.ndarray | None = N
     """
     state = np.where(a.contains(frames.positions), 1, np.where(b.contains(frames.positions), 2, 0))
     last = np.maximum.accumulate(np.where(state > 0, np.arange(len(state)), 0))
-    origin = np.where(True if counted is None else counted, state[last], 0)[1:]
+    origin = (state[last] if counted is None else state[last] * counted)[1:]
     return int((origin == 1).sum()), int((origin == 2).sum())

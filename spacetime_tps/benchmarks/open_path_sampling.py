@@ -15,30 +15,21 @@ from openmm import unit
 from openpathsampling.engines import openmm as engines
 from openpathsampling.snapshot_modifier import SnapshotModifier
 
-from spacetime_tps.molecules.dynamics import Dynamics, Model
+from spacetime_tps.molecules.dynamics import Dynamics, Model, inverse_masses
 from spacetime_tps.molecules.shooting import IN_A, IN_B, NOWHERE
 from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.sampling.crossing import Window
 
 SPEED = unit.nanometer / unit.picosecond
 
 
 @dataclass(frozen=True)
 class Bias:
-    """Weight exp(kappa cos(angle - center)) of a frame in neither state as a shooting point; frames in a state have none."""
+    """Weight of a frame in neither state as a shooting point: the window's Boltzmann factor, one at its center. In a state it is zero."""
 
-    torsion: int
-    center: float
-    """Radians"""
-    kappa: float
-    """1/rad^2"""
+    window: Window
     walk: int
-    """Steps under a restraint of the same weight that a shooting point takes before it is shot from"""
-
-    def eta(self, dimension: int) -> np.ndarray:
-        """The restraint (E,) whose Boltzmann factor is the weight."""
-        eta = np.zeros(dimension)
-        eta[2 * self.torsion : 2 * self.torsion + 2] = self.kappa * np.cos(self.center), self.kappa * np.sin(self.center)
-        return eta
+    """Steps under the window's restraint that a shooting point takes before it is shot from"""
 
 
 @dataclass(frozen=True)
@@ -62,9 +53,7 @@ class WholeSteps:
 
     def __init__(self, context: openmm.Context, model: Model):
         self.context, self.half = context, 0.5 * model.timestep
-        masses = np.array([context.getSystem().getParticleMass(i)._value for i in range(context.getSystem().getNumParticles())])[:, None]
-        self.inverse = np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
-        """(atoms, 1), 1/Da"""
+        self.inverse = inverse_masses(context)
         self.spread = np.sqrt(model.kT * self.inverse)
         self.evaluations = 0
 
@@ -161,7 +150,8 @@ class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
         super().__init__()
         self.bias, self.make, self.rng = bias, make, rng
         self.torsions, self.walk = prepared.torsions, Dynamics(prepared.model)
-        self.walk.begin(int(rng.integers(1, 2**31)), bias.eta(self.torsions.dimension), prepared.start.positions)
+        self.eta = bias.window.eta(len(self.torsions.atoms))
+        self.walk.begin(int(rng.integers(1, 2**31)), self.eta, prepared.start.positions)
         self.dynamics = WholeSteps(self.walk.context, prepared.model)
 
     def __call__(self, snapshot: Any) -> Any:
@@ -174,7 +164,7 @@ class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
 
     def probability_ratio(self, old_snapshot: Any, new_snapshot: Any) -> float:
         """f(x) / f(x')."""
-        old, new = (self.torsions.statistic(s.xyz) @ self.bias.eta(self.torsions.dimension) for s in (old_snapshot, new_snapshot))
+        old, new = (self.torsions.statistic(s.xyz) @ self.eta for s in (old_snapshot, new_snapshot))
         return float(np.exp(old - new))
 
 
@@ -217,4 +207,4 @@ def _place(prepared: Prepared, positions: np.ndarray) -> int:
 def _weight(prepared: Prepared, bias: Bias, positions: np.ndarray) -> float:
     if _place(prepared, positions) != NOWHERE:
         return 0.0
-    return float(np.exp(prepared.torsions.statistic(positions) @ bias.eta(prepared.torsions.dimension) - bias.kappa))
+    return float(np.exp(prepared.torsions.statistic(positions) @ bias.window.eta(len(prepared.torsions.atoms)) - bias.window.stiffness))

@@ -21,6 +21,7 @@ from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_path, write_transitions
+from spacetime_tps.sampling.crossing import Window
 
 if TYPE_CHECKING:
     from spacetime_tps.benchmarks.open_path_sampling import Bias
@@ -77,8 +78,8 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
         "temperature_K": prepared.model.temperature, "platform": prepared.model.platform, "seed": seed,
         "moves": moves, "acceptance": len(kept.lengths) / moves, "moves_per_sample": every,
         "shooting_points": {
-            "torsion": prepared.torsions.names[bias.torsion], "degrees": float(np.degrees(bias.center)), "kappa": bias.kappa,
-            "walk_steps": bias.walk,
+            "torsion": prepared.torsions.names[bias.window.torsion], "degrees": float(np.degrees(bias.window.center)),
+            "kappa": bias.window.stiffness, "walk_steps": bias.walk,
         },
         **kept.to_json(),
         "evaluations": {**counted, "total": sum(counted.values())},
@@ -166,7 +167,8 @@ def _crossing(folder: Path, prepared: Prepared) -> "Bias":
     if not crossings:
         raise SpacetimeError(f"{folder} has no unbiased stage: finish the run with unbiased.paths above zero first")
     best = max(crossings, key=lambda c: float(c["shots"]) * float(c["reactive_fraction"]))
-    return Bias(prepared.torsions.names.index(best["torsion"]), float(np.radians(best["degrees"])), float(best["kappa"]), WALK)
+    window = Window(prepared.torsions.names.index(best["torsion"]), float(np.radians(best["degrees"])), float(best["kappa"]))
+    return Bias(window, WALK)
 
 
 def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -90,6 +90,13 @@ def restrained_context(model: Model) -> tuple[openmm.Context, openmm.LangevinMid
     return openmm.Context(system, integrator, platform, properties), integrator, restraint
 
 
+def inverse_masses(context: openmm.Context) -> np.ndarray:
+    """(atoms, 1), 1/Da; zero for particles that do not move."""
+    system = context.getSystem()
+    masses = np.array([system.getParticleMass(i)._value for i in range(system.getNumParticles())])[:, None]
+    return np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
+
+
 class Dynamics:
     """One OpenMM context of a model, reused from task to task."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 
-from spacetime_tps.molecules.dynamics import Dynamics, Frames, Record
+from spacetime_tps.molecules.dynamics import Dynamics, Frames, Record, inverse_masses
 from spacetime_tps.molecules.paths import joined, turned
 from spacetime_tps.molecules.states import State
 
@@ -65,8 +65,7 @@ def shoot(dynamics: Dynamics, shot: Shot) -> Outcome:
     rng = np.random.default_rng(shot.seed)
     half = 0.5 * model.timestep
     dynamics.begin(shot.seed, shot.eta, shot.positions, shot.velocities)
-    masses = np.array([context.getSystem().getParticleMass(i)._value for i in range(len(shot.positions))])[:, None]
-    inverse = np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
+    inverse = inverse_masses(context)
     force = context.getState(forces=True).getForces(asNumpy=True)._value
     middle = shot.positions + half * (shot.velocities + model.timestep * inverse * force)
     spread = np.sqrt(model.kT * inverse)

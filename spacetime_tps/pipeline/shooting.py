@@ -23,7 +23,6 @@ from spacetime_tps.sampling.link import Sampled, link_error, log_partitions, run
 
 COLUMNS = ("statistic", "in_a", "walk")
 LINK_DRAWS = 20
-COMMITTORS = "committors.npz"
 LEAST = 5
 """Batches at each of several crossings"""
 
@@ -99,7 +98,8 @@ class Ensemble:
 class ShotSampler:
     """Shoots into a run folder, batch by batch, each kept as soon as it is done."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress):
+    def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress, *, again: int):
+        """again: evaluations that earlier trials from transition states have taken from the budget."""
         self.prepared, self.settings, self.workers, self.folder, self.progress = prepared, settings, workers, folder, progress
         self.options = settings.unbiased
         self.volley = Volley(prepared, settings, workers, folder)
@@ -107,7 +107,7 @@ class ShotSampler:
         self.torsions = len(prepared.torsions.atoms)
         self._known: dict[tuple[int, int], np.ndarray] = {}
         self._ladders: dict[int, tuple[list[Sampled], int]] = {}
-        self._again = _shot_again(self.kept)
+        self._again = again
 
     def sample(self, curves: list[Curve]) -> Ensemble:
         """Shoot until the wanted effective number is there or the budget is spent. Raises SpacetimeError where nothing is reactive."""
@@ -324,15 +324,6 @@ def _behind(sites: list[Site]) -> int | None:
     apart = distinct(tops)
     few = (n for n, top in zip(rivals, tops, strict=True) if top in apart and sum(not b.pilot for b in sites[n].batches) < LEAST)
     return next(few, None) if len(apart) > 1 else None
-
-
-def _shot_again(kept: Path) -> int:
-    """Evaluations of the trials that told committors alone, in earlier calls."""
-    file = kept / COMMITTORS
-    if not file.exists():
-        return 0
-    with np.load(file) as data:
-        return int(data["evaluations"].sum())
 
 
 def _effective(weight: np.ndarray) -> float:

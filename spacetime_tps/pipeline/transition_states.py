@@ -14,11 +14,11 @@ from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline.averages import Points, shooting_points
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.shooting import COMMITTORS, Ensemble
+from spacetime_tps.pipeline.shooting import Ensemble
 from spacetime_tps.pipeline.volley import first_frame
 from spacetime_tps.sampling.committor import Committors
 
-FILE = f"samples/shots/{COMMITTORS}"
+FILE = "samples/shots/committors.npz"
 FIELDS = ("walk", "frame", "seed", "first", "forward", "backward", "evaluations")
 
 
@@ -50,7 +50,7 @@ class Trials:
 
 def verify(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Settings, workers: Workers) -> Trials:
     """Shoot again from the points nearest to one half, as often as is missing."""
-    points, known = shooting_points(ensemble), _read(folder)
+    points, known = shooting_points(ensemble), read_trials(folder)
     chosen = [points.frame[k] for k in points.committors.near_half()[: settings.unbiased.states].tolist()]
     stride, spacing = settings.guided.stride, settings.unbiased.spacing
     rows: list[tuple[str, int, int, int]] = []
@@ -72,7 +72,8 @@ def verify(folder: Path, ensemble: Ensemble, prepared: Prepared, settings: Setti
     return Trials(**every)
 
 
-def _read(folder: Path) -> Trials:
+def read_trials(folder: Path) -> Trials:
+    """All that were made so far."""
     if not (folder / FILE).exists():
         return Trials(np.zeros(0, dtype="<U1"), *(np.zeros(0, dtype=int) for _ in FIELDS[1:]))
     with np.load(folder / FILE) as data:

@@ -19,7 +19,7 @@ from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.shooting import ShotSampler
 from spacetime_tps.pipeline.stages import Stages, fingerprint
-from spacetime_tps.pipeline.transition_states import Trials, verify, write_states
+from spacetime_tps.pipeline.transition_states import Trials, read_trials, verify, write_states
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_transitions
 from spacetime_tps.pipeline.volley import STAGE
 
@@ -45,7 +45,8 @@ def shoot_stage(
     if not settings.unbiased.paths:
         return
     with stages.making(STAGE, made_from):
-        ensemble = ShotSampler(prepared, settings, workers, folder, progress).sample(read_curves(folder))
+        again = int(read_trials(folder).evaluations.sum())
+        ensemble = ShotSampler(prepared, settings, workers, folder, progress, again=again).sample(read_curves(folder))
         scale = len(ensemble.weight) / ensemble.weight.sum()
         weight = iter((scale * ensemble.weight).tolist())
         rows, shots = [], []
