@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fast-test demo-short benchmark unbiased truth two-way clean
+.PHONY: demo test lint fast-test ops-test demo-short benchmark unbiased truth two-way clean
 
 demo: $(VENV)/installed
 	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --unbiased 300 --seed 1
@@ -43,6 +43,11 @@ lint: $(VENV)/tested
 fast-test: $(VENV)/tested
 	$(BIN)/pytest -n 2
 
+# The tests that `make test` skips because OpenPathSampling cannot live in its environment; the import keeps them from being skipped here too.
+ops-test: $(VENV)-ops/installed
+	$(VENV)-ops/bin/python -c "import openpathsampling"
+	$(VENV)-ops/bin/pytest -rs tests/test_two_way.py
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt "torch==2.13.0"
@@ -57,7 +62,7 @@ $(VENV)/clustered: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cluster]"
 	touch $@
 
-# OpenPathSampling needs numpy 1, the rest runs on numpy 2: an environment of its own, for `benchmark two-way` alone.
+# OpenPathSampling needs numpy 1, the rest runs on numpy 2: an environment of its own, for `benchmark two-way` and its tests.
 $(VENV)-ops/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-ops
 	$(VENV)-ops/bin/pip install --quiet --constraint constraints.txt "torch==2.13.0"

@@ -76,6 +76,9 @@ def run(
         summary = pipeline.run(spec, out, settings, ConsoleProgress())
         _print_summary(summary)
         console.print(f"report: {out / 'report.html'}")
+        guided_paths = summary["stages"].get("guided")
+        if guided_paths and not guided_paths["hits"]:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -154,6 +157,8 @@ def compare(
 
 
 def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
+    if summary["failed"]:
+        console.print(summary["failed"], markup=False)
     for stage, s in summary["stages"].items():
         line = f"{stage}: {s['hits']} of {s['paths']} paths connect, {s['evaluations_per_path']:.0f} evaluations each"
         if "max_energy_above_thermal_kj_mol" in s:

@@ -11,8 +11,8 @@ import openmm
 import pytest
 from hypothesis import settings
 
-from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.dynamics import Model
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.pipeline.prepared import Prepared, prepare
 from spacetime_tps.pipeline.settings import parse_settings
 from spacetime_tps.pipeline.system import load_system
@@ -27,8 +27,8 @@ def alanine() -> Prepared:
 
 
 @pytest.fixture(scope="session")
-def rotor() -> tuple[Model, np.ndarray]:
-    """Four atoms with stiff bonds and angles and no torsion potential, so that the torsion is uniform; and positions of them."""
+def rotor() -> tuple[Model, Torsions, np.ndarray]:
+    """Four atoms with stiff bonds and angles and no torsion potential, so that the torsion is uniform; the torsion; positions."""
     system = openmm.System()
     for _ in range(4):
         system.addParticle(12.0)
@@ -39,5 +39,5 @@ def rotor() -> tuple[Model, np.ndarray]:
         angles.addAngle(i, i + 1, i + 2, math.radians(110), 500.0)
     system.addForce(bonds)
     system.addForce(angles)
-    model = Model(openmm.XmlSerializer.serialize(system), Torsions(("t",), ((0, 1, 2, 3),)), 300.0, 10.0, 0.002, "Reference")
-    return model, np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])
+    model = Model(openmm.XmlSerializer.serialize(system), 300.0, 10.0, 0.002, "Reference")
+    return model, Torsions(("t",), ((0, 1, 2, 3),)), np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])

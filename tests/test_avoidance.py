@@ -8,14 +8,14 @@ import pytest
 import torch
 import yaml
 
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
-from spacetime_tps.molecules.states import Interval
 from spacetime_tps.pipeline import routes as routing
-from spacetime_tps.pipeline.avoidance import Avoidance, Box, Point, bind
+from spacetime_tps.pipeline.avoidance import Avoidance, Box, Point, Side, bind
 from spacetime_tps.pipeline.detours import detours
 from spacetime_tps.pipeline.entries import cannot_be_met
 from spacetime_tps.pipeline.prepared import Prepared
@@ -24,11 +24,12 @@ from spacetime_tps.pipeline.routes import Nearness, Route
 from spacetime_tps.pipeline.settings import parse_settings, validated
 
 FAMILY = VonMises(2)
+PLANE = Torsions(("phi", "psi"), ((0, 1, 2, 3), (1, 2, 3, 4)))
 KAPPA = 30.0
 
 
 def box(phi: tuple[float, float], psi: tuple[float, float]) -> Box:
-    return Box("box", ((0, Interval((0, 1, 2, 3), *phi)), (1, Interval((1, 2, 3, 4), *psi))))
+    return Box("box", (Side(0, *phi, angular=True), Side(1, *psi, angular=True)))
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +85,8 @@ def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Prepared) ->
     np.testing.assert_array_equal(bound[0].holds(angles), [True, True, False, False, False, False, False])
     np.testing.assert_array_equal(bound[1].holds(angles), [False, False, False, False, True, True, False])  # 2/sqrt(100) is 11.5 degrees
     for text, sentence in (
-        ("omega=0:10", "names 'omega', which is none of the torsions phi, psi"),
-        ("phi=0 kappa=20", "a point wants every torsion, and psi is left out"),
+        ("omega=0:10", "names 'omega', which is none of the coordinates phi, psi"),
+        ("phi=0 kappa=20", "a point wants every coordinate, and psi is left out"),
         ("phi=40:80", "the end structure lies in the forbidden region 'phi=40:80'"),
         ("phi=-147 psi=159 kappa=30", "the start structure lies in"),
     ):
@@ -95,8 +96,8 @@ def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Prepared) ->
 
 def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> None:
     curve = line((-90.0, 40.0), (90.0, 40.0))
-    forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0)
-    near = Avoidance([forbidden, point], margin=10.0, floor=7.0).nearness(curve.numpy(), flat)
+    forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0, FAMILY)
+    near = Avoidance([forbidden, point], FAMILY, margin=10.0, floor=7.0).nearness(curve.numpy(), flat)
     weight = torch.softmax(flat.statistic @ curve.T, dim=0).numpy()
     angles = np.degrees(FAMILY.center(flat.statistic).numpy())
     inside = (np.abs(angles[:, 0]) <= 20.5) & (np.abs(angles[:, 1] + 15) <= 35.5)
@@ -116,14 +117,14 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
 def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSamples) -> None:
     empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.statistic)[:, 0].numpy())) > 25)
     curve = line((-90.0, 0.0), (90.0, 0.0)).numpy()
-    (near,) = Avoidance([box((-20, 20), (-180, 180))], margin=0.0, floor=7.0).nearness(curve, flat.restricted(empty))
+    (near,) = Avoidance([box((-20, 20), (-180, 180))], FAMILY, margin=0.0, floor=7.0).nearness(curve, flat.restricted(empty))
     assert (near.divergence, near.probability, near.crosses, near.lack) == (None, 0.0, True, 7.0)
 
 
 def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
-    avoidance = Avoidance([box((-15, 15), (-50, 10))], margin=5.0, floor=7.0)
+    avoidance = Avoidance([box((-15, 15), (-50, 10))], FAMILY, margin=5.0, floor=7.0)
     curve = line((-120.0, 0.0), (120.0, 0.0))
-    floor = LowVariance(FAMILY, torch.full((2,), KAPPA, dtype=torch.double), weight=1e4)
+    floor = LowVariance(FAMILY, KAPPA, weight=1e4)
     unit = routing.straight_energy(curve, flat, FAMILY)
     assert avoidance.nearness(curve.numpy(), flat)[0].crosses
     for weight in (0.3, 3.0, 30.0):
@@ -132,21 +133,22 @@ def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
     (near,) = avoidance.nearness(curve.numpy(), flat)
     assert near.lack == 0.0
     assert near.probability < math.exp(-0.9 * 7.0)
-    assert not Avoidance([box((0, 10), (0, 10))], margin=0.0, floor=7.0).penalties(flat.restricted(torch.arange(14400) < 100), weight=1.0)
+    unseen = Avoidance([box((0, 10), (0, 10))], FAMILY, margin=0.0, floor=7.0)
+    assert not unseen.penalties(flat.restricted(torch.arange(14400) < 100), weight=1.0)
 
 
 def test_detours_pass_on_either_side_in_the_same_class() -> None:
     curve = line((-80.0, 20.0), (80.0, -20.0), 64).numpy()
     level = np.full((64, 2), KAPPA)
     forbidden = box((-20, 20), (-30, 40))
-    found = detours(Route("r", (0, 0), curve), [forbidden], level, ("phi", "psi"))
+    found = detours(Route("r", (0, 0), curve), [forbidden], level, PLANE)
     assert [r.name for r in found] == ["r_past_psi-61", "r_past_psi+71"]  # 3/sqrt(30) is 31 degrees
     for route in found:
         assert route.winding == (0, 0)
-        assert not forbidden.holds(routing.center_line(route.eta)).any()
+        assert not forbidden.holds(routing.center_line(route.eta, FAMILY)).any()
         np.testing.assert_allclose(route.eta[[0, -1]], curve[[0, -1]], atol=1e-12)
-    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (-180, 180))], level, ("phi", "psi"))
-    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (60, 90))], level, ("phi", "psi"))
+    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (-180, 180))], level, PLANE)
+    assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (60, 90))], level, PLANE)
 
 
 def test_routes_that_enter_rank_behind_those_that_do_not() -> None:
@@ -170,10 +172,10 @@ def test_the_sentence_on_a_constraint_that_cannot_be_met() -> None:
     }
     near = {**kept, "region": "psi=0:9", "lack_nats": 4.0, "divergence_nats": 5.0, "p_eta": 0.0042, "center": (-290.0, 15.0)}
     through = {**kept, "lack_nats": 10.0, "divergence_nats": None, "center": None, "crosses": True, "p_eta": 0.0}
-    assert cannot_be_met({"name": "r", "nearness": [kept]}, ("phi", "psi")) is None
-    assert cannot_be_met({"name": "r", "nearness": []}, ("phi", "psi")) is None
-    assert cannot_be_met({"name": "r", "nearness": [kept, near]}, ("phi", "psi")) == (
+    assert cannot_be_met({"name": "r", "nearness": [kept]}, PLANE) is None
+    assert cannot_be_met({"name": "r", "nearness": []}, PLANE) is None
+    assert cannot_be_met({"name": "r", "nearness": [kept, near]}, PLANE) == (
         "The constraint cannot be met: the best curve found, r, comes too near the region 'psi=0:9' (P_eta of the region up to 0.004, "
         "nearest at phi 70, psi 15: 5.0 nats from it and its margin, 10 are wanted)."
     )
-    assert "r, runs through the region 'phi=-9:9' (P_eta" in str(cannot_be_met({"name": "r", "nearness": [near, through]}, ("phi", "psi")))
+    assert "r, runs through the region 'phi=-9:9' (P_eta" in str(cannot_be_met({"name": "r", "nearness": [near, through]}, PLANE))

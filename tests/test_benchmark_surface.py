@@ -13,15 +13,19 @@ from spacetime_tps.benchmarks.torus import Region, search, sobol
 from spacetime_tps.cli import app
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.engines.surface.dynamics import Overdamped
+from spacetime_tps.engines.surface.frames import route_frames, separating_angles
+from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.geometry.graph import lattice_paths
 from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.sampling.comparison import effective_number
-from spacetime_tps.surfaces.ensemble import sample_ensemble
-from spacetime_tps.surfaces.shooting import Overdamped
+from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.windows.angle import Angle
 
 FAMILY = VonMises(2)
 ENDS = np.array([-1.2, 0.0]), np.array([1.2, 0.0])
@@ -125,15 +129,24 @@ class Gates:
 
 
 def test_shots_that_never_react_are_a_sentence(samples: tuple[torch.Tensor, WeightedSamples]) -> None:
-    x, denoiser = samples
+    x, _ = samples
     center = torch.tensor([[-1.4, 0.0], [-1.3, 0.0], [-1.2, 0.0], [-1.1, 0.0]], dtype=torch.double)
-    curve = FAMILY.natural(center, torch.full_like(center, 50.0))
+    curve, cost = FAMILY.natural(center, torch.full_like(center, 50.0)), torch.tensor([0.0, 1.0, 0.5, 0.0])
     a, b = Discs(((-1.2, 0.0),), 2.9, True), Discs(((1.2, 3.0),), 0.05, True)  # A holds nearly every point of the windows
-    with pytest.raises(SpacetimeError, match=r"none of \d+ shots from the top of the curve was reactive"):
-        sample_ensemble(
-            Overdamped(Gates(), 1.0, 1e-3), curve, torch.tensor([0.0, 1.0, 0.5, 0.0]), denoiser, x, a, b, family=FAMILY,
-            effective=5, budget=60_000, longest=20, generator=torch.Generator().manual_seed(1),
-        )  # fmt: skip
+    frames = route_frames("r", curve, cost, x, -gates(x), FAMILY, a, seed=1)
+    options = ShootingOptions(
+        seed=1, paths=5, budget=60_000, stiffness=100.0, walkers=20, points=2, gap=20, shots=1, equilibration=20, rung_steps=60, rates=False
+    )
+    engine = SurfaceShooting(Overdamped(Gates(), 1.0, 1e-3), FAMILY, a, b, options, longest=20)
+    with pytest.raises(SpacetimeError, match=r"none of \d+ shots was reactive"):
+        ShotSampler(engine, options).sample([frames], (Angle("phi", 4, 0, 1),))
+
+
+def test_angles_separate_states_whose_discs_share_none_of_them() -> None:
+    a, b = Discs(((-2.55, 2.70), (-1.38, 1.12)), 0.5, True), Discs(((0.95, -0.40), (1.055, -0.774)), 0.5, True)
+    assert separating_angles(a, b, FAMILY, ("phi", "psi")) == (Angle("phi", 4, 0, 1), Angle("psi", 4, 2, 3))
+    across = Discs(((3.0, 0.0),), 0.5, True), Discs(((-3.0, 1.5),), 0.5, True)  # 0.28 apart in phi across the seam
+    assert separating_angles(*across, FAMILY, ("phi", "psi")) == (Angle("psi", 4, 2, 3),)
 
 
 def test_surfaces_are_found_by_name() -> None:

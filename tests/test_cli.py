@@ -43,7 +43,7 @@ CASES = [
     ([*ALANINE, "--guided", "0"], "guided.paths and unbiased.paths are 0"),
     ([*ALANINE, "--temperature", "-5"], "temperature_K"),
     ([*ALANINE, "--set", "dynamics.platform=Abacus"], "no OpenMM platform 'Abacus'"),
-    ([*ALANINE, "--avoid", "omega=-20:20"], "names 'omega', which is none of the torsions phi, psi"),
+    ([*ALANINE, "--avoid", "omega=-20:20"], "names 'omega', which is none of the coordinates phi, psi"),
     ([*ALANINE, "--avoid", "phi=-20:200"], "not within -180 to 180 degrees"),
     ([*ALANINE, "--avoid", "phi=-20"], "neither a box"),
     ([*ALANINE, "--avoid", "phi=30:90 psi=-60:0"], "the end structure lies in the forbidden region 'phi=30:90 psi=-60:0'"),

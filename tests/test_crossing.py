@@ -9,27 +9,29 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from spacetime_tps.sampling.committor import Committors
-from spacetime_tps.sampling.crossing import (
+from spacetime_tps.shooting.committor import Committors
+from spacetime_tps.shooting.crossing import (
     FRUITLESS,
     MOST_WINDOWS,
     Crossing,
     Trial,
-    Window,
     crossing_of,
     distinct,
     hopeless,
     next_window,
-    stays,
 )
-from spacetime_tps.sampling.link import MET, RUNG, Sampled, link_error, log_partitions, rungs
+from spacetime_tps.shooting.ladder import MET, RUNG, Sampled, ladder_error, log_partitions, rungs
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.window import Window
 
+PLANE = (Angle("phi", 4, 0, 1), Angle("psi", 4, 2, 3))
+ONE = Angle("t", 2, 0, 1)
 TRAJECTORIES = 10**6
 """Of a trial without noise"""
 
 
 def crossing(center: float, *, torsion: int = 0, onward: float = 1.0, stiffness: float = 100.0, route: str = "r") -> Crossing:
-    return Crossing(route, Window(torsion, center, stiffness), onward, -5.0)
+    return Crossing(route, Window(PLANE[torsion], center, stiffness), onward, -5.0)
 
 
 def tried(window: Window, share: float, *, on_top: bool = True) -> Trial:
@@ -104,10 +106,10 @@ def test_where_no_window_leads_to_half_the_most_reactive_is_kept() -> None:
 
 
 def test_hopeless_is_said_after_a_few_fruitless_windows_only() -> None:
-    barren = [tried(Window(0, 0.1 * k, 100.0), 0.0) for k in range(FRUITLESS)]
+    barren = [tried(Window(ONE, 0.1 * k, 100.0), 0.0) for k in range(FRUITLESS)]
     assert not hopeless(barren[:-1])
     assert hopeless(barren)
-    assert not hopeless([*barren, tried(Window(0, 1.0, 100.0), 0.3)])
+    assert not hopeless([*barren, tried(Window(ONE, 1.0, 100.0), 0.3)])
 
 
 def test_crossings_of_one_torsion_near_each_other_are_one() -> None:
@@ -124,15 +126,15 @@ def test_crossings_of_one_torsion_near_each_other_are_one() -> None:
 
 def test_a_window_stays_where_its_frames_are_one_peak_at_its_center() -> None:
     rng = np.random.default_rng(1)
-    window = Window(1, 3.0, 100.0)
+    window = Window(PLANE[1], 3.0, 100.0)
 
     def frames(angle: np.ndarray) -> np.ndarray:
         return np.stack([np.ones_like(angle), 0.0 * angle, np.cos(angle), np.sin(angle)], axis=-1)
 
     angle = 3.0 + window.deviation * rng.normal(size=4000)
-    assert stays(frames(angle), window)
-    assert not stays(frames(angle + 1.5 * window.deviation), window)
-    assert not stays(frames(angle + np.where(np.arange(4000) % 2, 2.0, -2.0) * window.deviation), window)
+    assert window.stays(frames(angle))
+    assert not window.stays(frames(angle + 1.5 * window.deviation))
+    assert not window.stays(frames(angle + np.where(np.arange(4000) % 2, 2.0, -2.0) * window.deviation))
 
 
 def test_the_top_of_a_curve_is_where_the_window_costs_most() -> None:
@@ -143,10 +145,10 @@ def test_the_top_of_a_curve_is_where_the_window_costs_most() -> None:
     log_weight = -energy - np.log(np.exp(-energy).sum())
     statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1, 4)
     line = np.linspace([2.0, -1.5], [-1.2, 1.3], 81)
-    curve = 20.0 * np.stack([np.cos(line), np.sin(line)], axis=-1).reshape(-1, 4)
+    curve = np.stack([np.cos(line), np.sin(line)], axis=-1).reshape(-1, 4)
     for torsions, top, onward in (([0, 1], 0.4, -1.0), ([1], -0.3, 1.0)):
-        found = crossing_of("r", curve, statistic, log_weight, torsions, stiffness=50.0)
-        assert found.window.torsion == torsions[0]
+        found = crossing_of("r", curve, statistic, log_weight, [PLANE[k] for k in torsions], stiffness=50.0)
+        assert found.window.variable == PLANE[torsions[0]]
         assert found.window.center == pytest.approx(top, abs=0.05)
         assert found.onward == onward
         weight = np.exp(log_weight + 50.0 * np.cos(angles[:, torsions[0]] - found.window.center))
@@ -174,7 +176,7 @@ def tilted(window: Window) -> np.ndarray:
 def test_free_energies_of_a_ladder_are_those_of_quadrature() -> None:
     # Independent draws from each window, eight "walks". Tolerance of two ladders: 3 link errors; false alarms 0.6 %, seeds fixed. Over
     # twelve the root mean square is the link error within a factor of 1.6; chance alone (chi-square) leaves 0.66 to 1.32, 90 of 100 times.
-    top = Window(0, 0.1, 60.0)
+    top = Window(ONE, 0.1, 60.0)
     missed, errors = [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -184,12 +186,12 @@ def test_free_energies_of_a_ladder_are_those_of_quadrature() -> None:
         ensembles = []
         for window in [*ladder[::-1], top]:
             angle = drawn(tilted(window), 320, rng)
-            ensembles.append(Sampled(window.eta(1), pairs(angle), (angle > 0.9) & (angle < 2.3), np.arange(320) // 40))
+            ensembles.append(Sampled(window.log_factor, pairs(angle), (angle > 0.9) & (angle < 2.3), np.arange(320) // 40))
         psi = log_partitions(in_a, ensembles)
         exact = np.array([math.log(tilted(w).sum() / (BOLTZMANN * IN_A).sum()) for w in (*ladder[::-1], top)])
         missed.append(float(psi[-1] - exact[-1]))
         if len(errors) < 2:
-            errors.append(link_error(in_a, ensembles, draws=30, rng=rng))
+            errors.append(ladder_error(in_a, ensembles, draws=30, rng=rng))
             assert errors[-1] < 0.25
             assert (np.abs(psi - exact) < 3 * errors[-1]).all()
     assert 1 / 1.6 < np.sqrt(np.mean(np.square(missed))) / np.mean(errors) < 1.6
@@ -201,7 +203,7 @@ def test_rungs_go_down_to_a_and_stop_where_they_meet_it(onward: float, spread: f
     # The narrow well is narrower than the windows, under which its frames are then worth much wherever the window is.
     rng = np.random.default_rng(3)
     angle = -onward * (1.2 + spread * rng.normal(size=1000))
-    top = Window(0, 0.0, 100.0)
+    top = Window(ONE, 0.0, 100.0)
     ladder = rungs(top, onward, pairs(angle))
     assert [w.center for w in ladder] == pytest.approx([-onward * RUNG * top.deviation * (k + 1) for k in range(len(ladder))])
     assert {w.stiffness for w in ladder} == {100.0}
@@ -215,7 +217,7 @@ def test_rungs_go_down_to_a_and_stop_where_they_meet_it(onward: float, spread: f
 
 @pytest.mark.parametrize("spread", [0.3, 0.02])
 def test_there_are_no_rungs_where_a_is_not_met_within_half_a_circle(spread: float) -> None:
-    top = Window(0, 0.0, 100.0)
+    top = Window(ONE, 0.0, 100.0)
     assert rungs(top, 1.0, pairs(np.linspace(-0.8 - spread, -0.8 + spread, 30))) == []  # too few frames under any window
     in_a = pairs(np.linspace(-1.3 - spread, -1.3 + spread, 1000))
     assert rungs(top, 1.0, in_a)

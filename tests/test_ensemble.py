@@ -4,7 +4,7 @@ On the well, errors are bootstrap ones over whole shots; each comparison says ho
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 from scipy.stats import beta, binom, chi2
 
+from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
 from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
-from spacetime_tps.sampling.committor import Committors
-from spacetime_tps.sampling.ensemble import (
+from spacetime_tps.shooting.committor import Committors
+from spacetime_tps.shooting.weights import (
     Estimate,
     Region,
     design_effect,
@@ -31,8 +32,9 @@ from spacetime_tps.sampling.ensemble import (
     weighted_mean,
     weighted_statistic,
 )
-from spacetime_tps.surfaces.shooting import Overdamped, shoot
 from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.window import Window, log_factors
 
 # Gates of 6 kT (y = 1) and 4 kT (y = -1) and 5 + 4 kT between them, kT = 1. The well is even in x, so the committor at x = 0 is one half.
 DYNAMICS = Overdamped(TwoChannels(barrier=5.0, wall=4.0, tilt=1.0), kT=1.0, ds=1e-3)
@@ -179,22 +181,39 @@ def truth(exact: Exact) -> dict[str, float]:
     return {"upper": exact.upper, "frames": float(exact.reactive.sum()) / rate, "rate": rate}
 
 
-def windows(centers: list[list[float]], snr: float) -> np.ndarray:
-    """eta (K, E) of Gaussian windows around centers (K, D), of variance 1 / snr without the well; D = 1 leaves y free."""
+@dataclass(frozen=True)
+class Tilt:
+    """The factor exp(eta . T), whatever T: all that weights ask of a window."""
+
+    eta: tuple[float, ...]
+
+    def log_factor(self, features: np.ndarray) -> np.ndarray:
+        return features @ np.array(self.eta)
+
+
+PLANE = Cartesian(2)
+
+
+def around(centers: list[list[float]], snr: float) -> list[Tilt]:
+    """Gaussian windows around centers (K, 2), of variance 1 / snr without the well."""
     at = torch.tensor(centers, dtype=torch.double)
-    return Cartesian(at.shape[1]).natural(at, torch.full((len(at), 1), math.log(snr), dtype=torch.double)).numpy()
+    return [Tilt(tuple(eta)) for eta in PLANE.natural(at, torch.full((len(at), 1), math.log(snr), dtype=torch.double)).tolist()]
 
 
-def statistic(x: np.ndarray, eta: np.ndarray) -> np.ndarray:
-    """T (P, E) of points x (P, 2) for windows eta (K, E)."""
-    family = Cartesian(eta.shape[1] - 1)
-    return family.statistic(torch.from_numpy(x[:, : family.coordinates])).numpy()
+def at_x(center: float, snr: float) -> list[Window]:
+    """One on x that leaves y free."""
+    return [Window(Linear("x", (1.0, 0.0, 0.0)), center, snr)]
 
 
-def fire(exact: Exact, eta: np.ndarray, shots: list[int], seed: int) -> Volley:
+def statistic(x: np.ndarray) -> np.ndarray:
+    """T (P, 3) of points x (P, 2)."""
+    return PLANE.statistic(torch.from_numpy(x)).numpy()
+
+
+def fire(exact: Exact, windows: Sequence[Tilt | Window], shots: list[int], seed: int) -> Volley:
     """n_k shots from each window k, from independent points drawn on the grid; a point in a state is a shot without a path."""
     rng = np.random.default_rng(seed)
-    density = exact.equilibrium.ravel() * np.exp(eta @ statistic(exact.cells.reshape(-1, 2), eta).T)
+    density = exact.equilibrium.ravel() * np.exp(log_factors(windows, statistic(exact.cells.reshape(-1, 2))).T)
     drawn = np.concatenate([rng.choice(density.shape[1], n, p=p / p.sum()) for n, p in zip(shots, density, strict=True)])
     points = exact.cells.reshape(-1, 2)[drawn] + CELL * (rng.random((len(drawn), 2)) - 0.5)
     x = torch.from_numpy(points)
@@ -203,10 +222,10 @@ def fire(exact: Exact, eta: np.ndarray, shots: list[int], seed: int) -> Volley:
     assert (shot.outcome >= 0).all()
     reactive = np.zeros(len(points), dtype=bool)
     reactive[out[shot.source]] = True
-    region = Region(eta, np.log(density.sum(axis=1)), np.array(shots, dtype=float))
+    region = Region(windows, np.log(density.sum(axis=1)), np.array(shots, dtype=float))
     counts = np.array([np.histogram2d(*p[1:-1].T, COARSE)[0].ravel() for p in shot.paths])
     upper = np.array([crossings_above(p) for p in shot.paths])
-    return Volley(region, points, reactive, [statistic(p[1:-1], eta) for p in shot.paths], counts, upper)
+    return Volley(region, points, reactive, [statistic(p[1:-1]) for p in shot.paths], counts, upper)
 
 
 def crossings_above(path: np.ndarray) -> int:
@@ -225,7 +244,7 @@ def exact() -> Exact:
 @pytest.fixture(scope="module")
 def skewed(exact: Exact) -> Volley:
     """Four in five shots from the channel that one path in four takes, on the side of A; the others on the side of B."""
-    return fire(exact, windows([[-0.15, 0.95], [0.15, -0.95]], 7.0), [16_000, 4_000], seed=1)
+    return fire(exact, around([[-0.15, 0.95], [0.15, -0.95]], 7.0), [16_000, 4_000], seed=1)
 
 
 def test_the_grid_solves_the_backward_equation(exact: Exact) -> None:
@@ -291,10 +310,10 @@ def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backwa
     "wrong",
     [
         lambda v: np.ones(len(v.statistic)),
-        lambda v: path_weights(v.statistic, Region(v.region.eta, v.region.log_partition, np.ones(2))),
-        lambda v: path_weights(v.statistic, Region(v.region.eta, np.zeros(2), v.region.shots)),
+        lambda v: path_weights(v.statistic, Region(v.region.windows, v.region.log_partition, np.ones(2))),
+        lambda v: path_weights(v.statistic, Region(v.region.windows, np.zeros(2), v.region.shots)),
         lambda v: v.weight * v.counts.sum(axis=1),
-        lambda v: np.exp(-v.region.log_factor(statistic(v.points[v.reactive], v.region.eta))),
+        lambda v: np.exp(-v.region.log_factor(statistic(v.points[v.reactive]))),
     ],
     ids=["no weights", "no numbers of shots", "no log-partitions", "a mean over points for the sum", "the shooting point for the sum"],
 )
@@ -308,13 +327,16 @@ def test_with_anything_left_out_of_the_weights_they_are_wrong(exact: Exact, skew
 def test_shots_of_all_windows_of_an_adaptive_search_are_worth_what_those_of_one_are(exact: Exact) -> None:
     # Windows on x alone. A pilot of 300 shots sits on the side of A, the next one where its reactive points were, and most shots go to a
     # last one, off the top again. Six figures at 3 standard errors, and a chi-square at 99 %: false alarms in one of forty seeds.
-    one = fire(exact, windows([[0.0]], 30.0), [3_000], seed=4)
-    pilot = fire(exact, windows([[-0.3]], 60.0), [300], seed=5)
+    one = fire(exact, at_x(0.0, 30.0), [3_000], seed=4)
+    pilot = fire(exact, at_x(-0.3, 60.0), [300], seed=5)
     better = float(pilot.points[pilot.reactive, 0].mean())
     assert -0.3 < better < 0.0
-    volleys = [pilot] + [fire(exact, windows([[c]], 30.0), [n], seed=s) for c, n, s in ((better, 30, 6), (0.2, 4_000, 7))]
+    volleys = [pilot] + [fire(exact, at_x(c, 30.0), [n], seed=s) for c, n, s in ((better, 30, 6), (0.2, 4_000, 7))]
     pooled = Volley(
-        Region(*(np.concatenate([getattr(v.region, part) for v in volleys]) for part in ("eta", "log_partition", "shots"))),
+        Region(
+            [w for v in volleys for w in v.region.windows],
+            *(np.concatenate([getattr(v.region, part) for v in volleys]) for part in ("log_partition", "shots")),
+        ),
         np.concatenate([v.points for v in volleys]),
         np.concatenate([v.reactive for v in volleys]),
         [s for v in volleys for s in v.statistic],
@@ -330,7 +352,7 @@ def test_shots_of_all_windows_of_an_adaptive_search_are_worth_what_those_of_one_
 
 
 def test_the_weight_of_a_path_of_two_points_by_hand() -> None:
-    region = Region(np.array([[math.log(2.0)], [math.log(3.0)]]), np.log([4.0, 5.0]), np.array([8.0, 10.0]))
+    region = Region([Tilt((math.log(2.0),)), Tilt((math.log(3.0),))], np.log([4.0, 5.0]), np.array([8.0, 10.0]))
     # f(0) = 8/4 + 10/5 = 4 and f(1) = 8 * 2/4 + 10 * 3/5 = 10.
     np.testing.assert_allclose(np.exp(region.log_factor(np.array([[0.0], [1.0]]))), [4.0, 10.0])
     np.testing.assert_allclose(path_weights([np.array([[0.0], [1.0]]), np.array([[1.0]])], region), [1 / 14, 1 / 10])
@@ -345,10 +367,10 @@ def test_a_window_in_two_parts_is_one_window_and_a_common_shift_of_psi_a_factor(
     values: list[float], eta: float, psi: float, shift: float, n: int, m: int
 ) -> None:
     paths = [np.array(values[:1])[:, None], np.array(values[1:3])[:, None], np.array(values[3:])[:, None]]
-    once = path_weights(paths, Region(np.array([[eta], [1.0]]), np.array([psi, 0.5]), np.array([n + m, 7.0])))
-    parts = Region(np.array([[eta], [1.0], [eta], [3.0]]), np.array([psi, 0.5, psi, 0.0]), np.array([n, 7.0, m, 0.0]))
+    once = path_weights(paths, Region([Tilt((eta,)), Tilt((1.0,))], np.array([psi, 0.5]), np.array([n + m, 7.0])))
+    parts = Region([Tilt((x,)) for x in (eta, 1.0, eta, 3.0)], np.array([psi, 0.5, psi, 0.0]), np.array([n, 7.0, m, 0.0]))
     np.testing.assert_allclose(path_weights(paths, parts), once)
-    shifted = Region(parts.eta, parts.log_partition + shift, parts.shots)
+    shifted = Region(parts.windows, parts.log_partition + shift, parts.shots)
     np.testing.assert_allclose(path_weights(paths, shifted), once * math.exp(shift))
     joined = path_weights([np.concatenate(paths)], parts)
     np.testing.assert_allclose(1.0 / joined[0], (1.0 / once).sum())

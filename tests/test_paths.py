@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from openmm import app
 
 from spacetime_tps.baselines.brute_force import residence, transitions
-from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.molecules.paths import joined, part, turned
-from spacetime_tps.molecules.states import Interval, State, separating
 from spacetime_tps.molecules.structure import Structure, atom_index
 from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.trajectories.frames import Frames, joined, part, time_reversed
+from spacetime_tps.windows.angle import Angle
 
 FOUR = (0, 1, 2, 3)
-A, B = State(((Interval(FOUR, -120.0, -60.0),),)), State(((Interval(FOUR, 60.0, 120.0),),))
+A, B = State(((TorsionRange(FOUR, -120.0, -60.0),),)), State(((TorsionRange(FOUR, 60.0, 120.0),),))
 ANGLE = {"a": -90.0, "b": 90.0, ".": 0.0}
 labels = st.text(alphabet="ab....", min_size=1, max_size=60)
 
@@ -115,25 +118,25 @@ def test_residence_of_a_continued_trajectory_is_counted_once(text: str, cut: int
     assert np.subtract(np.sum(pieces, axis=0), residence(carry, A, B)).tolist() == list(residence(whole, A, B))
 
 
-def test_turned_twice_is_the_same_and_turned_once_goes_back(rotor: tuple[Model, np.ndarray]) -> None:
-    model, x = rotor
-    frames = Dynamics(model).walk(Walk(np.zeros((1, 2)), 100, 5, 1, x))
-    back = turned(frames)
+def test_turned_twice_is_the_same_and_turned_once_goes_back(rotor: tuple[Model, Torsions, np.ndarray]) -> None:
+    model, _, x = rotor
+    frames = Dynamics(model).walk(Walk(None, FREE, 100, 5, 1, x))
+    back = time_reversed(frames)
     np.testing.assert_array_equal(back.positions, frames.positions[::-1])
     np.testing.assert_array_equal(back.velocities, -frames.velocities[::-1])
     np.testing.assert_allclose(back.time, frames.time, atol=1e-12)
-    again = turned(back)
+    again = time_reversed(back)
     for field in dataclasses.fields(Frames):
         np.testing.assert_allclose(getattr(again, field.name), getattr(frames, field.name), rtol=0, atol=1e-12)
-    late = turned(part(frames, slice(4, 9)))
+    late = time_reversed(part(frames, slice(4, 9)))
     np.testing.assert_allclose(late.time, np.arange(5) * 0.01, atol=1e-12)  # the turned path begins at zero
-    assert len(turned(part(frames, slice(0, 0)))) == 0
+    assert len(time_reversed(part(frames, slice(0, 0)))) == 0
 
 
-def test_joined_pieces_have_even_times_and_all_evaluations(rotor: tuple[Model, np.ndarray]) -> None:
-    model, x = rotor
-    pieces = [Dynamics(model).walk(Walk(np.zeros((1, 2)), 20 * k, 5, k, x)) for k in (1, 2)]
-    whole = joined([turned(pieces[0]), pieces[1]], spacing=0.01)
+def test_joined_pieces_have_even_times_and_all_evaluations(rotor: tuple[Model, Torsions, np.ndarray]) -> None:
+    model, _, x = rotor
+    pieces = [Dynamics(model).walk(Walk(None, FREE, 20 * k, 5, k, x)) for k in (1, 2)]
+    whole = joined([time_reversed(pieces[0]), pieces[1]], spacing=0.01)
     np.testing.assert_allclose(whole.time, np.arange(5 + 9) * 0.01)
     np.testing.assert_array_equal(whole.positions, np.concatenate([pieces[0].positions[::-1], pieces[1].positions]))
     assert whole.evaluations == 60
@@ -167,7 +170,7 @@ def test_turned_amides_and_inverted_centres_are_noticed(alanine: Prepared) -> No
 
 
 def test_hot_and_cold_walks_of_an_intact_molecule_hold(alanine: Prepared) -> None:
-    frames = Dynamics(alanine.model).walk(Walk(np.zeros((1, 4)), 2000, 50, 2, alanine.start.positions))
+    frames = Dynamics(alanine.model).walk(Walk(None, FREE, 2000, 50, 2, alanine.start.positions))
     assert Integrity.of(alanine.start).holds(frames.positions).all()
 
 
@@ -190,13 +193,14 @@ PHI, PSI, CHI = (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)
 
 
 def state(*boxes: dict[tuple[int, int, int, int], tuple[float, float]]) -> State:
-    return State(tuple(tuple(Interval(atoms, *ends) for atoms, ends in box.items()) for box in boxes))
+    return State(tuple(tuple(TorsionRange(atoms, *ends) for atoms, ends in box.items()) for box in boxes))
 
 
 def test_separating_torsions_of_the_bundled_system(alanine: Prepared) -> None:
     # psi goes up from 20 to -150 in A and from -120 to 20 in B: the two share an end and no more.
-    assert separating(alanine.a, alanine.b, alanine.torsions.atoms) == [0, 1]
-    assert separating(alanine.b, alanine.a, alanine.torsions.atoms[:1]) == [0]
+    both, phi = alanine.coordinates, Torsions(alanine.coordinates.names[:1], alanine.coordinates.atoms[:1])
+    assert both.separating(*alanine.boxes) == (Angle("phi", 4, 0, 1), Angle("psi", 4, 2, 3))
+    assert phi.separating(*alanine.boxes[::-1]) == (Angle("phi", 2, 0, 1),)
 
 
 @pytest.mark.parametrize(
@@ -216,5 +220,8 @@ def test_separating_torsions_of_the_bundled_system(alanine: Prepared) -> None:
     ],
 )
 def test_a_torsion_separates_where_all_boxes_bound_it_and_none_overlap(a: list, b: list, found: list[int]) -> None:
-    assert separating(state(*a), state(*b), (PHI, PSI, CHI)) == found
-    assert separating(state(*b), state(*a), (PHI, PSI, CHI)) == found
+    three = Torsions(("phi", "psi", "chi"), (PHI, PSI, CHI))
+    expected = tuple(Angle(three.names[k], 6, 2 * k, 2 * k + 1) for k in found)
+    boxes = state(*a).to_json(), state(*b).to_json()
+    assert three.separating(*boxes) == expected
+    assert three.separating(*boxes[::-1]) == expected

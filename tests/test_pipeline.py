@@ -17,8 +17,9 @@ import yaml
 
 from spacetime_tps import SpacetimeError, load_system, run, two_structures
 from spacetime_tps.denoisers.network import load as load_denoiser
+from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.geometry.curve import segments
-from spacetime_tps.molecules.preparation import Potential
+from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.export import export
@@ -110,7 +111,7 @@ def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
             table = list(csv.DictReader(handle))
         eta = np.load(finished / "geodesic.npz")["eta"]
         if row.stage == "guided":
-            bias = -prepared.model.kT * float(eta[-1] @ prepared.torsions.statistic(path.xyz[-1]))
+            bias = -prepared.model.kT * float(eta[-1] @ prepared.coordinates.features(path.xyz[-1]))
             assert float(table[-1]["bias_energy_kj_mol"]) == pytest.approx(bias, abs=1e-3)
 
 
@@ -235,7 +236,7 @@ def test_a_region_that_no_path_can_avoid_is_said_and_counted(tmp_path: Path) -> 
     )
     assert told["sentence"] in html.unescape((tmp_path / "run/report.html").read_text())
     rows = read_transitions(tmp_path / "run")
-    topology, atoms = str(tmp_path / "run/topology.pdb"), preparation.load(tmp_path / "run").torsions.atoms
+    topology, atoms = str(tmp_path / "run/topology.pdb"), preparation.load(tmp_path / "run").coordinates.atoms
     angles = [np.degrees(md.compute_dihedrals(md.load(str(tmp_path / "run" / r.file), top=topology), atoms)).T for r in rows]
     counted = [
         [(np.abs(phi) <= 25).sum() for phi, _ in angles],
@@ -303,23 +304,25 @@ def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The optimiser is made to hand back the long way round phi for every curve; the run must notice, go on, and keep the classes apart.
+    # The optimiser is made to hand back the long way round phi for every curve, which is trusted; the run must notice, go on, and keep the
+    # classes apart.
     from spacetime_tps.geometry.geodesic import Geodesic, evaluate
     from spacetime_tps.pipeline import rounds, routes
 
     prepared = preparation.load(first)
-    long = routes.straight_routes(prepared.torsions.names, *prepared.end_angles, np.full((24, 2), 20.0), 4)[1]
+    long = routes.straight_routes(prepared.coordinates, *prepared.ends, np.full((24, 2), 20.0), 4)[1]
 
     def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
-        return evaluate(torch.from_numpy(long.eta), denoiser, family=rounds.VonMises(2), points=points)
+        return evaluate(torch.from_numpy(long.eta), denoiser, family=VonMises(2), points=points)
 
     monkeypatch.setattr(rounds, "minimise", turns_everything)
+    monkeypatch.setattr(rounds.Rounds, "_followed_by_samples", lambda *_: True)
     said: list[str] = []
     monkeypatch.setattr(Silent, "say", lambda self, text: said.append(text))
     summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("guided.paths=2"))
     assert any("left its class" in line for line in said)
     assert all(
-        r["winding"] == list(routes.winding(np.load(tmp_path / f"run/routes/{k}.npz")["eta"]))
+        r["winding"] == list(routes.class_of(np.load(tmp_path / f"run/routes/{k}.npz")["eta"], VonMises(2)))
         for k, r in enumerate(summary["routes"], 1)
         if r["length"]
     )

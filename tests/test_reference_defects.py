@@ -15,19 +15,20 @@ from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as closed_form
 
 from spacetime_tps.benchmarks.torus import STEEPEST
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpson
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import confinement_free_energy, kl_divergence
 from spacetime_tps.geometry.families import Cartesian, VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.penalties import Avoid, Barrier, Divergence, LowVariance, Penalty, from_point, from_samples
 from spacetime_tps.geometry.spline import uniform_spline
-from spacetime_tps.molecules.dynamics import Model
 from spacetime_tps.potentials.tabulated import Tabulated, load_surface
 from spacetime_tps.surfaces.annealed import Plan, adaptive_plan, anneal, largest_variance
-from spacetime_tps.surfaces.shooting import Overdamped
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.units import thermal_energy
 
@@ -276,7 +277,7 @@ def test_a_uniform_draw_gives_boltzmann_averages_with_its_weights_and_fails_with
 # 8. It ran at kT = 1 kJ/mol, 120 K, where 300 K was meant.
 
 
-def test_room_temperature_is_two_and_a_half_kilojoules(rotor: tuple[Model, np.ndarray]) -> None:
+def test_room_temperature_is_two_and_a_half_kilojoules(rotor: tuple[Model, Torsions, np.ndarray]) -> None:
     assert thermal_energy(300.0) == pytest.approx(2.494, abs=1e-3)
     assert thermal_energy(120.27) == pytest.approx(1.0, abs=1e-3)
     assert rotor[0].kT == pytest.approx(thermal_energy(300.0))

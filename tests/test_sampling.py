@@ -10,21 +10,28 @@ from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.special import ive
 
-from spacetime_tps.baselines.steered import straight_line
+from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.molecules.coordinates import Torsions, shortest_change
-from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model
-from spacetime_tps.molecules.states import Interval, State
 from spacetime_tps.pipeline import routes
-from spacetime_tps.sampling.channels import channels, crossing_places
 from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours, profile
-from spacetime_tps.sampling.guided import draw_starts, is_hit
+from spacetime_tps.sampling.guided import is_hit
 from spacetime_tps.sampling.pool import Pool
-from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+from spacetime_tps.shooting.channels import channels, crossing_places
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.window import Window
 
 TORSION = (0, 1, 2, 3)
+PLANE = Torsions(("phi", "psi"), (TORSION, (1, 2, 3, 4)))
+CIRCLE = np.ones(1, dtype=bool)
 
 
 def at(angles: np.ndarray) -> np.ndarray:
@@ -83,14 +90,14 @@ def test_a_pool_of_two_ends_and_windows_finds_how_much_of_each_state_there_is() 
         return at(np.random.default_rng(seed).choice(grid, count, p=p / p.sum()))
 
     level = np.full((24, 1), 12.0)
-    eta = straight_line(np.zeros(1), np.full(1, np.pi), level)
+    eta = routes.line(VonMises(1), np.zeros(1), np.full(1, np.pi), level)
     forward, backward = (
         np.concatenate([sample(-energy + e[0] * np.cos(grid) + e[1] * np.sin(grid), 200, seed + k) for k, e in enumerate(way)])
         for seed, way in ((0, eta), (100, eta[::-1]))
     )
     point = np.repeat(np.arange(24), 200)
     ways = [dataclasses.replace(frames_of(x, np.zeros(len(x))), point=point) for x in (forward, backward)]
-    a, b = State(((Interval(TORSION, -20, 20),),)), State(((Interval(TORSION, 160, -160),),))
+    a, b = State(((TorsionRange(TORSION, -20, 20),),)), State(((TorsionRange(TORSION, 160, -160),),))
     md = [frames_of(sample(np.where(far == end, -energy, -np.inf), 2000, 300 + end), np.zeros(2000)) for end in (0, 1)]
     pool = Pool.of_ends(torsions, a, b, [md[0]], [md[1]], every=1)
     pool.add(gather(torsions, eta, *ways))
@@ -100,20 +107,20 @@ def test_a_pool_of_two_ends_and_windows_finds_how_much_of_each_state_there_is() 
     assert math.log(found / (1 - found)) == pytest.approx(math.log(truth / (1 - truth)), abs=0.2)
 
 
-def test_windows_walked_both_ways_agree_on_a_flat_torsion(rotor: tuple[Model, np.ndarray]) -> None:
-    model, x = rotor
+def test_windows_walked_both_ways_agree_on_a_flat_torsion(rotor: tuple[Model, Torsions, np.ndarray]) -> None:
+    model, torsions, x = rotor
     level = np.full((30, 1), 10.0)
-    eta = pick(straight_line(np.array([0.0]), np.array([2.0]), level), 8)
-    walks = window_walks(eta, WindowPlan(4000, 500, 10), start=x, end=x, seeds=(1, 2))
-    dynamics = Dynamics(model)
-    windows = gather(model.torsions, eta, *(dynamics.walk(w) for w in walks))
+    eta = pick(routes.line(VonMises(1), np.array([0.0]), np.array([2.0]), level), 8)
+    walks = window_walks(torsions, eta, WindowPlan(4000, 500, 10), start=x, end=x, seeds=(1, 2))
+    dynamics = Dynamics(model, CurveBias(torsions))
+    windows = gather(torsions, eta, *(dynamics.walk(w) for w in walks))
     # All windows have the same free energy; 0.3 kT is about 5 standard errors of these lengths.
     np.testing.assert_allclose(windows.profile, 0.0, atol=0.3)
     assert windows.disagreement < 0.6
     assert (windows.overlap > 0.3).all()
     for frames in (windows.forward, windows.backward):
         for k, center in enumerate(np.linspace(0.0, 2.0, 30)[np.round(np.linspace(0, 29, 8)).astype(int)]):
-            angles = model.torsions.angles(frames.positions[frames.point == k])[:, 0]
+            angles = torsions.values(frames.positions[frames.point == k])[:, 0]
             assert math.atan2(np.sin(angles).mean(), np.cos(angles).mean()) == pytest.approx(center, abs=0.15)
 
 
@@ -121,14 +128,14 @@ def test_starts_are_drawn_from_the_posterior_among_allowed_frames() -> None:
     statistic = draws(np.array([0.0, 0.0]), 4000, 0)
     allowed = statistic[:, 1] > 0
     eta = np.array([3.0, 0.0])
-    chosen = draw_starts(statistic, np.zeros(4000), allowed, eta, list(range(3000)))
+    chosen = draw_starts(statistic @ eta, allowed, list(range(3000)))
     assert allowed[chosen].all()
     # Mean of cos under kappa = 3 is I1/I0 on the half circle too; tolerance 5 standard errors of 3,000 draws and 2,000 frames.
     assert statistic[chosen, 0].mean() == pytest.approx(ive(1, 3.0) / ive(0, 3.0), abs=0.06)
-    again = draw_starts(statistic, np.zeros(4000), allowed, eta, list(range(100)))
+    again = draw_starts(statistic @ eta, allowed, list(range(100)))
     np.testing.assert_array_equal(chosen[:100], again)
     with pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
-        draw_starts(statistic, np.zeros(4000), np.zeros(4000, dtype=bool), eta, [1])
+        draw_starts(statistic @ eta, np.zeros(4000, dtype=bool), [1])
 
 
 def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True) -> Frames:
@@ -137,7 +144,7 @@ def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True)
 
 
 def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
-    a, b = State(((Interval(TORSION, -20, 20),),)), State(((Interval(TORSION, 80, 100),),))
+    a, b = State(((TorsionRange(TORSION, -20, 20),),)), State(((TorsionRange(TORSION, 80, 100),),))
     path = at(np.radians([0.0, 50.0, 90.0]))
     energy = np.zeros(3)
     assert is_hit(frames_of(path, energy), a, b)
@@ -146,50 +153,39 @@ def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
     assert not is_hit(frames_of(path, energy, stable=False), a, b)
 
 
-def test_thermal_maxima_are_over_whole_stretches() -> None:
-    b = State(((Interval(TORSION, 80, 100),),))
-    in_a, in_b = at(np.zeros(9)), at(np.full(3, math.pi / 2))
-    runs = [
-        frames_of(in_a[:7], np.array([1.0, 5, 2, 0, 3, 1, 99])),
-        frames_of(in_a[:3], np.array([4.0, 8, 6])),
-        frames_of(in_b, np.ones(3)),
-    ]
-    np.testing.assert_array_equal(thermal_maxima(runs, 3, b), [5.0, 3.0, 8.0])
-
-
 HERE, THERE = np.radians([-147.0, 159.0]), np.radians([60.0, -41.0])
 
 
 def test_straight_routes_go_both_ways_round_each_torsion() -> None:
     level = np.full((64, 2), 20.0)
-    found = routes.straight_routes(("phi", "psi"), HERE, THERE, level, 8)
+    found = routes.straight_routes(PLANE, HERE, THERE, level, 8)
     assert [r.name for r in found] == ["phi-153_psi+160", "phi+207_psi+160", "phi-153_psi-200", "phi+207_psi-200"]
     assert [r.winding for r in found] == [(0, 0), (1, 0), (0, -1), (1, -1)]
     for route in found:
-        ends = routes.unwrapped(route.eta)[[0, -1]]
-        np.testing.assert_allclose(shortest_change(ends, np.array([HERE, THERE])), 0.0, atol=1e-9)
-    assert len(routes.straight_routes(("phi", "psi"), HERE, THERE, level, 3)) == 3
+        ends = routes.centers(route.eta, VonMises(2))[[0, -1]]
+        np.testing.assert_allclose(difference(ends, np.array([HERE, THERE]), PLANE.angular), 0.0, atol=1e-9)
+    assert len(routes.straight_routes(PLANE, HERE, THERE, level, 3)) == 3
 
 
 def test_a_route_through_a_minimum_visits_it_and_knows_its_class() -> None:
     via = np.radians([-80.0, 60.0])
-    route = routes.through(("phi", "psi"), HERE, via, THERE, np.full((64, 2), 20.0))
+    route = routes.through(PLANE, HERE, via, THERE, np.full((64, 2), 20.0))
     assert route.winding == (1, -1)
-    assert np.abs(shortest_change(routes.unwrapped(route.eta), via)).max(axis=1).min() < 1e-9
+    assert np.abs(difference(routes.centers(route.eta, VonMises(2)), via, PLANE.angular)).max(axis=1).min() < 1e-9
 
 
 @given(st.floats(-7, 7), st.floats(-7, 7))
 def test_the_short_way_round_is_short_and_arrives(a: float, b: float) -> None:
-    change = shortest_change(np.array([a]), np.array([b]))
+    change = difference(np.array([a]), np.array([b]), np.array([True]))
     assert abs(change[0]) <= np.pi + 1e-9
     assert math.cos(a + change[0]) == pytest.approx(math.cos(b), abs=1e-9)
 
 
 def test_a_route_that_crosses_the_origin_is_renamed() -> None:
     level = np.full((64, 2), 20.0)
-    short, long = routes.straight_routes(("phi", "psi"), HERE, THERE, level, 8)[:2]
-    assert routes.turned(short, long.eta).winding == long.winding
-    assert "turned" in routes.turned(short, long.eta).name
+    short, long = routes.straight_routes(PLANE, HERE, THERE, level, 8)[:2]
+    assert routes.reclassed(short, long.eta, VonMises(2)).winding == long.winding
+    assert "turned" in routes.reclassed(short, long.eta, VonMises(2)).name
     assert [r.name for r in routes.numbered([short, long, short])] == [short.name, long.name, f"{short.name}_2"]
 
 
@@ -198,8 +194,8 @@ def test_an_end_is_held_as_tightly_as_its_state_asks() -> None:
     rng = np.random.default_rng(0)
     angles = rng.vonmises(0.0, 4.0, 5000)
     statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    wide = routes.end_level(family, np.zeros(1), statistic, np.abs(angles) < 2.5, 20.0)
-    narrow = routes.end_level(family, np.zeros(1), statistic, np.abs(angles) < 0.3, 20.0)
+    wide = routes.end_precision(family, np.zeros(1), statistic, np.abs(angles) < 2.5, 20.0)
+    narrow = routes.end_precision(family, np.zeros(1), statistic, np.abs(angles) < 0.3, 20.0)
     assert wide[0] == 20.0
     sharpened = draws(np.array([4.0 + narrow[0], 0.0]), 20000, 1)
     assert (np.abs(np.arctan2(sharpened[:, 1], sharpened[:, 0])) < 0.3).mean() > 0.98
@@ -209,23 +205,29 @@ def test_channels_are_told_apart_by_where_paths_cross() -> None:
     rng = np.random.default_rng(1)
     places = np.concatenate([rng.normal(-0.7, 0.35, (700, 1)), rng.normal(1.1, 0.35, (200, 1))])
     weight = rng.random(900) + 0.5
-    found = channels(places, weight, rng=rng)
+    found = channels(places, CIRCLE, weight, rng=rng)
     assert set(found) == {0, 1}
     assert np.mean(found[:700] == 0) > 0.98
     assert np.mean(found[700:] == 1) > 0.98
-    seam = channels(np.where(places > np.pi - 1.0, places, places) + 2.4, weight, rng=rng)  # the second channel lies across the seam
+    moved = np.where(places > np.pi - 1.0, places, places) + 2.4  # the second channel lies across the seam
+    seam = channels(moved, CIRCLE, weight, rng=rng)
     assert np.mean(seam == found) > 0.98
 
 
 def test_one_cloud_is_one_channel() -> None:
     rng = np.random.default_rng(2)
-    assert set(channels(rng.normal(0.3, 0.6, (500, 2)), np.ones(500), rng=rng)) == {0}
-    assert set(channels(np.zeros((500, 0)), np.ones(500), rng=rng)) == {0}
+    assert set(channels(rng.normal(0.3, 0.6, (500, 2)), PLANE.angular, np.ones(500), rng=rng)) == {0}
+    assert set(channels(np.zeros((500, 0)), CIRCLE[:0], np.ones(500), rng=rng)) == {0}
 
 
 def test_crossing_places_are_those_of_the_nearest_frame() -> None:
     path = np.array([[-1.0, 0.1], [-0.2, 0.5], [0.3, 0.9], [1.2, 2.0]])
-    np.testing.assert_allclose(crossing_places([path, path[::-1]], 0, 2 * np.pi), [[-0.2, 0.5], [-0.2, 0.5]])
+    window = Window(Angle("phi", 4, 0, 1), 2 * np.pi, 50.0)
+
+    def features(x: np.ndarray) -> np.ndarray:
+        return np.stack([np.cos(x), np.sin(x)], axis=-1).reshape(-1, 4)
+
+    np.testing.assert_allclose(crossing_places([path, path[::-1]], window, features), [[-0.2, 0.5], [-0.2, 0.5]])
 
 
 def test_profile_of_windows_on_a_known_potential() -> None:

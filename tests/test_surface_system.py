@@ -7,8 +7,9 @@ import openmm
 import pytest
 from openmm import unit
 
-from spacetime_tps.molecules.coordinates import shortest_change
-from spacetime_tps.molecules.dynamics import restrained_context
+from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.system import bundled_systems
 
@@ -24,16 +25,18 @@ def surface() -> dict[str, np.ndarray]:
 
 def relaxed(prepared: Prepared, positions: np.ndarray, target: np.ndarray) -> float:
     """Energy in kJ/mol of a structure turned to the target in steps by OpenMM's minimiser, and corrected for the angle it misses."""
-    context, _, restraint = restrained_context(prepared.model)
+    dynamics = Dynamics(prepared.model, CurveBias(prepared.coordinates))
+    context, angular = dynamics.context, prepared.coordinates.angular
     context.setPositions(positions)
-    here = prepared.torsions.angles(positions)
-    change = shortest_change(here, target)
+    here = prepared.coordinates.values(positions)
+    change = difference(here, target, angular)
     for fraction in np.linspace(0.0, 1.0, 1 + int(np.ceil(np.abs(change).max() / np.radians(8)))):
         center = here + fraction * change
-        prepared.torsions.set_bias(restraint, context, KAPPA * np.stack([np.cos(center), np.sin(center)], axis=-1).ravel())
+        dynamics.set_bias(KAPPA * np.stack([np.cos(center), np.sin(center)], axis=-1).ravel())
         openmm.LocalEnergyMinimizer.minimize(context, 1.0 if fraction == 1 else 10.0)
     state = context.getState(energy=True, positions=True, groups={0})
-    miss = shortest_change(target, prepared.torsions.angles(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)))
+    reached = prepared.coordinates.values(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    miss = difference(target, reached, angular)
     slope = -KAPPA * prepared.model.kT * np.sin(miss)
     return float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) - slope @ miss)
 

@@ -9,6 +9,9 @@ import torch
 
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
+from spacetime_tps.engines.surface.two_way import two_way_chains
+from spacetime_tps.engines.surface.walking import tilt_of, walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import Cartesian, VonMises, VonMisesAbove
 from spacetime_tps.geometry.geodesic import evaluate
@@ -16,9 +19,12 @@ from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
 from spacetime_tps.potentials.surface import Surface
 from spacetime_tps.potentials.tabulated import Tabulated, load_surface
 from spacetime_tps.sampling.comparison import agreement, kolmogorov_smirnov
+from spacetime_tps.shooting.weights import Region, path_weights
 from spacetime_tps.surfaces.annealed import Plan, adaptive_plan, anneal
-from spacetime_tps.surfaces.shooting import Overdamped, Region, draw, shoot, two_way_chains, weights
 from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.window import Window
 
 FAMILY = VonMises(2)
 
@@ -150,34 +156,38 @@ def test_steps_go_where_the_posterior_relaxes_slowly(wavy: WeightedSamples) -> N
 
 CHANNELS = Overdamped(TwoChannels(barrier=5.0, wall=4.0), kT=1.0, ds=5e-3)
 A, B = Discs(((-1.0, 0.0),), 0.35, False), Discs(((1.0, 0.0),), 0.35, False)
+PLANE = Cartesian(2)
+ALONG_X = Linear("x", (1.0, 0.0, 0.0))
 
 
-def at_the_top(count: int, seed: int, center: float = 0.0) -> tuple[Region, torch.Tensor, int]:
+def test_the_gradient_of_a_window_is_that_of_its_factor() -> None:
+    x = torch.rand(20, 2, generator=generator(12), dtype=torch.double) * 4 - 2
+    cases = [
+        (PLANE, Window(Linear("s", (0.6, -0.4, 0.2)), 0.3, 7.0)),
+        (FAMILY, Window(Angle("psi", 4, 2, 3), 2.9, 30.0)),
+    ]
+    for family, window in cases:
+        tilt = tilt_of(window, family)
+        factor, gradient = tilt(x)
+        np.testing.assert_allclose(factor, window.log_factor(family.statistic(x).numpy()))
+        for k in range(2):
+            shift = torch.zeros(2, dtype=torch.double)
+            shift[k] = 1e-6
+            torch.testing.assert_close((tilt(x + shift)[0] - tilt(x - shift)[0]) / 2e-6, gradient[:, k], atol=1e-6, rtol=1e-6)
+
+
+def at_the_top(count: int, seed: int, center: float = 0.0) -> tuple[Window, torch.Tensor]:
     """Points held near x = center, free in y, after a long equilibration from both gates."""
-    family = Cartesian(2)
-    eta = torch.tensor([[60.0 * center, 0.0, -30.0]], dtype=torch.double)
-    flat = Region(_AlongX(family), eta, torch.zeros(1, dtype=torch.double), torch.full((1,), float(count), dtype=torch.double))
-    y = torch.where(torch.arange(count) % 2 == 0, 1.0, -1.0)
-    start = torch.stack([torch.full((count,), center), y], -1).double()
-    points, spent = draw(CHANNELS, flat, start, steps=600, mobility=1.0, generator=generator(seed))
-    return flat, points, spent
+    window = Window(ALONG_X, center, 60.0)
+    y = np.where(np.arange(count) % 2 == 0, 1.0, -1.0)
+    start = np.stack([np.full(count, center), y], -1)
+    frames = walk(CHANNELS.surface, CHANNELS.kT, PLANE, [window], start, steps=600, generator=generator(seed))
+    assert frames.shape == (1, 600, count, 2)
+    return window, torch.from_numpy(frames[0, -1])
 
 
-class _AlongX(Cartesian):
-    """T = (x, y, x^2): a restraint on the first coordinate alone."""
-
-    def __init__(self, family: Cartesian):
-        super().__init__(family.coordinates)
-
-    def bias(self, eta: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        first = x[..., 0]
-        slope = torch.stack([eta[..., 0] + 2 * eta[..., -1] * first, torch.zeros_like(first)], -1)
-        return eta[..., 0] * first + eta[..., -1] * first.square(), slope
-
-
-def test_drawn_points_follow_the_known_density() -> None:
-    _, points, spent = at_the_top(2000, 5)
-    assert spent == 2000 * 601
+def test_walks_follow_the_known_density() -> None:
+    _, points = at_the_top(2000, 5)
     grid = torch.linspace(-3, 3, 1201, dtype=torch.double)
     plane = torch.cartesian_prod(torch.linspace(-1, 1, 401, dtype=torch.double), grid)
     weight = torch.softmax(-CHANNELS.surface.energy(plane) - 30.0 * plane[:, 0] ** 2, 0)
@@ -190,26 +200,33 @@ def test_drawn_points_follow_the_known_density() -> None:
         assert abs(float(error[1])) < (0.6 if power == 1 else 0.1)
 
 
+def weights(paths: list[np.ndarray], window: Window) -> np.ndarray:
+    """Of paths that were shot from one window."""
+    points = [PLANE.statistic(torch.from_numpy(p[1:-1])).numpy() for p in paths]
+    return path_weights(points, Region([window], np.zeros(1), np.ones(1)))
+
+
 def test_reactive_paths_run_from_a_to_b_and_end_there() -> None:
-    region, points, _ = at_the_top(300, 6)
+    _, points = at_the_top(300, 6)
     shots = shoot(CHANNELS, points, A, B, longest=5000, generator=generator(7))
     assert 0.2 < len(shots.paths) / 300 < 0.7
-    for path in shots.paths:
+    for source, path in zip(shots.source, shots.paths, strict=True):
         x = torch.from_numpy(path)
+        assert len(path) == shots.steps[source].sum() + 1
         assert bool(A.contains(x[0]))
         assert bool(B.contains(x[-1]))
         assert not bool((A.contains(x[1:-1]) | B.contains(x[1:-1])).any())
         assert float(x.diff(dim=0).norm(dim=-1).max()) < 0.6
     assert set(shots.outcome.ravel()) <= {-1, 0, 1}
-    assert weights(shots.paths, region, A, B).sum() == pytest.approx(len(shots.paths))
+    assert shots.evaluations == shots.steps.sum()
 
 
 def test_weighted_shots_from_a_skewed_window_agree_with_long_shooting_and_without_weights_they_do_not() -> None:
     # The window sits off the top, so shots favour paths that linger where f is large; path length tells.
-    region, points, _ = at_the_top(3000, 8, center=-0.25)
+    window, points = at_the_top(3000, 8, center=-0.25)
     points = points[~(A.contains(points) | B.contains(points))]
     shots = shoot(CHANNELS, points, A, B, longest=20_000, generator=generator(9))
-    weight = weights(shots.paths, region, A, B)
+    weight = weights(shots.paths, window)
     first = [shots.paths[i] for i in np.linspace(0, len(shots.paths) - 1, 400).astype(int)]
     chains, _, accepted = two_way_chains(
         CHANNELS, first, A, B, eligible=lambda x: x[:, 0].abs() < 0.3, moves=15, longest=20_000, generator=generator(10)

@@ -15,43 +15,44 @@ from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.benchmarks.truth import load
 from spacetime_tps.benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
 from spacetime_tps.cli import app as command
+from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.dynamics import Dynamics, Frames, Model, Walk
-from spacetime_tps.molecules.states import Interval, State
 from spacetime_tps.molecules.structure import Structure
-from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
-from spacetime_tps.sampling.crossing import Window
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.trr import read_trr
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.window import Window
 
 FOUR = (0, 1, 2, 3)
-NAMES = ("t",)
-A, B = (State(((Interval(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
+ANGLE = Angle("t", 2, 0, 1)
+A, B = (State(((TorsionRange(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
 
 
 @pytest.fixture(scope="module")
 def turning(rotor) -> Prepared:
     """The free rotor as a molecule, with two states."""
-    model, positions = rotor
-    model = replace(model, torsions=replace(model.torsions, names=NAMES))
+    model, torsions, positions = rotor
     topology = app.Topology()
     residue = topology.addResidue("ROT", topology.addChain())
     for index in range(4):
         topology.addAtom(f"C{index}", app.element.carbon, residue)
     structure = Structure(topology, positions)
-    return Prepared(model, structure, structure, A, B, 0.0, 1.0, 0)
+    return Prepared(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
 
 
 @pytest.fixture(scope="module")
 def through_180(turning) -> list[Frames]:
     """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
-    walk = Walk(np.zeros((1, 2)), 1_000_000, STRIDE, seed=3, positions=turning.start.positions)
+    walk = Walk(None, FREE, 1_000_000, STRIDE, seed=3, positions=turning.start.positions)
     found = transitions(Dynamics(turning.model).walk(walk), A, B)[0]
-    return [p for p in found if len(p) > 2 and (np.cos(turning.torsions.angles(p.positions[1:-1])) < 0.5).all()]
+    return [p for p in found if len(p) > 2 and (np.cos(turning.coordinates.values(p.positions[1:-1])) < 0.5).all()]
 
 
 @pytest.fixture
@@ -61,7 +62,8 @@ def finished(turning, through_180, tmp_path):
     preparation.save(turning, folder)
     file, highest = write_path(folder, turning, "unbiased_0", path)
     write_transitions(folder, [Transition("unbiased_0", FROM, "ok", 1, highest, len(path), 1, 1, 1.0, "t", file)])
-    crossing = {"torsion": NAMES[0], "degrees": 180.0, "kappa": 3.0, "shots": 1, "reactive_fraction": 1.0}
+    place = {"variable": ANGLE.name, "center": 180.0, "stiffness": 3.0, "of": ANGLE.to_json()}
+    crossing = {**place, "shots": 1, "reactive_fraction": 1.0}
     write_json(folder / "summary.json", {"system": "rotor", "unbiased": {"crossings": [crossing]}})
     return folder
 
@@ -105,7 +107,7 @@ def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
         bonds.addBond(index, index + 1, 0.15, stiffness)
     system.addForce(bonds)
     positions = np.array([[0.15 * (k % 2), 1.0 * (k // 2), 0.0] for k in range(6)])
-    model = Model(openmm.XmlSerializer.serialize(system), Torsions(NAMES, (FOUR,)), 300.0, 1.0, timestep, "Reference")
+    model = Model(openmm.XmlSerializer.serialize(system), 300.0, 1.0, timestep, "Reference")
     integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, timestep)
     integrator.setRandomNumberSeed(1)
     dynamics = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")), model)
@@ -123,14 +125,14 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
     """Path lengths of the rotor, and where between the states its frames are, against transitions that were waited for. Standard errors
     come from the series themselves; beyond 4.5 of them is once in 100,000."""
     pytest.importorskip("openpathsampling")
-    from spacetime_tps.benchmarks.open_path_sampling import Bias, two_way_chain
+    from spacetime_tps.benchmarks.open_path_sampling import Selector, two_way_chain
 
     start = through_180[0]
     chain = two_way_chain(
-        turning, start.positions, start.velocities, Bias(Window(0, math.pi, 3.0), 40), stride=STRIDE, longest=2000, seed=2
+        turning, start.positions, start.velocities, Selector(Window(ANGLE, math.pi, 3.0), 40), stride=STRIDE, longest=2000, seed=2
     )
     sampled = [move.positions for move in islice(chain, 400)]
-    for measure in (len, lambda x: -np.cos(turning.torsions.angles(x[1:-1])).mean()):
+    for measure in (len, lambda x: -np.cos(turning.coordinates.values(x[1:-1])).mean()):
         ours, theirs = series([float(measure(x)) for x in sampled]), series([float(measure(p.positions)) for p in through_180])
         error = math.hypot(ours["standard_error"], theirs["standard_error"])
         assert abs(ours["mean"] - theirs["mean"]) < 4.5 * error

@@ -13,16 +13,17 @@ from typer.testing import CliRunner
 
 from spacetime_tps import SpacetimeError, load_system, run
 from spacetime_tps.cli import app
-from spacetime_tps.molecules.preparation import Potential
+from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.batches import Batch
 from spacetime_tps.pipeline.progress import Silent
 from spacetime_tps.pipeline.run import shoot
 from spacetime_tps.pipeline.settings import Settings, parse_settings
-from spacetime_tps.pipeline.shooting import LEAST, Site, _behind
 from spacetime_tps.pipeline.transitions import read_transitions
 from spacetime_tps.sampling.comparison import effective_number
-from spacetime_tps.sampling.crossing import Crossing
+from spacetime_tps.shooting.allocation import LEAST, behind
+from spacetime_tps.shooting.batches import Batch
+from spacetime_tps.shooting.crossing import Crossing
+from spacetime_tps.shooting.sites import Site
 
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
@@ -132,7 +133,7 @@ class StopsAfter(Silent):
         self.left = lines
 
     def say(self, text: str) -> None:
-        if ("kappa" in text and "window at" in text) or "unbiased" in text:
+        if ("stiffness" in text and "window at" in text) or "unbiased" in text:
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt
@@ -207,7 +208,7 @@ def test_other_settings_of_the_stage_start_it_anew(finished: Path) -> None:
     shoot(finished, ["unbiased.paths=5", "unbiased.stiffness=150"], says)
     assert any("those that are there are replaced" in line for line in says.lines)
     shots = rows(finished, "shots.csv")
-    assert {float(s["window_kappa"]) for s in shots if s["purpose"] != "committor"} >= {150.0}
+    assert {float(s["window_stiffness"]) for s in shots if s["purpose"] != "committor"} >= {150.0}
     assert len(list(finished.glob("transitions/unbiased_*.trr"))) == sum(bool(s["path"]) for s in shots)
     assert len(shots) < len(before)
 
@@ -228,12 +229,12 @@ def test_crossings_whose_pilots_met_on_one_top_need_no_batches_of_their_own(firs
 
     def site(route: str, *batches: Batch) -> Site:
         guess = Crossing(route, replace(pilot.window, center=pilot.center + len(route)), 1.0, -5.0)
-        return Site(guess, None, 0.0, np.ones(0, dtype=bool), list(batches))  # type: ignore[arg-type]
+        return Site(guess, None, 0.0, list(batches))  # type: ignore[arg-type]
 
     beside, beyond = replace(pilot, center=pilot.center + 0.1), replace(pilot, center=pilot.center + 2.0)
     enough = [replace(pilot, pilot=False)] * LEAST
-    assert _behind([site("a", pilot)]) is None
-    assert _behind([site("a", pilot), site("bb", beside)]) is None
-    assert _behind([site("a", pilot), site("bb", beyond)]) == 0
-    assert _behind([site("a", *enough), site("bb", beyond)]) == 1
-    assert _behind([site("a", *enough), site("bb", beside), site("ccc", beyond)]) == 2
+    assert behind([site("a", pilot)]) is None
+    assert behind([site("a", pilot), site("bb", beside)]) is None
+    assert behind([site("a", pilot), site("bb", beyond)]) == 0
+    assert behind([site("a", *enough), site("bb", beyond)]) == 1
+    assert behind([site("a", *enough), site("bb", beside), site("ccc", beyond)]) == 2

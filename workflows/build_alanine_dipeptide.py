@@ -11,8 +11,10 @@ import openmm
 from openmm import app, unit
 from openmmtools import testsystems
 
-from spacetime_tps.molecules.coordinates import Torsions, shortest_change
-from spacetime_tps.molecules.dynamics import Model, biased_system
+from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
 
@@ -21,17 +23,17 @@ STIFF = 300.0
 FOLDER = Path(__file__).parent.parent / "systems" / "alanine_dipeptide"
 
 
-def turned(model: Model, positions: np.ndarray, target: np.ndarray) -> np.ndarray:
-    system, restraint = biased_system(model)
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+def turned(model: Model, torsions: Torsions, positions: np.ndarray, target: np.ndarray) -> np.ndarray:
+    dynamics = Dynamics(model, CurveBias(torsions))
+    context = dynamics.context
     context.setPositions(positions)
-    here = model.torsions.angles(positions)
-    change = shortest_change(here, target)
+    here = torsions.values(positions)
+    change = difference(here, target, torsions.angular)
     for fraction in np.linspace(0.05, 1.0, 20):
         angles = here + fraction * change
-        model.torsions.set_bias(restraint, context, STIFF * np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())
+        dynamics.set_bias(STIFF * np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())
         openmm.LocalEnergyMinimizer.minimize(context)
-    model.torsions.set_bias(restraint, context, np.zeros(model.torsions.dimension))
+    dynamics.set_bias(np.zeros(torsions.dimension))
     openmm.LocalEnergyMinimizer.minimize(context, 0.01)
     return np.array(context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
 
@@ -43,10 +45,10 @@ def main() -> None:
     first, second = (tuple(atom_index(topology, label) for label in four) for four in labels)
     system = build_system(topology, ["amber99sbildn.xml"])
     torsions = Torsions(("phi", "psi"), (first, second))
-    model = Model(openmm.XmlSerializer.serialize(system), torsions, 300.0, 1.0, 0.001, "Reference")
+    model = Model(openmm.XmlSerializer.serialize(system), 300.0, 1.0, 0.001, "Reference")
     for name, target in TARGETS.items():
-        positions = turned(model, source.positions.value_in_unit(unit.nanometer), np.radians(target))
-        print(name, np.degrees(torsions.angles(positions)).round(1))
+        positions = turned(model, torsions, source.positions.value_in_unit(unit.nanometer), np.radians(target))
+        print(name, np.degrees(torsions.values(positions)).round(1))
         write_pdb(FOLDER / f"{name}.pdb", Structure(topology, positions))
 
 

@@ -20,11 +20,13 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.optimize import root
 from scipy.spatial.transform import Rotation
 
+from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
+from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.files import write_npz
-from spacetime_tps.molecules.coordinates import Torsions, shortest_change
-from spacetime_tps.molecules.dynamics import Model, restrained_context
 from spacetime_tps.molecules.forcefield import build_system
-from spacetime_tps.molecules.preparation import Potential, minimise
 from spacetime_tps.molecules.structure import atom_index, load_pdb
 
 POINTS = 72
@@ -46,14 +48,14 @@ SYSTEMS = Path(__file__).parent.parent / "systems"
 class Held(Potential):
     """The molecule under its restraint, each call one evaluation."""
 
-    def __init__(self, model: Model):
-        self._context, self._integrator, self._restraint = restrained_context(model)
-        self._model = model
+    def __init__(self, model: Model, torsions: Torsions):
+        self._dynamics = Dynamics(model, CurveBias(torsions))
+        self._context = self._dynamics.context
         self.evaluations = 0
 
     def hold(self, center: np.ndarray, stiffness: float) -> None:
-        eta = stiffness / self._model.kT * np.stack([np.cos(center), np.sin(center)], axis=-1)
-        self._model.torsions.set_bias(self._restraint, self._context, eta.ravel())
+        eta = stiffness / self._dynamics.model.kT * np.stack([np.cos(center), np.sin(center)], axis=-1)
+        self._dynamics.set_bias(eta.ravel())
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Alanine:
         after_ca = [k for k, name in enumerate(names) if name in ("2:HA", "2:CB", "2:HB1", "2:HB2", "2:HB3", "2:C")] + after_c
         self.moved = (after_ca, after_c)
         xml = openmm.XmlSerializer.serialize(build_system(topology, ["amber99sbildn.xml"]))
-        model = Model(xml, self.torsions, 300.0, 1.0, 0.001, "Reference")
-        self.free, self.held = Potential(model), Held(model)
+        model = Model(xml, 300.0, 1.0, 0.001, "Reference")
+        self.free, self.held = Potential(model), Held(model, self.torsions)
 
     @property
     def evaluations(self) -> int:
@@ -97,13 +99,13 @@ class Alanine:
     def intact(self, x: np.ndarray) -> bool:
         """Whether CA is L and both peptide bonds are trans."""
         ca, n, c, cb = x[self.chiral]
-        return bool(np.dot(np.cross(n - ca, c - ca), cb - ca) > 0) and bool((np.abs(self.peptides.angles(x)) > np.pi / 2).all())
+        return bool(np.dot(np.cross(n - ca, c - ca), cb - ca) > 0) and bool((np.abs(self.peptides.values(x)) > np.pi / 2).all())
 
     def turned(self, x: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Positions with phi and psi turned to the target (2,) in radians, all else rigid."""
         x = x.copy()
         for (_, j, k, _), moved, change in zip(
-            self.torsions.atoms, self.moved, shortest_change(self.torsions.angles(x), target), strict=True
+            self.torsions.atoms, self.moved, difference(self.torsions.values(x), target, self.torsions.angular), strict=True
         ):
             axis = (x[k] - x[j]) / np.linalg.norm(x[k] - x[j])
             x[moved] = Rotation.from_rotvec(change * axis).apply(x[moved] - x[k]) + x[k]
@@ -119,7 +121,7 @@ class Alanine:
         for attempt in range(1, 21):
             self.held.hold(target + np.arcsin(np.clip(slope / stiffness, -0.9, 0.9)), stiffness)
             x = minimise(self.held, x, tolerance=TOLERANCE).positions
-            miss = shortest_change(target, self.torsions.angles(x))
+            miss = difference(target, self.torsions.values(x), self.torsions.angular)
             if np.abs(miss).max() < ON_POINT:
                 return Relaxed(self.free(x)[0], x, slope)
             slope = slope - stiffness * miss
@@ -142,7 +144,7 @@ class Scan:
 
     def start(self, x: np.ndarray) -> None:
         """Relax a structure on the grid point nearest to it."""
-        i, j = np.rint((self._molecule.torsions.angles(x) - self.angles[0]) / (2 * np.pi) * POINTS).astype(int).tolist()
+        i, j = np.rint((self._molecule.torsions.values(x) - self.angles[0]) / (2 * np.pi) * POINTS).astype(int).tolist()
         self._relax(i % POINTS, j % POINTS, x, np.zeros(2))
 
     def _relax(self, i: int, j: int, x: np.ndarray, slope: np.ndarray) -> bool:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from spacetime_tps.molecules.dynamics import Frames
-from spacetime_tps.molecules.paths import part, turned
-from spacetime_tps.molecules.states import State
+from spacetime_tps.states.state import State
+from spacetime_tps.trajectories.frames import Frames, part, time_reversed
 
 
 def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frames]:
@@ -22,7 +21,7 @@ def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frame
     found = []
     for k in crossings.tolist():
         piece = part(frames, slice(int(visits[k]), int(visits[k + 1]) + 1))
-        found.append(piece if in_a[visits[k]] else turned(piece))
+        found.append(piece if in_a[visits[k]] else time_reversed(piece))
     return found, part(frames, slice(int(visits[-1]), None))
 
 

@@ -9,19 +9,19 @@ import numpy as np
 import yaml
 
 from spacetime_tps.baselines.brute_force import residence, transitions
+from spacetime_tps.engines.openmm.dynamics import FREE, Walk
+from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.dynamics import Frames, Walk
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.molecules.paths import joined, part
-from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
-from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.system import SystemSpec
 from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
+from spacetime_tps.seeds import seed_of
+from spacetime_tps.trajectories.frames import Frames, joined, part
 
 STAGE = "brute_force"
 WALKERS = 8
@@ -46,9 +46,8 @@ class _Walker:
 
     def task(self, seed: int) -> Walk:
         """The next segment."""
-        nothing = np.zeros((1, self.prepared.torsions.dimension))
         number = seed_of(seed, f"{STAGE}_{self.index}", self.segments)
-        return Walk(nothing, SEGMENT, STRIDE, number, self.positions, self.velocities)
+        return Walk(None, FREE, SEGMENT, STRIDE, number, self.positions, self.velocities)
 
     def take(self, frames: Frames) -> tuple[list[Frames], int]:
         """The whole transitions that a segment completes, and how many more were made by a molecule that is no longer what it was.
@@ -88,7 +87,6 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
     content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
     write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
     walkers = [_Walker(prepared, index) for index in range(WALKERS)]
-    here, there = prepared.end_angles
     rows: list[Transition] = []
     broken = evaluations = 0
     with Workers(prepared.model) as workers:
@@ -106,7 +104,7 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
                         name = f"{STAGE}_{len(rows):05d}"
                         path = replace(path, time=path.time - path.time[0])
                         file, highest = write_path(out, prepared, name, path)
-                        way = way_of(prepared.torsions.names, prepared.torsions.angles(path.positions), here, there)
+                        way = prepared.coordinates.way_of(prepared.coordinates.values(path.positions), *prepared.ends)
                         steps = STRIDE * (len(path) - 1)
                         rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), steps, task.seed, 1.0, way, file))
             write_transitions(out, rows)

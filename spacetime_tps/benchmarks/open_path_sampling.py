@@ -15,17 +15,18 @@ from openmm import unit
 from openpathsampling.engines import openmm as engines
 from openpathsampling.snapshot_modifier import SnapshotModifier
 
-from spacetime_tps.molecules.dynamics import Dynamics, Model, inverse_masses
-from spacetime_tps.molecules.shooting import IN_A, IN_B, NOWHERE
+from spacetime_tps.engines.openmm.bias import WindowBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, inverse_masses
 from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.sampling.crossing import Window
+from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
+from spacetime_tps.windows.window import Window
 
 SPEED = unit.nanometer / unit.picosecond
 
 
 @dataclass(frozen=True)
-class Bias:
-    """Weight of a frame in neither state as a shooting point: the window's Boltzmann factor, one at its center. In a state it is zero."""
+class Selector:
+    """Weight of a frame in neither state as a shooting point: the window's Boltzmann factor. In a state it is zero."""
 
     window: Window
     walk: int
@@ -145,31 +146,32 @@ class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
     pi(x) f(x) as it is, so pi(x) K(x to x') / (pi(x') K(x' to x)) = f(x') / f(x), which the modifier's ratio takes from the acceptance.
     """
 
-    def __init__(self, prepared: Prepared, bias: Bias, make: Callable[[np.ndarray, np.ndarray], Any], rng: np.random.Generator):
+    def __init__(self, prepared: Prepared, chosen: Selector, make: Callable[[np.ndarray, np.ndarray], Any], rng: np.random.Generator):
         """`make` turns positions and velocities into a snapshot."""
         super().__init__()
-        self.bias, self.make, self.rng = bias, make, rng
-        self.torsions, self.walk = prepared.torsions, Dynamics(prepared.model)
-        self.eta = bias.window.eta(len(self.torsions.atoms))
-        self.walk.begin(int(rng.integers(1, 2**31)), self.eta, prepared.start.positions)
+        self.chosen, self.make, self.rng = chosen, make, rng
+        window, self.coordinates = chosen.window, prepared.coordinates
+        self.walk = Dynamics(prepared.model, WindowBias(self.coordinates, window.variable))
+        place = np.array([window.center, window.stiffness])
+        self.walk.begin(int(rng.integers(1, 2**31)), prepared.start.positions, parameters=place)
         self.dynamics = WholeSteps(self.walk.context, prepared.model)
 
     def __call__(self, snapshot: Any) -> Any:
         self.dynamics.put(snapshot.coordinates._value, snapshot.velocities._value)
         self.dynamics.forget(self.rng)
-        if self.bias.walk:
-            self.dynamics.step(self.bias.walk)
+        if self.chosen.walk:
+            self.dynamics.step(self.chosen.walk)
             self.dynamics.forget(self.rng)
         return self.make(*self.dynamics.get())
 
     def probability_ratio(self, old_snapshot: Any, new_snapshot: Any) -> float:
         """f(x) / f(x')."""
-        old, new = (self.torsions.statistic(s.xyz) @ self.eta for s in (old_snapshot, new_snapshot))
+        old, new = (float(self.chosen.window.log_factor(self.coordinates.features(s.xyz))) for s in (old_snapshot, new_snapshot))
         return float(np.exp(old - new))
 
 
 def two_way_chain(
-    prepared: Prepared, positions: np.ndarray, velocities: np.ndarray, bias: Bias, *, stride: int, longest: int, seed: int
+    prepared: Prepared, positions: np.ndarray, velocities: np.ndarray, chosen: Selector, *, stride: int, longest: int, seed: int
 ) -> Iterator[Move]:
     """Two-way shooting without end from a path (F, atoms, 3), in nm and nm/ps, in the ensemble of paths of any length between A and B.
 
@@ -180,10 +182,10 @@ def two_way_chain(
     engine = WholeStepEngine(prepared, stride=stride, longest=longest, seed=int(rng.integers(1, 2**31)))
     place = paths.FunctionCV("place", lambda snapshot: _place(prepared, snapshot.xyz), cv_time_reversible=True)
     a, b = (paths.CVDefinedVolume(place, which - 0.5, which + 0.5) for which in (IN_A, IN_B))
-    weight = paths.FunctionCV("weight", lambda snapshot: _weight(prepared, bias, snapshot.xyz), cv_time_reversible=True)
+    weight = paths.FunctionCV("weight", lambda snapshot: _weight(prepared, chosen, snapshot.xyz), cv_time_reversible=True)
     selector = paths.BiasedSelector(weight)
     ensemble = paths.TPSNetwork.from_states_all_to_all([a, b]).sampling_ensembles[0]
-    modifier = RestrainedWalk(prepared, bias, engine.snapshot, rng)
+    modifier = RestrainedWalk(prepared, chosen, engine.snapshot, rng)
     mover = paths.TwoWayShootingMover(ensemble, selector, modifier, engine)
     for part in (selector, mover, *mover.movers):
         part._rng = rng
@@ -204,7 +206,7 @@ def _place(prepared: Prepared, positions: np.ndarray) -> int:
     return IN_B if prepared.b.contains(positions) else NOWHERE
 
 
-def _weight(prepared: Prepared, bias: Bias, positions: np.ndarray) -> float:
+def _weight(prepared: Prepared, chosen: Selector, positions: np.ndarray) -> float:
     if _place(prepared, positions) != NOWHERE:
         return 0.0
-    return float(np.exp(prepared.torsions.statistic(positions) @ bias.window.eta(len(prepared.torsions.atoms)) - bias.window.stiffness))
+    return float(np.exp(chosen.window.log_factor(prepared.coordinates.features(positions))))

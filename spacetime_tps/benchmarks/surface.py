@@ -10,14 +10,22 @@ from torch import Tensor
 from spacetime_tps.benchmarks.torus import Found, Region, search, sobol
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.engines.surface.dynamics import Overdamped
+from spacetime_tps.engines.surface.frames import route_frames, separating_angles, stiffness_that_stays
+from spacetime_tps.engines.surface.shooting import SurfaceShooting
+from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.potentials.tabulated import Tabulated
+from spacetime_tps.shooting.batches import Batch
+from spacetime_tps.shooting.ensemble import Ensemble
+from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.states.ends import NOWHERE
 from spacetime_tps.surfaces.annealed import Walked, adaptive_plan, anneal, largest_variance
-from spacetime_tps.surfaces.ensemble import Ensemble, sample_ensemble
-from spacetime_tps.surfaces.shooting import Overdamped, two_way_chains
 from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.windows.window import Window
 
 START, END = np.array([-2.55, 2.70]), np.array([0.95, -0.40])
 """The paper's ends, radians"""
@@ -36,6 +44,9 @@ END_LEVEL = (7.0 / RADIUS) ** 2
 DS = 4e-4
 """Time step of the unbiased dynamics, as in the paper"""
 BOUND = 40_000
+WALKERS, POINTS, GAP = 50, 5, 60
+"""Walks in a window, points on each in a batch, and steps from point to point"""
+ANGLES = ("phi", "psi")
 FAMILY = VonMises(2)
 
 
@@ -68,6 +79,45 @@ class Guided:
     """(paths, steps): whether in the forbidden region"""
     evaluations: int
     """All of them: training data, quadrature and sampling"""
+
+
+@dataclass(frozen=True)
+class Unbiased:
+    """Weighted shots, and their reactive paths (steps, 2) in the order of the weights."""
+
+    ensemble: Ensemble
+    paths: list[np.ndarray]
+
+    @property
+    def weight(self) -> np.ndarray:
+        """(paths,), sum equal to their number."""
+        return np.asarray(self.ensemble.weight * len(self.paths) / self.ensemble.weight.sum())
+
+    @property
+    def window(self) -> Window:
+        """The last one that was shot from."""
+        return self.ensemble.sites[0].latest
+
+    @property
+    def settled(self) -> list[Batch]:
+        """Batches in that window."""
+        return self.ensemble.sites[0].windows[self.window]
+
+    @property
+    def reactive(self) -> float:
+        """Fraction of its shots."""
+        return sum(len(b.path_shot) for b in self.settled) / sum(len(b.shot_point) for b in self.settled)
+
+    @property
+    def shots(self) -> int:
+        """In all windows."""
+        return self.ensemble.sites[0].shots
+
+    @property
+    def undecided(self) -> float:
+        """Fraction of half trajectories that met their bound before a state."""
+        ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in self.ensemble.batches])
+        return float((ends == NOWHERE).mean())
 
 
 def learn(surface: Tabulated, kT: float, seed: int) -> Learned:
@@ -125,32 +175,39 @@ def _lag(learned: Learned, eta: Tensor, walked: Walked) -> np.ndarray:
     return ((seen.mean(0) - exact) / error).numpy()
 
 
-def unbiased(learned: Learned, found: Found, effective: int, generator: torch.Generator) -> Ensemble:
+def unbiased(learned: Learned, found: Found, effective: int, seed: int) -> Unbiased:
     """The transition path ensemble, shot from the top of a geodesic."""
-    dynamics = Overdamped(learned.surface, learned.kT, DS)
     geodesic = found.geodesic
-    return sample_ensemble(
-        dynamics, geodesic.eta, geodesic.cost, learned.denoiser, learned.coordinates, A, B, family=FAMILY,
-        effective=effective, budget=20_000 * effective, longest=BOUND, generator=generator,
+    frames = route_frames(
+        found.best.name, geodesic.eta, geodesic.cost, learned.coordinates, -learned.energy / learned.kT, FAMILY, A, seed=seed
+    )
+    variables = separating_angles(A, B, FAMILY, ANGLES)
+    options = ShootingOptions(
+        seed=seed, paths=effective, budget=20_000 * effective, stiffness=stiffness_that_stays(frames, variables, seed=seed),
+        walkers=WALKERS, points=POINTS, gap=GAP, shots=1, equilibration=GAP, rung_steps=6 * GAP, pilot_shots=1, rates=False,
     )  # fmt: skip
+    engine = SurfaceShooting(Overdamped(learned.surface, learned.kT, DS), FAMILY, A, B, options, longest=BOUND)
+    ensemble = ShotSampler(engine, options).sample([frames], variables)
+    return Unbiased(ensemble, [engine.paths[name] for batch in ensemble.batches for name in batch.path_name.tolist()])
 
 
 def long_shooting(
-    learned: Learned, ensemble: Ensemble, chains: int, moves: int, generator: torch.Generator
+    learned: Learned, unbiased: Unbiased, chains: int, moves: int, generator: torch.Generator
 ) -> tuple[list[np.ndarray], int, float]:
     """Two-way shooting, for comparison: the last path of each of `chains` chains, evaluations and acceptance.
 
-    Chains start from unbiased paths without their weights. The shooting range is the strip that the window was stiff in, three
-    deviations either side.
+    Chains start from unbiased paths without their weights. The shooting range is the strip that the window held, three deviations either
+    side.
     """
-    dynamics = Overdamped(learned.surface, learned.kT, DS)
+    dynamics, window = Overdamped(learned.surface, learned.kT, DS), unbiased.window
 
     def in_strip(x: Tensor) -> Tensor:
-        difference = torch.remainder(x[:, ensemble.torsion] - ensemble.center[ensemble.torsion] + torch.pi, 2 * torch.pi) - torch.pi
-        return difference.abs() < 3.0 / ensemble.stiffness**0.5
+        value = torch.from_numpy(window.variable.value(FAMILY.statistic(x).numpy()))
+        difference = torch.remainder(value - window.center + torch.pi, 2 * torch.pi) - torch.pi
+        return difference.abs() < 3.0 * window.deviation
 
-    order = torch.randperm(len(ensemble.paths), generator=generator).tolist()
-    first = [ensemble.paths[order[k % len(order)]] for k in range(chains)]
+    order = torch.randperm(len(unbiased.paths), generator=generator).tolist()
+    first = [unbiased.paths[order[k % len(order)]] for k in range(chains)]
     return two_way_chains(dynamics, first, A, B, eligible=in_strip, moves=moves, longest=BOUND, generator=generator)
 
 

@@ -7,9 +7,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from spacetime_tps.benchmarks.surface import END, FAMILY, START, Guided, Learned, forbidden_energy
+from spacetime_tps.benchmarks.surface import END, FAMILY, START, Guided, Learned, Unbiased, forbidden_energy
 from spacetime_tps.report.figures import INK, MUTED, STYLE
-from spacetime_tps.surfaces.ensemble import Ensemble
 
 __all__ = ["STYLE", "energies", "faithfulness", "paths_on_surface"]
 
@@ -24,7 +23,7 @@ DRAWN = 40
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#56606b"])
 
 
-def paths_on_surface(learned: Learned, walked: dict[str, Guided], ensemble: Ensemble, limit: float) -> Figure:
+def paths_on_surface(learned: Learned, walked: dict[str, Guided], unbiased: Unbiased, limit: float) -> Figure:
     """Forty paths of each experiment over the energy, with the geodesic's centers and the forbidden region."""
     figure = Figure(figsize=(9.2, 8.6), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, sharey=True)
@@ -37,10 +36,10 @@ def paths_on_surface(learned: Learned, walked: dict[str, Guided], ensemble: Ense
         axes.contourf(np.degrees(axis), np.degrees(axis), energy.T.clamp(max=80.0), levels=levels, cmap=SHADES)
         axes.contour(np.degrees(axis), np.degrees(axis), region.T, levels=[limit], colors="#cc79a7", linewidths=1.8)
         if name == "unbiased":
-            chance = ensemble.weight / ensemble.weight.sum()
-            chosen = np.random.default_rng(0).choice(len(ensemble.paths), DRAWN, p=chance)
+            chance = unbiased.weight / unbiased.weight.sum()
+            chosen = np.random.default_rng(0).choice(len(unbiased.paths), DRAWN, p=chance)
             for k in chosen:
-                _trace(axes, ensemble.paths[k], COLOURS[name], 0.35)
+                _trace(axes, unbiased.paths[k], COLOURS[name], 0.35)
         else:
             for path in walked[name].walked.paths[:DRAWN].numpy():
                 _trace(axes, path, COLOURS[name], 0.3)
@@ -66,7 +65,7 @@ def _trace(axes: Axes, path: np.ndarray, colour: str, width: float) -> None:
     axes.plot(*np.insert(wrapped, jumps, np.nan, axis=0).T, color=colour, lw=width)
 
 
-def energies(learned: Learned, walked: dict[str, Guided], ensemble: Ensemble) -> Figure:
+def energies(learned: Learned, walked: dict[str, Guided], unbiased: Unbiased) -> Figure:
     """Mean energy along the curves with its spread, and the distribution of each path's highest energy."""
     figure = Figure(figsize=(9.2, 3.4), layout="constrained")
     along, tops = figure.subplots(1, 2)
@@ -78,8 +77,8 @@ def energies(learned: Learned, walked: dict[str, Guided], ensemble: Ensemble) ->
         along.plot(s, energy.mean(0), color=COLOURS[name], label=TITLES[name])
         highest = learned.surface.energy(result.walked.paths).amax(1).numpy()
         tops.hist(highest, bins=40, density=True, histtype="step", lw=1.5, color=COLOURS[name], label=TITLES[name])
-    highest = np.array([float(learned.surface.energy(torch.from_numpy(p)).max()) for p in ensemble.paths])
-    tops.hist(highest, bins=40, weights=ensemble.weight, density=True, color=COLOURS["unbiased"], alpha=0.35, label=TITLES["unbiased"])
+    highest = np.array([float(learned.surface.energy(torch.from_numpy(p)).max()) for p in unbiased.paths])
+    tops.hist(highest, bins=40, weights=unbiased.weight, density=True, color=COLOURS["unbiased"], alpha=0.35, label=TITLES["unbiased"])
     along.set(xlabel="share of the curve's length", ylabel="energy, kJ/mol (mean, 5 to 95 %)", xlim=(0, 1))
     tops.set(xlabel="highest energy of a path, kJ/mol", ylabel="density")
     tops.legend(fontsize=8)

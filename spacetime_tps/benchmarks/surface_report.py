@@ -12,13 +12,12 @@ import torch
 
 from spacetime_tps.benchmarks import surface as experiments
 from spacetime_tps.benchmarks import surface_figures as figures
-from spacetime_tps.benchmarks.surface import FAMILY, Guided, Learned
+from spacetime_tps.benchmarks.surface import FAMILY, Guided, Learned, Unbiased
 from spacetime_tps.benchmarks.torus import relaxed, sobol
 from spacetime_tps.files import write_bytes, write_json, write_npz, write_text
 from spacetime_tps.geometry import curve
 from spacetime_tps.potentials.tabulated import load_surface
 from spacetime_tps.sampling.comparison import Agreement, agreement
-from spacetime_tps.surfaces.ensemble import Ensemble
 
 NAMES = {"guided": "geodesic", "low_variance": "geodesic, low variance", "region_avoiding": "geodesic, region avoiding"}
 MOVES = 30
@@ -46,30 +45,30 @@ def run_surface(
             every_step = walked[name].walked.paths.numpy().astype(np.float32)
             write_npz(out / f"{name}.npz", {"paths": every_step, "evaluations": np.array(walked[name].evaluations)})
             say(f"{NAMES[name]}: {paths} paths")
-        ensemble = experiments.unbiased(learned, found[0], paths, generator)
-        _write_unbiased(out / "unbiased.npz", ensemble.paths, learned.evaluations + ensemble.evaluations, ensemble.weight)
-        say(f"unbiased: {len(ensemble.paths)} paths, {ensemble.effective:.0f} effective")
-        shot = experiments.long_shooting(learned, ensemble, chains, MOVES, generator) if chains else None
+        unbiased = experiments.unbiased(learned, found[0], paths, seed)
+        _write_unbiased(out / "unbiased.npz", unbiased.paths, learned.evaluations + unbiased.ensemble.evaluations, unbiased.weight)
+        say(f"unbiased: {len(unbiased.paths)} paths, {unbiased.ensemble.effective:.0f} effective")
+        shot = experiments.long_shooting(learned, unbiased, chains, MOVES, generator) if chains else None
     finally:
         torch.set_num_threads(threads)
     values: dict[str, Any] = {
         "surface": file.name, "kT": kT, "seed": seed, "paths": paths, "geodesics_cpu_seconds": round(seconds, 1),
         "geodesic": _geodesic_values(learned, walked["guided"]),
         "experiments": {name: _values(learned, result) for name, result in walked.items()},
-        "unbiased": _unbiased_values(learned, ensemble),
+        "unbiased": _unbiased_values(learned, unbiased),
         "denoiser": _denoiser_error(learned, seed),
     }  # fmt: skip
     if shot is not None:
         _write_unbiased(out / "shooting.npz", shot[0], shot[1], None)
-        values["long_shooting"] = _comparison(learned, ensemble, shot[0], seed) | {"evaluations": shot[1], "accepted": shot[2]}
+        values["long_shooting"] = _comparison(learned, unbiased, shot[0], seed) | {"evaluations": shot[1], "accepted": shot[2]}
     text = markdown(values)
     write_json(out / "table.json", values)
     write_text(out / "table.md", text)
     write_npz(out / "curves.npz", {f"{name}_eta": result.found.geodesic.eta.numpy() for name, result in walked.items()})
     with mpl.rc_context(figures.STYLE):
         for name, figure in (
-            ("paths", figures.paths_on_surface(learned, walked, ensemble, limit)),
-            ("energies", figures.energies(learned, walked, ensemble)),
+            ("paths", figures.paths_on_surface(learned, walked, unbiased, limit)),
+            ("energies", figures.energies(learned, walked, unbiased)),
             ("faithfulness", figures.faithfulness(walked)),
         ):
             picture = io.BytesIO()
@@ -129,24 +128,25 @@ def _denoiser_error(learned: Learned, seed: int) -> dict[str, float]:
     return {"mean": float(error.mean()), "largest": float(error.max()), "mean_at_seam": float(error[seam].mean())}
 
 
-def _unbiased_values(learned: Learned, ensemble: Ensemble) -> dict[str, Any]:
-    top, length = _tops(learned, ensemble.paths), np.array([float(len(p)) for p in ensemble.paths])
-    share = ensemble.weight / ensemble.weight.sum()
+def _unbiased_values(learned: Learned, unbiased: Unbiased) -> dict[str, Any]:
+    top, length = _tops(learned, unbiased.paths), np.array([float(len(p)) for p in unbiased.paths])
+    share = unbiased.weight / unbiased.weight.sum()
 
     def moments(x: np.ndarray) -> dict[str, float]:
         mean = float(share @ x)
         spread = float(np.sqrt(share @ (x - mean) ** 2))
-        return {"mean": mean, "std": spread, "standard_error": spread / ensemble.effective**0.5}
+        return {"mean": mean, "std": spread, "standard_error": spread / unbiased.ensemble.effective**0.5}
 
     return {
-        "paths": len(ensemble.paths), "effective": ensemble.effective, "shots": ensemble.shots, "reactive": ensemble.reactive,
-        "undecided": ensemble.undecided, "window_center_deg": np.degrees(ensemble.center).round(1).tolist(),
-        "window_stiffness": ensemble.stiffness, "max_energy_kj_mol": moments(top), "steps": moments(length),
-        "evaluations": learned.evaluations + ensemble.evaluations, "enough": ensemble.enough,
+        "paths": len(unbiased.paths), "effective": unbiased.ensemble.effective, "shots": unbiased.shots, "reactive": unbiased.reactive,
+        "undecided": unbiased.undecided, "window_variable": unbiased.window.variable.name,
+        "window_center_deg": round(float(np.degrees(unbiased.window.center)), 1), "window_stiffness": unbiased.window.stiffness,
+        "max_energy_kj_mol": moments(top), "steps": moments(length),
+        "evaluations": learned.evaluations + unbiased.ensemble.evaluations, "enough": unbiased.ensemble.enough,
     }  # fmt: skip
 
 
-def _comparison(learned: Learned, ensemble: Ensemble, paths: list[np.ndarray], seed: int) -> dict[str, Any]:
+def _comparison(learned: Learned, unbiased: Unbiased, paths: list[np.ndarray], seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
 
     def entry(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -154,10 +154,10 @@ def _comparison(learned: Learned, ensemble: Ensemble, paths: list[np.ndarray], s
             return {"distance": result.distance, "limit": result.limit, "holds": result.holds}
 
         plain = np.ones(len(x))
-        return {"weighted": told(agreement(x, ensemble.weight, y, rng=rng)), "without_weights": told(agreement(x, plain, y, rng=rng))}
+        return {"weighted": told(agreement(x, unbiased.weight, y, rng=rng)), "without_weights": told(agreement(x, plain, y, rng=rng))}
 
-    tops = [_tops(learned, p) for p in (ensemble.paths, paths)]
-    lengths = [np.array([float(len(x)) for x in p]) for p in (ensemble.paths, paths)]
+    tops = [_tops(learned, p) for p in (unbiased.paths, paths)]
+    lengths = [np.array([float(len(x)) for x in p]) for p in (unbiased.paths, paths)]
     return {
         "chains": len(paths), "max_energy_kj_mol": {"mean": float(tops[1].mean()), "std": float(tops[1].std())},
         "max_energy": entry(*tops), "steps": entry(*lengths),

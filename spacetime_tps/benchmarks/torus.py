@@ -114,10 +114,10 @@ def _route(path: LatticePath, floor: float, end_level: float) -> Route:
     center = np.stack([np.interp(np.linspace(0, s[-1], POINTS), s, gaussian_filter1d(c, 1.0, mode="nearest")) for c in path.center.T], -1)
     center[[0, -1]] = path.center[[0, -1]]
     end = np.full(2, max(end_level, floor))
-    level = routing.levels(1.02 * floor, end, end, POINTS)
+    level = routing.precisions(1.02 * floor, end, end, POINTS)
     eta = VonMises(2).natural(torch.from_numpy(center), torch.from_numpy(level)).numpy()
     turned = np.degrees(center[-1] - center[0])
-    return Route(f"phi{turned[0]:+.0f}_psi{turned[1]:+.0f}", routing.winding(eta), eta)
+    return Route(f"phi{turned[0]:+.0f}_psi{turned[1]:+.0f}", routing.class_of(eta, VonMises(2)), eta)
 
 
 def relaxed(found: Found, denoiser: WeightedSamples, *, end_level: float) -> Geodesic:
@@ -137,8 +137,8 @@ def _refined(
     refined, spent = [], 0
     for route in found:
         end = np.full(family.torsions, max(end_level, floor))
-        level = torch.from_numpy(routing.levels(1.02 * floor, end, end, POINTS))
-        center = torch.from_numpy(routing.unwrapped(route.eta))
+        level = torch.from_numpy(routing.precisions(1.02 * floor, end, end, POINTS))
+        center = torch.from_numpy(routing.centers(route.eta, family))
         s = torch.linspace(0, 1, POINTS, dtype=torch.double)[:, None]
         straight = family.natural(center[:1] + s * (center[-1:] - center[:1]), level)
         unit = float(curve.energy(straight, denoiser.moments(straight).mean))

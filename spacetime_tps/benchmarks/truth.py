@@ -10,14 +10,16 @@ import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.transitions import read_transitions
 from spacetime_tps.report.table import markdown
 from spacetime_tps.sampling.comparison import Agreement, agreement, density_agreement, difference_interval, effective_number, share_interval
+from spacetime_tps.trajectories.trr import read_trr
 
 BIN = 20.0
 """Degrees"""
+LENGTHS = np.arange(-5.0, 15.01, 0.5)
+"""Edges of bins of coordinates that are no angles, 0.1 nm"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Paths:
     way: np.ndarray
     """(paths,) names"""
     visits: np.ndarray
-    """(paths, bins): frames between the states in each bin of the torsions that turn"""
+    """(paths, bins): frames between the states in each bin of the first two coordinates"""
     part: np.ndarray
     """(folders,) share of all weight that each folder has"""
 
@@ -56,23 +58,23 @@ def load(folders: Sequence[Path], stage: str) -> Paths:
         rows = [r for r in read_transitions(folder) if r.stage == stage and r.hit]
         if not rows:
             raise SpacetimeError(f"{folder} holds no path of the stage {stage}")
-        w = np.array([r.weight for r in rows])
+        w = np.array([1.0 if r.weight is None else r.weight for r in rows])
         weight.append(w * effective_number(w) / w.sum())
         length += [r.n_frames for r in rows]
         highest += [r.max_energy_kj_mol for r in rows]
         way += [r.route for r in rows]
-        visits += [_visits(prepared.torsions.angles(read_trr(folder / r.file)[0][1:-1])) for r in rows]
+        visits += [_visits(prepared.coordinates.values(read_trr(folder / r.file)[0][1:-1]), prepared.coordinates.angular) for r in rows]
     if len(temperatures) > 1:
         raise SpacetimeError(f"these runs are at different temperatures: {', '.join(f'{t:g} K' for t in sorted(temperatures))}")
     part = np.array([w.sum() for w in weight])
     return Paths(np.concatenate(weight), np.array(length), np.array(highest), np.array(way), np.array(visits), part / part.sum())
 
 
-def _visits(angles: np.ndarray) -> np.ndarray:
-    """Frames (F, n torsions, radians) in each bin of the first two torsions, or of the one there is."""
-    edges = np.arange(-180.0, 180.0 + BIN, BIN)
-    at = np.degrees(angles[:, :2])
-    return np.histogramdd(at, [edges] * at.shape[1])[0].ravel()
+def _visits(values: np.ndarray, angular: np.ndarray) -> np.ndarray:
+    """Frames (F, D) in each bin of the first two coordinates, or of the one there is."""
+    at = np.where(angular, np.degrees(values), values)[:, :2]
+    edges = [np.arange(-180.0, 180.0 + BIN, BIN) if turns else LENGTHS for turns in angular[:2]]
+    return np.histogramdd(np.clip(at, [e[0] for e in edges], [e[-1] for e in edges]), edges)[0].ravel()
 
 
 @dataclass(frozen=True)

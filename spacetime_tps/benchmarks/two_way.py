@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.dynamics import Frames
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.molecules.paths import turned
-from spacetime_tps.molecules.preparation import Potential
-from spacetime_tps.molecules.trajectory import read_trr
 from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline.averages import read_center
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
-from spacetime_tps.pipeline.routes import way_of
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_path, write_transitions
-from spacetime_tps.sampling.crossing import Window
+from spacetime_tps.trajectories.frames import Frames, time_reversed
+from spacetime_tps.trajectories.trr import read_trr
+from spacetime_tps.windows.registry import variable_of
+from spacetime_tps.windows.window import Window
 
 if TYPE_CHECKING:
-    from spacetime_tps.benchmarks.open_path_sampling import Bias
+    from spacetime_tps.benchmarks.open_path_sampling import Selector
 
 STAGE, FROM = "mcmc_two_way", "unbiased"
 STRIDE = 25
@@ -54,10 +54,10 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
         raise SpacetimeError(f"{out} is not empty; choose another --out")
     begin = time.perf_counter()
     prepared = preparation.load(folder)
-    bias = _crossing(folder, prepared)
+    selector = _crossing(folder, prepared)
     first, velocities = _start(folder, seed)
     preparation.save(prepared, out)
-    chain = two_way_chain(prepared, first, velocities, bias, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
+    chain = two_way_chain(prepared, first, velocities, selector, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
     kept = _Kept(prepared, out, seed)
     potential = Potential(prepared.model)
     path = _path(prepared, potential, first, velocities)
@@ -78,8 +78,8 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
         "temperature_K": prepared.model.temperature, "platform": prepared.model.platform, "seed": seed,
         "moves": moves, "acceptance": len(kept.lengths) / moves, "moves_per_sample": every,
         "shooting_points": {
-            "torsion": prepared.torsions.names[bias.window.torsion], "degrees": float(np.degrees(bias.window.center)),
-            "kappa": bias.window.stiffness, "walk_steps": bias.walk,
+            "variable": selector.window.variable.name, "center": read_center(selector.window),
+            "kappa": selector.window.stiffness, "walk_steps": selector.walk,
         },
         **kept.to_json(),
         "evaluations": {**counted, "total": sum(counted.values())},
@@ -119,8 +119,8 @@ class _Kept:
             return
         name = f"{STAGE}_{len(self.rows):05d}"
         file, highest = write_path(self.out, self.prepared, name, path)
-        torsions = self.prepared.torsions
-        way = way_of(torsions.names, torsions.angles(path.positions), *self.prepared.end_angles)
+        coordinates = self.prepared.coordinates
+        way = coordinates.way_of(coordinates.values(path.positions), *self.prepared.ends)
         self.rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), spent, self.seed, 1.0, way, file))
 
     def write(self) -> None:
@@ -159,16 +159,18 @@ def series(values: list[float]) -> dict[str, float | None]:
     }
 
 
-def _crossing(folder: Path, prepared: Prepared) -> "Bias":
+def _crossing(folder: Path, prepared: Prepared) -> "Selector":
     """Where most of the run's reactive shots were fired, and the window that they were fired from."""
-    from spacetime_tps.benchmarks.open_path_sampling import Bias
+    from spacetime_tps.benchmarks.open_path_sampling import Selector
 
     crossings = (json.loads((folder / "summary.json").read_text()).get("unbiased") or {}).get("crossings")
     if not crossings:
         raise SpacetimeError(f"{folder} has no unbiased stage: finish the run with unbiased.paths above zero first")
     best = max(crossings, key=lambda c: float(c["shots"]) * float(c["reactive_fraction"]))
-    window = Window(prepared.torsions.names.index(best["torsion"]), float(np.radians(best["degrees"])), float(best["kappa"]))
-    return Bias(window, WALK)
+    variable = variable_of(best["of"])
+    center = float(np.radians(best["center"])) if variable.period else float(best["center"])
+    window = Window(variable, center, float(best["stiffness"]))
+    return Selector(window, WALK)
 
 
 def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,4 +190,4 @@ def _path(prepared: Prepared, potential: Potential, positions: np.ndarray, veloc
         positions.astype(np.float32), velocities.astype(np.float32), STRIDE * prepared.model.timestep * np.arange(len(positions)),
         np.array([potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True,
     )  # fmt: skip
-    return turned(frames) if prepared.b.contains(positions[0]) else frames
+    return time_reversed(frames) if prepared.b.contains(positions[0]) else frames

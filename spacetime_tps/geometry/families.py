@@ -1,5 +1,6 @@
 """Exponential families: which statistic T a restraint acts on, and how its natural parameter eta reads as center and noise level."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +18,12 @@ class Family(Protocol):
         """Length E of eta and of T."""
 
     @property
-    def locations(self) -> int:
-        """How many leading entries of T move with the coordinates; any further ones are their squares."""
+    def locations(self) -> tuple[int, ...]:
+        """Which entries of T move with the coordinates; the others are their squares."""
+
+    @property
+    def angular(self) -> np.ndarray:
+        """(D,) bool: which coordinates are angles."""
 
     def statistic(self, x: Tensor) -> Tensor:
         """T (..., E) of coordinates (..., D)."""
@@ -28,6 +33,15 @@ class Family(Protocol):
 
     def precision(self, eta: Tensor) -> Tensor:
         """Largest second derivative of -eta . T over the coordinates (...): the inverse variance that the noise alone would leave."""
+
+    def precisions(self, eta: Tensor) -> Tensor:
+        """The inverse variance that the noise alone would leave, for each noise level, (..., L)."""
+
+    def level_of(self, precision: Tensor) -> Tensor:
+        """The noise levels (..., L) with precisions (..., L)."""
+
+    def spread(self, mean: Tensor) -> Tensor:
+        """The variance of all that one noise level is of, (..., L), from the mean of T (..., E)."""
 
     def center(self, eta: Tensor) -> Tensor:
         """Where p_eta is drawn to, eta (..., E) to coordinates (..., D)."""
@@ -62,8 +76,12 @@ class VonMises:
         return 2 * self.torsions
 
     @property
-    def locations(self) -> int:
-        return 2 * self.torsions
+    def locations(self) -> tuple[int, ...]:
+        return tuple(range(2 * self.torsions))
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.ones(self.torsions, dtype=bool)
 
     def statistic(self, angles: Tensor) -> Tensor:
         """T of angles (..., n) in radians, as (..., 2n)."""
@@ -76,6 +94,18 @@ class VonMises:
     def precision(self, eta: Tensor) -> Tensor:
         """The largest concentration (...)."""
         return self.level(eta).amax(-1)
+
+    def precisions(self, eta: Tensor) -> Tensor:
+        """Concentrations (..., n)."""
+        return self.level(eta)
+
+    def level_of(self, precision: Tensor) -> Tensor:
+        """Concentrations themselves."""
+        return precision
+
+    def spread(self, mean: Tensor) -> Tensor:
+        """1 - |mu_i|^2 (..., n)."""
+        return 1.0 - mean.unflatten(-1, (self.torsions, 2)).square().sum(-1)
 
     def center(self, eta: Tensor) -> Tensor:
         """Mean directions (..., n) in (-pi, pi]."""
@@ -143,8 +173,12 @@ class Cartesian:
         return self.coordinates + 1
 
     @property
-    def locations(self) -> int:
-        return self.coordinates
+    def locations(self) -> tuple[int, ...]:
+        return tuple(range(self.coordinates))
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.zeros(self.coordinates, dtype=bool)
 
     def statistic(self, x: Tensor) -> Tensor:
         """T of x (..., D), as (..., D+1)."""
@@ -157,6 +191,18 @@ class Cartesian:
     def precision(self, eta: Tensor) -> Tensor:
         """The signal-to-noise ratio (...)."""
         return -2.0 * eta[..., -1]
+
+    def precisions(self, eta: Tensor) -> Tensor:
+        """The signal-to-noise ratio (..., 1)."""
+        return -2.0 * eta[..., -1:]
+
+    def level_of(self, precision: Tensor) -> Tensor:
+        """log_snr (..., 1)."""
+        return precision.log()
+
+    def spread(self, mean: Tensor) -> Tensor:
+        """E|x|^2 - |E x|^2 (..., 1)."""
+        return mean[..., -1:] - mean[..., :-1].square().sum(-1, keepdim=True)
 
     def center(self, eta: Tensor) -> Tensor:
         """x_t / alpha (..., D)."""
@@ -194,3 +240,77 @@ class Cartesian:
     def from_chart(self, z: Tensor) -> Tensor:
         """The inverse of `chart`; SNR > 0 wherever log q > 0."""
         return torch.cat([z[..., :-1] * z[..., -1:].exp(), -0.5 * torch.expm1(z[..., -1:])], dim=-1)
+
+
+class ProductFamily:
+    """Independent noise in each of several blocks: eta, T, coordinates and levels are those of the blocks side by side."""
+
+    def __init__(self, blocks: Sequence[Family]):
+        if not blocks:
+            raise ValueError("a product needs at least one family")
+        self.blocks = tuple(blocks)
+        self._sizes = [block.dimension for block in self.blocks]
+        self._widths = [len(block.angular) for block in self.blocks]
+        self._levels = [block.precisions(torch.ones(block.dimension, dtype=torch.double)).shape[-1] for block in self.blocks]
+
+    @property
+    def dimension(self) -> int:
+        return sum(self._sizes)
+
+    @property
+    def locations(self) -> tuple[int, ...]:
+        firsts = np.cumsum([0, *self._sizes[:-1]]).tolist()
+        return tuple(first + k for first, block in zip(firsts, self.blocks, strict=True) for k in block.locations)
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.concatenate([block.angular for block in self.blocks])
+
+    def statistic(self, x: Tensor) -> Tensor:
+        """T (..., E) of coordinates (..., D)."""
+        return torch.cat([b.statistic(part) for b, part in zip(self.blocks, x.split(self._widths, -1), strict=True)], dim=-1)
+
+    def level(self, eta: Tensor) -> Tensor:
+        """(..., L)."""
+        return torch.cat([b.level(part) for b, part in self._parts(eta)], dim=-1)
+
+    def precision(self, eta: Tensor) -> Tensor:
+        """The largest of the blocks' (...)."""
+        return torch.stack([b.precision(part) for b, part in self._parts(eta)]).amax(0)
+
+    def precisions(self, eta: Tensor) -> Tensor:
+        """(..., L)."""
+        return torch.cat([b.precisions(part) for b, part in self._parts(eta)], dim=-1)
+
+    def level_of(self, precision: Tensor) -> Tensor:
+        """(..., L)."""
+        return torch.cat([b.level_of(p) for b, p in zip(self.blocks, precision.split(self._levels, -1), strict=True)], dim=-1)
+
+    def spread(self, mean: Tensor) -> Tensor:
+        """(..., L)."""
+        return torch.cat([b.spread(part) for b, part in self._parts(mean)], dim=-1)
+
+    def center(self, eta: Tensor) -> Tensor:
+        """(..., D)."""
+        return torch.cat([b.center(part) for b, part in self._parts(eta)], dim=-1)
+
+    def natural(self, center: Tensor, level: Tensor) -> Tensor:
+        """eta (..., E) from centers (..., D) and levels (..., L)."""
+        parts = zip(self.blocks, center.split(self._widths, -1), level.split(self._levels, -1), strict=True)
+        return torch.cat([b.natural(c, v) for b, c, v in parts], dim=-1)
+
+    def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """eta . T(x) (...) and its gradient (..., D)."""
+        found = [b.bias(e, part) for (b, e), part in zip(self._parts(eta), x.split(self._widths, -1), strict=True)]
+        return torch.stack([value for value, _ in found]).sum(0), torch.cat([slope for _, slope in found], dim=-1)
+
+    def chart(self, eta: Tensor) -> Tensor:
+        """The blocks' charts side by side."""
+        return torch.cat([b.chart(part) for b, part in self._parts(eta)], dim=-1)
+
+    def from_chart(self, z: Tensor) -> Tensor:
+        """The inverse of `chart`."""
+        return torch.cat([b.from_chart(part) for b, part in self._parts(z)], dim=-1)
+
+    def _parts(self, eta: Tensor) -> list[tuple[Family, Tensor]]:
+        return list(zip(self.blocks, eta.split(self._sizes, -1), strict=True))

@@ -19,13 +19,14 @@ class Penalty(Protocol):
 
 
 class LowVariance:
-    """Keeps the noise level above a floor (L,): weight * mean of ((floor - level)/max(|floor|, 1))^2 where the level is below it."""
+    """Keeps the noise narrow: weight * mean of (1 - precision/floor)^2 where one of the family's precisions is below the floor."""
 
-    def __init__(self, family: Family, floor: Tensor, *, weight: float):
+    def __init__(self, family: Family, floor: float | Tensor, *, weight: float):
+        """floor: a precision, or one for each level (L,)."""
         self.family, self.floor, self.weight = family, floor, weight
 
     def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
-        lack = torch.relu(self.floor - self.family.level(eta)) / self.floor.abs().clamp_min(1.0)
+        lack = torch.relu(1.0 - self.family.precisions(eta) / self.floor)
         return self.weight * lack.square().mean()
 
 
@@ -41,6 +42,27 @@ class Barrier:
     def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
         cost = confinement_free_energy(eta, moments)
         return self.weight * (torch.logsumexp(self.sharpness * cost, dim=0) - math.log(len(cost))) / self.sharpness
+
+
+class Followable:
+    """Keeps samples able to follow: weight * mean of (steepness/limit - 1)^2 where the steepness is above the limit.
+
+    The steepness, for each noise level, is precision * variance: what there is over what the noise alone would leave. A posterior of two
+    basins has a large one, whatever its mean does; a curve through such points leaps, and no sample follows. What the two ends have beyond
+    one (several coordinates share a level, and each adds to the variance) counts as none.
+    """
+
+    def __init__(self, family: Family, *, limit: float, weight: float):
+        self.family, self.limit, self.weight = family, limit, weight
+
+    def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
+        return self.weight * torch.relu(self.steepness(eta, moments) / self.limit - 1.0).square().mean()
+
+    def steepness(self, eta: Tensor, moments: Moments) -> Tensor:
+        """At each point and level (N, L) of a curve eta (N, E)."""
+        ratio = self.family.precisions(eta) * self.family.spread(moments.mean)
+        usual = torch.maximum(ratio[0], ratio[-1]).detach().clamp_min(1.0) - 1.0
+        return ratio - usual
 
 
 class EffectiveSamples:

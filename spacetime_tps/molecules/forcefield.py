@@ -8,6 +8,7 @@ import openmm
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.structure import Structure
 
 
 def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
@@ -25,6 +26,19 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
         return field.createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False)
     except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
         raise SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}") from problem
+
+
+def read_system(path: Path, structure: Structure) -> openmm.System:
+    """A serialised System. Raises SpacetimeError where the file is none, or is of another number of particles."""
+    try:
+        system = openmm.XmlSerializer.deserialize(path.read_text())
+    except Exception as problem:  # whatever OpenMM's parser meets
+        raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
+    if not isinstance(system, openmm.System):
+        raise SpacetimeError(f"{path} holds a {type(system).__name__}, not a System")
+    if system.getNumParticles() != len(structure.positions):
+        raise SpacetimeError(f"{path} has {system.getNumParticles()} particles, and the structure {len(structure.positions)} atoms")
+    return system
 
 
 def _bundled() -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from openmm import app
 
-from spacetime_tps.molecules.coordinates import Torsions
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.molecules.structure import Structure
 
 
@@ -26,7 +26,7 @@ class Integrity:
         """The amide bonds and tetrahedral carbons with three heavy neighbours of a structure."""
         near, symbol = _neighbours(structure.topology)
         amides = Torsions((), tuple(_amides(near, symbol)))
-        trans = np.cos(amides.angles(structure.positions)) < 0.0 if amides.atoms else np.zeros(0, dtype=bool)
+        trans = np.cos(amides.values(structure.positions)) < 0.0 if amides.atoms else np.zeros(0, dtype=bool)
         centres = np.array(_centres(near, symbol), dtype=int).reshape(-1, 4)
         return Integrity(amides, trans, centres, _hand(structure.positions, centres))
 
@@ -35,7 +35,7 @@ class Integrity:
         positions = np.asarray(positions)
         whole = (_hand(positions, self.centres) == self.hand).all(axis=-1)
         if self.amides.atoms:
-            whole &= ((np.cos(self.amides.angles(positions)) < 0.0) == self.trans).all(axis=-1)
+            whole &= ((np.cos(self.amides.values(positions)) < 0.0) == self.trans).all(axis=-1)
         return whole
 
 

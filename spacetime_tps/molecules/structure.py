@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from openmm import app, unit
+from openmm.app.internal.unitcell import computeLengthsAndAngles
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
@@ -76,6 +77,11 @@ def atom_index(topology: app.Topology, label: str) -> int:
 def write_pdb(path: Path, structure: Structure) -> None:
     """Write one structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
     text = io.StringIO()
+    vectors = structure.topology.getPeriodicBoxVectors()
+    if vectors is not None:
+        a, b, c, alpha, beta, gamma = computeLengthsAndAngles(vectors)
+        angles = (np.degrees(x) for x in (alpha, beta, gamma))
+        text.write("CRYST1{:9.3f}{:9.3f}{:9.3f}{:7.2f}{:7.2f}{:7.2f} P 1           1 \n".format(*(10.0 * x for x in (a, b, c)), *angles))
     app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, text, keepIds=True)
     app.PDBFile.writeFooter(structure.topology, text)
     write_text(path, text.getvalue())

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from spacetime_tps.denoisers import network
+from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.files import write_bytes, write_json, write_npz
-from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.molecules.dynamics import Frames
-from spacetime_tps.molecules.trajectory import read_trr, write_trr
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.rounds import Sampled, Winding
 from spacetime_tps.pipeline.routes import Route
 from spacetime_tps.sampling.free_energy import profile
 from spacetime_tps.sampling.pool import Pool
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.trr import read_trr, write_trr
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,19 @@ class Curve:
 
     route: str
     eta: np.ndarray
-    """(N, 2n)"""
+    """(N, E)"""
+    cost: np.ndarray
+    """(N,) kT, of confining the molecule to each of its points"""
     positions: np.ndarray
     """(S, atoms, 3) nm"""
     velocities: np.ndarray
     """(S, atoms, 3) nm/ps"""
     statistic: np.ndarray
-    """(S, 2n)"""
+    """(S, E)"""
     log_weight: np.ndarray
     """(S,) Boltzmann"""
     ensembles: np.ndarray
-    """(K, 2n) eta of the ensembles that the frames are from, in their order: MD in A, MD in B, windows"""
+    """(K, E) eta of the ensembles that the frames are from, in their order: MD in A, MD in B, windows"""
     counts: np.ndarray
     """(K,) frames of each"""
 
@@ -45,7 +48,7 @@ class Curve:
 def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes: int) -> None:
     """Write routes/, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, and weighted frames: those of
     the first routes, and of the best route of each other class that was sampled."""
-    family = VonMises(prepared.torsions.dimension // 2)
+    family = prepared.coordinates.family()
     optimised = [r for r in sampled.routes if r.geodesic is not None]
     for old in (*folder.glob("routes/*.npz"), *folder.glob("samples/weighted_*")):
         old.unlink()
@@ -56,7 +59,7 @@ def write_sampled(folder: Path, sampled: Sampled, prepared: Prepared, *, routes:
         if not route.rounds or (len(shown) >= routes and route.winding in shown):
             continue
         shown.append(route.winding)
-        _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model.timestep)
+        _write_frames(folder, rank, sampled.pools[route.winding], sampled.weights[route.winding].log_weight, prepared.model)
     best = sampled.routes[0]
     write_npz(folder / "geodesic.npz", _arrays(best, family))
     if best.winding in sampled.trained:
@@ -111,17 +114,18 @@ def read_curves(folder: Path, *, routes: int | None = None) -> list[Curve]:
         positions, velocities, _ = read_trr(folder / f"samples/weighted_{rank}.trr")
         with np.load(folder / f"samples/weighted_{rank}.npz") as frames, np.load(folder / f"routes/{rank}.npz") as route:
             arrays = (frames[key] for key in ("statistic", "log_weight", "ensembles", "counts"))
-            curves.append(Curve(str(route["name"]), route["eta"], positions, velocities, *arrays))
+            curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *arrays))
     return curves
 
 
-def _arrays(route: Route, family: VonMises) -> dict[str, np.ndarray]:
+def _arrays(route: Route, family: Family) -> dict[str, np.ndarray]:
     g = route.geodesic
     assert g is not None
     return {
         "name": np.array(route.name),
         "eta": g.eta.numpy(),
         "level": family.level(g.eta).numpy(),
+        "precision": family.precisions(g.eta).numpy(),
         "center": family.center(g.eta).numpy(),
         "segment": g.segment.numpy(),
         "n_eff": g.effective_samples.numpy(),
@@ -155,12 +159,12 @@ def _describe(route: Route) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_frames(folder: Path, rank: int, pool: Pool, log_weight: np.ndarray, timestep: float) -> None:
+def _write_frames(folder: Path, rank: int, pool: Pool, log_weight: np.ndarray, model: Model) -> None:
     positions, velocities = np.concatenate(pool.positions), np.concatenate(pool.velocities)
     order = np.arange(len(positions))
     nothing = np.zeros(len(order))
-    frames = Frames(positions, velocities, order * timestep, nothing, order, 0, True)  # frames are numbered, not timed
-    write_trr(folder / f"samples/weighted_{rank}.trr", frames, timestep=timestep)
+    frames = Frames(positions, velocities, order * model.timestep, nothing, order, 0, True)  # frames are numbered, not timed
+    write_trr(folder / f"samples/weighted_{rank}.trr", frames, timestep=model.timestep, cell=model.cell)
     write_npz(folder / f"samples/weighted_{rank}.npz", {
         "statistic": pool.statistic, "log_weight": log_weight, "ensembles": pool.eta, "counts": pool.counts,
     })  # fmt: skip
@@ -199,10 +203,9 @@ def _window_arrays(sampled: Sampled) -> dict[str, np.ndarray]:
 def _profile_arrays(sampled: Sampled, best: Route) -> dict[str, np.ndarray]:
     """The best route's last windows: eta, free energy with error, forward and backward alone, overlaps; kT (sampling.free_energy)."""
     pool = sampled.pools[best.winding]
-    names = [name for _, name in sampled.window_sets[best.winding]]
-    last = pool.windows[len(names) - 1 - names[::-1].index(best.name)]
+    last = sampled.latest[best.name]
     ways = (last.forward, last.backward)
-    walked = [[pool.torsions.statistic(f.positions[f.point == k]) for f in ways] for k in range(len(last.eta))]
+    walked = [[pool.coordinates.features(f.positions[f.point == k]) for f in ways] for k in range(len(last.eta))]
     found = profile(walked, last.eta)
     return {
         "eta": last.eta, "free_energy_kT": found.free_energy, "error_kT": found.error, "forward_kT": last.forward_profile,

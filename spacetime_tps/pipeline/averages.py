@@ -5,24 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from spacetime_tps.baselines.brute_force import residence
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_npz
-from spacetime_tps.molecules.dynamics import Frames
-from spacetime_tps.molecules.shooting import IN_B
+from spacetime_tps.pipeline.avoidance import values_of
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.shooting import Ensemble
 from spacetime_tps.pipeline.store import WalkStore
-from spacetime_tps.sampling.channels import channels, crossing_places
-from spacetime_tps.sampling.committor import Committors
-from spacetime_tps.sampling.ensemble import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
-from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
+from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
+from spacetime_tps.shooting.committor import Committors
+from spacetime_tps.shooting.ensemble import Ensemble
+from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
+from spacetime_tps.states.ends import IN_B
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.windows.window import Window
 
 DRAWS = 1000
 BIN = 10.0
 """Degrees, of the density of transition paths"""
+BINS = 36
+"""For coordinates that are no angles"""
+PAIRED = 20
 
 
 @dataclass(frozen=True)
@@ -33,16 +40,18 @@ class Points:
     """(P,)"""
     frame: list[tuple[str, int]]
     """Name of the walk in samples/region/, and the frame there"""
-    eta: list[np.ndarray]
-    """Restraint of the walk, (E,) each"""
-    angles: np.ndarray
-    """(P, n) degrees"""
+    window: list[Window]
+    """That the walk was held in"""
+    values: np.ndarray
+    """(P, D) of the coordinates, as people read them"""
+    variable: np.ndarray
+    """(P,) value of the variable that the walk was held on, as people read it"""
     committors: Committors
 
 
-def shooting_points(ensemble: Ensemble) -> Points:
+def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
     """Every shooting point outside the states, with its committor: two trials a shot."""
-    crossing, frame, eta, statistic, reached, trials = [], [], [], [], [], []
+    crossing, frame, window, statistic, reached, trials = [], [], [], [], [], []
     for number, site in enumerate(ensemble.sites):
         for count, batch in enumerate(site.batches):
             ends = np.stack([batch.shot_forward, batch.shot_backward], axis=1)
@@ -50,19 +59,20 @@ def shooting_points(ensemble: Ensemble) -> Points:
                 mine = ends[batch.shot_point == point]
                 crossing.append(number)
                 frame.append((f"{number}_{count:04d}_{batch.point_walk[point]}", int(batch.point_frame[point])))
-                eta.append(batch.window.eta(batch.point_statistic.shape[1] // 2))
+                window.append(batch.window)
                 statistic.append(batch.point_statistic[point])
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int((mine >= 0).sum()))
-    pairs = np.array(statistic).reshape(len(statistic), -1, 2)
-    angles = np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0]))
-    return Points(np.array(crossing), frame, eta, angles, Committors(np.array(reached), np.array(trials)))
+    values = values_of(np.array(statistic).reshape(-1, coordinates.dimension), coordinates.family())
+    read = np.where(coordinates.angular, np.degrees(values), values)
+    at = [float(w.variable.value(t)) * (np.degrees(1.0) if w.variable.period else 1.0) for w, t in zip(window, statistic, strict=True)]
+    return Points(np.array(crossing), frame, window, read, np.array(at), Committors(np.array(reached), np.array(trials)))
 
 
 def averages(
     folder: Path, ensemble: Ensemble, paths: list[np.ndarray], prepared: Prepared, settings: Settings, *, committor_evaluations: int
 ) -> dict[str, Any]:
-    """All averages over the weighted paths, torsions (F, n) each in `paths`, as plain data: kJ/mol above start.pdb, ps.
+    """All averages over the weighted paths, coordinates (F, D) each in `paths`, as plain data: kJ/mol above start.pdb, ps.
 
     Errors are standard deviations over bootstrap draws of whole walks of a batch (shots from one walk share its slow motions), each
     crossing's weights times a factor drawn with the error of its free energy relative to A.
@@ -75,9 +85,9 @@ def averages(
     cluster = np.concatenate([b.point_walk[b.shot_point[b.path_shot]] + n for b, n in zip(batches, first[:-1], strict=True)])
     rng = np.random.default_rng(settings.seed)
     site_of = np.repeat(np.arange(len(ensemble.sites)), [sum(len(b.path_shot) for b in s.batches) for s in ensemble.sites])
-    link = np.exp(rng.normal(size=(DRAWS, len(ensemble.sites))) * np.nan_to_num(ensemble.link_error))
+    ladder = np.exp(rng.normal(size=(DRAWS, len(ensemble.sites))) * np.nan_to_num(ensemble.ladder_error))
     walks = resampled(np.arange(first[-1]), draws=DRAWS, rng=rng)  # those without a reactive shot too: the rate needs them
-    times = walks[:, cluster] * link[:, site_of]
+    times = walks[:, cluster] * ladder[:, site_of]
     alone = resampled(np.arange(len(weight)), draws=DRAWS, rng=rng)
     interval = settings.guided.stride * prepared.model.timestep
     duration = (frames - 1) * interval
@@ -114,12 +124,12 @@ def averages(
         "channels": _channels(ensemble, prepared, paths, times, rng),
         "separating": ensemble.separating,
         "crossings": [
-            {**_crossing(site.batches, prepared, site.crossing.route), "free_energy_error_kT": error}
-            for site, error in zip(ensemble.sites, ensemble.link_error, strict=True)
+            {**_crossing(site.batches, site.crossing.route), "free_energy_error_kT": error}
+            for site, error in zip(ensemble.sites, ensemble.ladder_error, strict=True)
         ],
         "not_shot_from": [
             {
-                "route": c.route, "torsion": prepared.torsions.names[c.window.torsion], "degrees": _degrees(c.window.center),
+                "route": c.route, "variable": c.window.variable.name, "center": read_center(c.window),
                 "because": why,
             }
             for c, why in ensemble.left_out
@@ -127,19 +137,21 @@ def averages(
     }  # fmt: skip
 
 
-def _crossing(batches: list[Any], prepared: Prepared, route: str) -> dict[str, Any]:
+def _crossing(batches: list[Any], route: str) -> dict[str, Any]:
     """Of the window that a crossing is shot from, or the last that was tried."""
     most = next((b.window for b in batches if not b.pilot), batches[-1].window)
     mine = [b for b in batches if b.window == most]
     shots, paths = sum(len(b.shot_point) for b in mine), sum(len(b.path_shot) for b in mine)
     return {
-        "route": route, "torsion": prepared.torsions.names[most.torsion], "degrees": _degrees(most.center), "kappa": most.stiffness,
+        "route": route, "variable": most.variable.name, "center": read_center(most), "stiffness": most.stiffness,
+        "of": most.variable.to_json(),
         "windows_tried": len({b.window for b in batches}), "shots": shots, "reactive_fraction": paths / max(shots, 1),
     }  # fmt: skip
 
 
-def _degrees(angle: float) -> float:
-    return float((np.degrees(angle) + 180.0) % 360.0 - 180.0)
+def read_center(window: Window) -> float:
+    """Where a window is, as people read it: degrees from -180 to 180, or the variable's own unit."""
+    return float((np.degrees(window.center) + 180.0) % 360.0 - 180.0) if window.variable.period else window.center
 
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> float:
@@ -148,18 +160,18 @@ def _spread(values: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _thermal(runs: list[Frames], prepared: Prepared, frames: np.ndarray, weight: np.ndarray) -> Estimate:
-    """The mean highest energy of stretches of equilibrium MD in A that are as long as the paths, length by length.
+    """The mean highest energy of stretches of equilibrium MD that stay in A and are as long as the paths, length by length.
 
-    Lengths beyond the longest run count as that. Raises SpacetimeError where every run in A visits B.
+    Lengths of which there are not two stretches count as the longest of which there are. Raises SpacetimeError where there is none.
     """
-    length = np.minimum(frames, max(len(run) for run in runs))
+    longest = longest_stretch(runs, prepared.a, count=2)
+    if not longest:
+        raise SpacetimeError("no run from A stays in A: there is nothing to compare with; widen the state or use a lower temperature")
+    length = np.minimum(frames, longest)
     found = []
     for frames_a_path in np.unique(length).tolist():
-        highest = thermal_maxima(runs, frames_a_path, prepared.b) - prepared.zero
-        if len(highest):
-            found.append((weight[length == frames_a_path].sum(), highest.mean(), highest.std() / np.sqrt(len(highest))))
-    if not found:
-        raise SpacetimeError("no run from A stays out of B: there is nothing to compare with; use a lower temperature")
+        highest = thermal_maxima(runs, frames_a_path, prepared.a) - prepared.zero
+        found.append((weight[length == frames_a_path].sum(), highest.mean(), highest.std(ddof=1) / np.sqrt(len(highest))))
     share, mean, error = np.array(found).T
     share /= share.sum()
     return Estimate(float(share @ mean), float(share @ error))
@@ -177,41 +189,45 @@ def _channels(
     ensemble: Ensemble, prepared: Prepared, paths: list[np.ndarray], times: np.ndarray, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Groups of paths at each crossing, by where their other torsions are as they cross; shares are of all transitions."""
-    found, first, names = [], 0, prepared.torsions.names
+    found, first, names, angular = [], 0, prepared.coordinates.names, prepared.coordinates.angular
+    family = prepared.coordinates.family()
     for number, site in enumerate(ensemble.sites):
         mine = np.arange(first, first + sum(len(b.path_shot) for b in site.batches))
         first += len(mine)
         if not len(mine):
             continue
         window = next((b.window for b in site.batches if not b.pilot), site.batches[-1].window)
-        places = crossing_places([paths[k] for k in mine], window.torsion, window.center)
-        others = [k for k in range(len(names)) if k != window.torsion]
-        channel = channels(places[:, others], ensemble.weight[mine], rng=rng)
+        places = crossing_places([paths[k] for k in mine], window, lambda p: family.statistic(torch.from_numpy(p)).numpy())
+        others = [k for k in range(len(names)) if names[k] != window.variable.name]
+        channel = channels(places[:, others], angular[others], ensemble.weight[mine], rng=rng)
         for group in np.unique(channel):
             member = np.zeros(len(ensemble.weight))
             member[mine[channel == group]] = 1.0
             mass = ensemble.weight * member
-            directions = {names[k]: (mass[mine] * np.exp(1j * places[:, k])).sum() / mass.sum() for k in others}
+            at = {names[k]: centre_of(places[:, k], mass[mine], bool(angular[k])) for k in others}
             found.append({
                 "crossing": number, "paths": int(member.sum()), "share": weighted_mean(member, ensemble.weight, times).to_json(),
-                "degrees": {name: float(np.degrees(np.angle(z))) for name, z in directions.items()},
-                "spread_degrees": {name: float(np.degrees(np.sqrt(max(-2.0 * np.log(abs(z)), 0.0)))) for name, z in directions.items()},
+                "center": {name: middle for name, (middle, _) in at.items()}, "spread": {name: spread for name, (_, spread) in at.items()},
             })  # fmt: skip
     return found
 
 
-def write_density(folder: Path, paths: list[np.ndarray], weight: np.ndarray) -> None:
-    """samples/path_density.npz: weighted histograms of each torsion, and of each pair of torsions, over the stored frames of all paths.
+def write_density(folder: Path, paths: list[np.ndarray], weight: np.ndarray, coordinates: Coordinates) -> None:
+    """samples/path_density.npz: weighted histograms of each coordinate, and of each pair of them, over the stored frames of all paths.
 
-    paths: torsions (F, n) in radians, weight (paths,). density_I_J (bins, bins) sums to one over the frames of the ensemble between the
-    states; edges in degrees.
+    paths: coordinates (F, D), weight (paths,). density_I_J (bins, bins) sums to one over the frames of the ensemble between the
+    states; edges_I as people read the coordinate. Pairs are left out where there are more than `PAIRED` coordinates.
     """
-    at = np.degrees(np.concatenate([p[1:-1] for p in paths]))
+    at = np.concatenate([p[1:-1] for p in paths])
+    at = np.where(coordinates.angular, np.degrees(at), at)
     mass = np.repeat(weight, [len(p) - 2 for p in paths])
-    edges = np.arange(-180.0, 180.0 + BIN, BIN)
-    arrays = {"edges": edges}
+    edges = [
+        np.arange(-180.0, 180.0 + BIN, BIN) if angular else np.linspace(at[:, k].min(), at[:, k].max() + 1e-6, BINS + 1)
+        for k, angular in enumerate(coordinates.angular)
+    ]
+    arrays = {f"edges_{k}": e for k, e in enumerate(edges)}
     for i in range(at.shape[1]):
-        arrays[f"density_{i}"] = np.histogram(at[:, i], edges, weights=mass)[0] / mass.sum()
-        for j in range(i + 1, at.shape[1]):
-            arrays[f"density_{i}_{j}"] = np.histogram2d(at[:, i], at[:, j], edges, weights=mass)[0] / mass.sum()
+        arrays[f"density_{i}"] = np.histogram(at[:, i], edges[i], weights=mass)[0] / mass.sum()
+        for j in range(i + 1, at.shape[1]) if at.shape[1] <= PAIRED else ():
+            arrays[f"density_{i}_{j}"] = np.histogram2d(at[:, i], at[:, j], [edges[i], edges[j]], weights=mass)[0] / mass.sum()
     write_npz(folder / "samples/path_density.npz", arrays)

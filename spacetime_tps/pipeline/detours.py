@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.avoidance import Region
 from spacetime_tps.pipeline.routes import Route
@@ -19,34 +18,35 @@ HELD = 4
 """Points at either end over which a detour meets the curve, at least"""
 
 
-def detours(route: Route, regions: Sequence[Region], level: np.ndarray, names: tuple[str, ...]) -> list[Route]:
+def detours(route: Route, regions: Sequence[Region], precision: np.ndarray, coordinates: Coordinates) -> list[Route]:
     """Routes past either side of each region that the centers of a route enter; none where all of them enter a region after all.
 
-    level (N, n): concentrations of the new curves; names (n,): of the torsions.
+    precision (N, L): of the new curves.
     """
-    centers = routing.unwrapped(route.eta)
-    away = float(np.degrees(CLEARANCE / np.sqrt(level.min())))
+    family, names = coordinates.family(), coordinates.names
+    centers = routing.centers(route.eta, family)
+    away = CLEARANCE / float(np.sqrt(precision.min()))
     found = []
     for region in regions:
         inside = np.flatnonzero(region.holds(centers))
-        for past in _sides(centers, inside, region, away) if len(inside) else []:
-            eta = VonMises(len(names)).natural(torch.from_numpy(past.centers), torch.from_numpy(level)).numpy()
-            if not any(r.holds(routing.center_line(eta)).any() for r in regions):
-                found.append(Route(f"{route.name}_past_{names[past.torsion]}{past.edge:+.0f}", routing.winding(eta), eta))
+        for past in _sides(centers, inside, region, away, family.angular) if len(inside) else []:
+            eta = routing.at_precision(family, past.centers, precision)
+            if not any(r.holds(routing.center_line(eta, family)).any() for r in regions):
+                found.append(Route(f"{route.name}_past_{names[past.coordinate]}{past.edge:+.0f}", routing.class_of(eta, family), eta))
     return found
 
 
 @dataclass(frozen=True)
 class _Past:
     centers: np.ndarray
-    """(N, n) radians"""
-    torsion: int
+    """(N, D)"""
+    coordinate: int
     edge: float
-    """degrees: where the curve passes"""
+    """Where the curve passes, as people read it"""
 
 
-def _sides(centers: np.ndarray, inside: np.ndarray, region: Region, away: float) -> list[_Past]:
-    """The centers (N, n) moved out of the region by one torsion, down or up; inside: the indices of those in it."""
+def _sides(centers: np.ndarray, inside: np.ndarray, region: Region, away: float, angular: np.ndarray) -> list[_Past]:
+    """The centers (N, D) moved out of the region by one coordinate, down or up; inside: the indices of those in it."""
     index = np.arange(len(centers))
     apart = np.abs(index[:, None] - inside)
     nearest = inside[apart.argmin(axis=1)]
@@ -54,9 +54,14 @@ def _sides(centers: np.ndarray, inside: np.ndarray, region: Region, away: float)
     bump *= np.minimum(np.minimum(index, index[::-1]) / HELD, 1.0)
     moved = []
     for k, low, high in region.ranges:
-        here = np.degrees(centers[:, k])
-        for edge, shift in ((low - away, -((here - low) % 360.0) - away), (high + away, (high - here) % 360.0 + away)):
+        unit, turn = (np.degrees(1.0), 360.0) if angular[k] else (1.0, np.inf)
+        here, clear = unit * centers[:, k], unit * away
+        for edge, shift in ((low - clear, -_up(here - low, turn) - clear), (high + clear, _up(high - here, turn) + clear)):
             past = centers.copy()
-            past[:, k] += bump * np.radians(shift[nearest])
-            moved.append(_Past(past, k, (edge + 180.0) % 360.0 - 180.0))
+            past[:, k] += bump * shift[nearest] / unit
+            moved.append(_Past(past, k, (edge + 180.0) % 360.0 - 180.0 if angular[k] else edge))
     return moved
+
+
+def _up(way: np.ndarray, turn: float) -> np.ndarray:
+    return way % turn if np.isfinite(turn) else way

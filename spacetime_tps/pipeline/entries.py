@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.molecules.trajectory import read_trr
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.pipeline.avoidance import bind
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.regions import Forbidden
 from spacetime_tps.pipeline.transitions import Transition
+from spacetime_tps.trajectories.trr import read_trr
 
 LAG = (
     "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Stronger restraints "
@@ -29,22 +30,22 @@ def avoidance_summary(
     if not forbidden:
         return None
     regions = bind(forbidden, prepared)
-    angles = [prepared.torsions.angles(read_trr(folder / row.file)[0]) for row in rows if row.file]
+    values = [prepared.coordinates.values(read_trr(folder / row.file)[0]) for row in rows if row.file]
     found = []
     for region, near in zip(regions, route["nearness"], strict=True):
-        inside = [int(region.holds(path).sum()) for path in angles]
-        entering, frames = sum(n > 0 for n in inside), sum(len(path) for path in angles)
+        inside = [int(region.holds(path).sum()) for path in values]
+        entering, frames = sum(n > 0 for n in inside), sum(len(path) for path in values)
         found.append({
             **near,
-            "paths": len(angles), "paths_entering": entering, "fraction_of_paths": entering / len(angles) if angles else None,
+            "paths": len(values), "paths_entering": entering, "fraction_of_paths": entering / len(values) if values else None,
             "frames": frames, "frames_inside": sum(inside), "fraction_of_frames": sum(inside) / frames if frames else None,
         })  # fmt: skip
-    sentence = cannot_be_met(route, prepared.torsions.names)
+    sentence = cannot_be_met(route, prepared.coordinates)
     lag = LAG if sentence is None and any(r["paths_entering"] for r in found) else None
     return {"met": sentence is None, "sentence": sentence or lag, "regions": found}
 
 
-def cannot_be_met(route: dict[str, Any], names: Sequence[str]) -> str | None:
+def cannot_be_met(route: dict[str, Any], coordinates: Coordinates) -> str | None:
     """What is to be said where the best curve does not keep out of a region, for the region that it lacks most to; None where it does."""
     worst = max(route["nearness"], key=lambda near: near["lack_nats"], default=None)
     if worst is None or not worst["lack_nats"]:
@@ -52,8 +53,9 @@ def cannot_be_met(route: dict[str, Any], names: Sequence[str]) -> str | None:
     how = "runs through" if worst["crosses"] else "comes too near"
     nearest = ""
     if worst["center"] is not None:
-        center = (np.array(worst["center"]) + 180.0) % 360.0 - 180.0
-        place = ", ".join(f"{name} {angle:.0f}" for name, angle in zip(names, center, strict=True))
+        center = np.array(worst["center"])
+        center = np.where(coordinates.angular, (center + 180.0) % 360.0 - 180.0, center)
+        place = ", ".join(f"{name} {value:.0f}" for name, value in zip(coordinates.names, center, strict=True))
         nearest = f", nearest at {place}: {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
     return (
         f"The constraint cannot be met: the best curve found, {route['name']}, {how} the region {worst['region']!r} "

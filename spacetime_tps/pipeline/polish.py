@@ -10,7 +10,7 @@ from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import Trained, learn
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families import Family, VonMises
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import Penalty
 from spacetime_tps.pipeline import routes as routing
@@ -42,6 +42,11 @@ def train_for(route: Route, samples: WeightedSamples, settings: DenoiserSettings
     )  # fmt: skip
 
 
+def trainable(family: Family) -> bool:
+    """Whether there is a trained denoiser for a family: the von Mises mixture, for torsions."""
+    return isinstance(family, VonMises)
+
+
 def under_samples(penalties: Sequence[Penalty], samples: WeightedSamples) -> list[Penalty]:
     """Penalties that see the samples' own moments: P_eta of a region is a ratio of sums over samples, never of those and a model's psi."""
 
@@ -51,13 +56,12 @@ def under_samples(penalties: Sequence[Penalty], samples: WeightedSamples) -> lis
     return [seen(penalty) for penalty in penalties]
 
 
-def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], settings: GeodesicSettings) -> Route:
+def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], family: Family, settings: GeodesicSettings) -> Route:
     """The route's geodesic under a trained denoiser; the route as it was where the optimiser left its class."""
-    family = VonMises(route.eta.shape[1] // 2)
     found = minimise(
         torch.from_numpy(route.eta), denoiser, penalties, family=family,
         nodes=settings.nodes, points=settings.points, evaluations=settings.evaluations,
     )  # fmt: skip
-    if routing.winding(found.eta.numpy()) != route.winding:
+    if routing.class_of(found.eta.numpy(), family) != route.winding:
         return route
     return replace(route, eta=found.eta.numpy(), geodesic=found)

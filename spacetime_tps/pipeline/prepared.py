@@ -3,23 +3,30 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
 
+from spacetime_tps.coordinates.distances import Cell, Distances
+from spacetime_tps.coordinates.positions import Positions
+from spacetime_tps.coordinates.protocol import Boxes, Coordinates
+from spacetime_tps.coordinates.registry import coordinates_of, joined
+from spacetime_tps.coordinates.superposition import superposed
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm import platforms
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules import platforms, rotatable, states
-from spacetime_tps.molecules.coordinates import Torsions, shortest_change
-from spacetime_tps.molecules.dynamics import Model
-from spacetime_tps.molecules.forcefield import build_system
-from spacetime_tps.molecules.preparation import Potential, minimise
-from spacetime_tps.molecules.states import Interval, State
+from spacetime_tps.molecules import rotatable
+from spacetime_tps.molecules.forcefield import build_system, read_system
 from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, same_order, write_pdb
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.system import SystemSpec
+from spacetime_tps.pipeline.system import RmsdSpec, SystemSpec
+from spacetime_tps.states.around import states_around
+from spacetime_tps.states.state import State, check_endpoints, state_of
 
-STATE_WIDTH = 45.0
 GRADIENT_TOLERANCE = 1.0
 
 
@@ -28,6 +35,7 @@ class Prepared:
     """A molecule ready to be sampled."""
 
     model: Model
+    coordinates: Coordinates
     start: Structure
     end: Structure
     a: State
@@ -39,38 +47,41 @@ class Prepared:
     evaluations: int
 
     @property
-    def torsions(self) -> Torsions:
-        return self.model.torsions
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values (D,) of the coordinates at start and end."""
+        return self.coordinates.values(self.start.positions), self.coordinates.values(self.end.positions)
 
     @property
-    def end_angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Torsions (n,) of start and end, radians."""
-        return self.torsions.angles(self.start.positions), self.torsions.angles(self.end.positions)
+    def boxes(self) -> tuple[Boxes, Boxes]:
+        """A and B as states.json has them."""
+        return self.a.to_json(), self.b.to_json()
 
 
 def prepare(spec: SystemSpec, settings: Settings) -> Prepared:
     """Check, parametrise, minimise and time; writes nothing. Raises SpacetimeError for what is wrong with the input."""
     start = load_pdb(spec.start)
     end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
-    system_xml = openmm.XmlSerializer.serialize(build_system(start.topology, spec.forcefield))
-    torsions = _torsions(spec, start, end)
-    wanted = settings.dynamics.platform
+    system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
+    wanted, dynamics = settings.dynamics.platform, settings.dynamics
     model = Model(
-        system_xml,
-        torsions,
+        openmm.XmlSerializer.serialize(system),
         spec.temperature_K,
-        settings.dynamics.friction_per_ps,
-        settings.dynamics.timestep_fs * 1e-3,
+        spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
+        1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
         "Reference" if wanted == "auto" else platforms.check(wanted),
     )
-    name, rate, evaluations = platforms.fastest(model, start.positions, None if wanted == "auto" else [wanted])
+    coordinates = _coordinates(spec, start, end, model.cell)
+    name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
     potential = Potential(model)
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    if model.cell is None:
+        minima[1] = superposed(minima[1], minima[0])
     start, end = (Structure(start.topology, x) for x in minima)
-    a, b = _states(spec, torsions, start, end)
-    states.check_endpoints(a, b, start.positions, end.positions)
-    return Prepared(model, start, end, a, b, 0.0, rate, evaluations + potential.evaluations)
+    coordinates = _coordinates(spec, start, end, model.cell) if spec.coordinates and "positions" in spec.coordinates else coordinates
+    a, b = _states(spec, coordinates, start, end, model.cell)
+    check_endpoints(a, b, start.positions, end.positions)
+    return Prepared(model, coordinates, start, end, a, b, 0.0, rate, evaluations + potential.evaluations)
 
 
 def save(prepared: Prepared, folder: Path) -> None:
@@ -79,12 +90,12 @@ def save(prepared: Prepared, folder: Path) -> None:
     write_text(folder / "system.xml", prepared.model.system_xml)
     for name, structure in (("topology", prepared.start), ("start", prepared.start), ("end", prepared.end)):
         write_pdb(folder / f"{name}.pdb", structure)
-    write_json(folder / "states.json", {"A": prepared.a.to_json(), "B": prepared.b.to_json()})
-    torsions = [{"name": n, "atoms": list(a)} for n, a in zip(prepared.torsions.names, prepared.torsions.atoms, strict=True)]
-    write_json(folder / "coordinates.json", {"kind": "torsions", "torsions": torsions, "reference": "start.pdb"})
+    write_json(folder / "states.json", dict(zip("AB", prepared.boxes, strict=True)))
+    write_json(folder / "coordinates.json", {"blocks": prepared.coordinates.to_json(), "reference": "start.pdb"})
     model = prepared.model
     write_json(folder / "preparation.json", {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
+        "cell_nm": model.cell,
         "steps_per_second": prepared.steps_per_second, "evaluations": prepared.evaluations + 1,  # and the energy of start.pdb below
     })  # fmt: skip
 
@@ -93,45 +104,77 @@ def load(folder: Path) -> Prepared:
     """Read what `save` wrote; positions and energy are those of the files. Raises SpacetimeError where a file is missing."""
     try:
         notes = json.loads((folder / "preparation.json").read_text())
-        kinds = json.loads((folder / "coordinates.json").read_text())
+        blocks = json.loads((folder / "coordinates.json").read_text())["blocks"]
         boxes = json.loads((folder / "states.json").read_text())
         system_xml = (folder / "system.xml").read_text()
     except FileNotFoundError as missing:
         raise SpacetimeError(f"{folder} is not a complete run folder: {Path(missing.filename).name} is missing") from missing
-    torsions = Torsions(
-        tuple(t["name"] for t in kinds["torsions"]),
-        tuple((t["atoms"][0], t["atoms"][1], t["atoms"][2], t["atoms"][3]) for t in kinds["torsions"]),
-    )
-    model = Model(system_xml, torsions, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], notes["platform"])
+    model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], notes["platform"])
     start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
-    return Prepared(
-        model, start, end, State.from_json(boxes["A"]), State.from_json(boxes["B"]), zero, notes["steps_per_second"], notes["evaluations"]
-    )
+    a, b = (state_of(boxes[name], cell=model.cell, read=lambda file: load_pdb(folder / file).positions) for name in "AB")
+    coordinates = coordinates_of(blocks, model.cell)
+    return Prepared(model, coordinates, start, end, a, b, zero, notes["steps_per_second"], notes["evaluations"])
 
 
-def _torsions(spec: SystemSpec, start: Structure, end: Structure) -> Torsions:
-    if spec.torsions is None:
-        return rotatable.changed_torsions(start, end)
-    found = [tuple(atom_index(start.topology, label) for label in labels) for labels in spec.torsions.values()]
-    return Torsions(tuple(spec.torsions), tuple((f[0], f[1], f[2], f[3]) for f in found))
+def _coordinates(spec: SystemSpec, start: Structure, end: Structure, cell: Cell | None) -> Coordinates:
+    """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
+    named = tuple(kind for kind in ("torsions", "distances", "positions") if getattr(spec, kind) is not None)
+    blocks: list[Coordinates] = []
+    for kind in spec.coordinates or named or ("torsions",):
+        if kind == "torsions":
+            blocks.append(rotatable.changed_torsions(start, end) if spec.torsions is None else _named_torsions(spec, start))
+        elif kind == "distances":
+            blocks.append(rotatable.changed_distances(start, end, cell) if spec.distances is None else _named_distances(spec, start, cell))
+        else:
+            blocks.append(_positions(spec, start, end))
+    return joined(blocks)
 
 
-def _states(spec: SystemSpec, torsions: Torsions, start: Structure, end: Structure) -> tuple[State, State]:
-    here, there = torsions.angles(start.positions), torsions.angles(end.positions)
+def _named_torsions(spec: SystemSpec, start: Structure) -> Torsions:
+    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.torsions or {}).items()}
+    return Torsions(tuple(found), tuple((f[0], f[1], f[2], f[3]) for f in found.values()))
+
+
+def _named_distances(spec: SystemSpec, start: Structure, cell: Cell | None) -> Distances:
+    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.distances or {}).items()}
+    return Distances(tuple(found), tuple((f[0], f[1]) for f in found.values()), cell)
+
+
+def _positions(spec: SystemSpec, start: Structure, end: Structure) -> Positions:
+    """Superposed on the structure halfway: displacements of the two ends from it are alike."""
+    chosen = _atoms(spec.positions, start)
+    here = start.positions[chosen]
+    middle = 0.5 * (here + superposed(end.positions[chosen], here))
+    labels = [rotatable.atom_label(atom) for atom in start.topology.atoms()]
+    return Positions(tuple(labels[k] for k in chosen), tuple(chosen), tuple((float(x), float(y), float(z)) for x, y, z in middle))
+
+
+def _atoms(labels: tuple[str, ...] | None, start: Structure) -> list[int]:
+    return rotatable.heavy_atoms(start.topology) if labels is None else [atom_index(start.topology, label) for label in labels]
+
+
+def _states(spec: SystemSpec, coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
     if spec.states is None:
-        changed = np.flatnonzero(np.abs(shortest_change(here, there)) > rotatable.CHANGED)
-        if not len(changed):
-            raise SpacetimeError(
-                "no torsion differs by more than 30 degrees between the two minimised structures: they are in the same state"
-            )
-        bound = Torsions(tuple(torsions.names[k] for k in changed), tuple(torsions.atoms[k] for k in changed))
-        return (
-            states.around(bound, here[changed], there[changed], width=STATE_WIDTH),
-            states.around(bound, there[changed], here[changed], width=STATE_WIDTH),
-        )
-    atoms = dict(zip(torsions.names, torsions.atoms, strict=True))
-    a, b = (
-        State(tuple(tuple(Interval(atoms[t], *limits) for t, limits in box.items()) for box in spec.states[name])) for name in ("A", "B")
-    )
-    return a, b
+        return states_around(coordinates, start.positions, end.positions, cell=cell)
+    torsions = _named_torsions(spec, start)
+    distances = _named_distances(spec, start, cell)
+    places = {"start.pdb": start.positions, "end.pdb": end.positions}
+    found = []
+    for name in "AB":
+        boxes: list[dict[str, Any]] = []
+        for box in spec.states[name]:
+            entry: dict[str, Any] = {}
+            for key, limits in box.items():
+                if isinstance(limits, RmsdSpec):
+                    bounds = {"max_nm": limits.max_nm, "min_nm": limits.min_nm}
+                    entry["rmsd"] = {
+                        "file": f"{limits.to}.pdb", "atoms": _atoms(limits.atoms, start), **{k: v for k, v in bounds.items() if v},
+                    }  # fmt: skip
+                elif key in torsions.names:
+                    entry.setdefault("torsions", []).append([*torsions.atoms[torsions.names.index(key)], *limits])
+                else:
+                    entry.setdefault("distances", []).append([*distances.atoms[distances.names.index(key)], *limits])
+            boxes.append(entry)
+        found.append(state_of(boxes, cell=cell, read=places.__getitem__))
+    return found[0], found[1]

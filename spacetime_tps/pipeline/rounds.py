@@ -9,34 +9,42 @@ import torch
 from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import Trained
+from spacetime_tps.engines.openmm.dynamics import FREE, Walk
+from spacetime_tps.engines.openmm.minimisation import Potential
+from spacetime_tps.engines.openmm.minimisation import minimise as quench
+from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
-from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, LowVariance, Penalty
-from spacetime_tps.molecules.coordinates import shortest_change
-from spacetime_tps.molecules.dynamics import Frames, Walk
-from spacetime_tps.molecules.preparation import Potential
-from spacetime_tps.molecules.preparation import minimise as quench
-from spacetime_tps.molecules.rotatable import CHANGED
-from spacetime_tps.molecules.states import State
-from spacetime_tps.molecules.workers import Workers, seed_of
+from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
 from spacetime_tps.pipeline import polish
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.avoidance import Avoidance, bind
 from spacetime_tps.pipeline.detours import detours
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
-from spacetime_tps.pipeline.routes import Route
+from spacetime_tps.pipeline.routes import DISAGREEMENT, Route
 from spacetime_tps.pipeline.settings import Settings
 from spacetime_tps.pipeline.store import WalkStore
 from spacetime_tps.sampling.free_energy import Weights
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.thermal import thermal_maxima
-from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+from spacetime_tps.sampling.windows import WindowPlan, Windows, gather, pick, window_walks
+from spacetime_tps.seeds import seed_of
+from spacetime_tps.states.state import State
+from spacetime_tps.trajectories.frames import Frames
 
 QUENCH_TOLERANCE = 20.0
 """kJ/mol/nm: enough to tell which basin a frame falls into"""
 FLOOR_STEP = 2.0**0.5
+TRUST = (0.5, 0.5, 0.5, 0.5)
+"""Shares of the way from the curve before to the optimised one, each of the last: where samples cannot follow the whole"""
+HOPELESS, RAISED = 20.0, 4.0
+"""kT between the two directions from which the noise floor rises by so much at once"""
+PLENTY = 0.4
+"""Overlap of neighbouring windows that a higher floor still leaves enough of"""
+LEAP = 2.0
+"""d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
+LEAST_SUPPORT = 0.2
 SAFETY = 2.0
 """The penalty on effective samples is soft: it acts from twice the wanted number on"""
 
@@ -57,13 +65,15 @@ class Sampled:
     lengths: list[float]
     """of the best curve after each round"""
     thermal: np.ndarray
-    """Highest energies (kJ/mol, absolute) of equilibrium stretches in A as long as a path"""
+    """Highest energies (kJ/mol, absolute) of equilibrium stretches that stay in A and are as long as a path; maybe none"""
     training_evaluations: int
     window_evaluations: int
     window_rounds: list[tuple[int, str, float, float]]
     """(round, route, lowest overlap, disagreement in kT) of each set of windows"""
     window_sets: dict[Winding, list[tuple[int, str]]]
     """(round, route) of the sets in each pool, in their order there"""
+    latest: dict[str, Windows]
+    """The last windows of each route"""
     trained: dict[Winding, tuple[TrainedDenoiser, Trained]]
     """The denoiser of each class that paths are sampled in, and what its training did; empty where weighted samples are kept"""
 
@@ -73,33 +83,35 @@ class Rounds:
 
     def __init__(self, prepared: Prepared, settings: Settings, workers: Workers, folder: Path, progress: Progress):
         self.prepared, self.settings, self.workers, self.progress = prepared, settings, workers, progress
-        self.family = VonMises(len(prepared.torsions.atoms))
+        self.coordinates, self.family = prepared.coordinates, prepared.coordinates.family()
         self.store = WalkStore(folder / "samples")
-        self.floor = settings.geodesic.floor
+        self.floor, self.count = settings.geodesic.floor, settings.windows.count
         options = settings.avoidance
-        self.avoidance = Avoidance(bind(settings.avoid, prepared), margin=options.margin_degrees, floor=options.floor_nats)
+        self.avoidance = Avoidance(bind(settings.avoid, prepared), self.family, margin=options.margin_degrees, floor=options.floor_nats)
         self.pools: dict[Winding, Pool] = {}
         self.weights: dict[Winding, Weights] = {}
         self.window_evaluations = 0
         self.window_rounds: list[tuple[int, str, float, float]] = []
         self.window_sets: dict[Winding, list[tuple[int, str]]] = {}
+        self.latest: dict[str, Windows] = {}
+        self._sound: set[Winding] = set()
 
     def run(self) -> Sampled:
         in_a, in_b = self._training()
         a, b = self.prepared.a, self.prepared.b
-        self._ends = Pool.of_ends(self.prepared.torsions, a, b, in_a, in_b, every=self.settings.training.pool_stride)
+        self._ends = Pool.of_ends(self.coordinates, a, b, in_a, in_b, every=self.settings.training.pool_stride)
         self._end_frames = tuple(np.concatenate([f.positions for f in frames]) for frames in (in_a, in_b))
         self._last = tuple(_last_inside(frames, state) for frames, state in zip(self._end_frames, (a, b), strict=True))
         limit = self.settings.rounds.max_routes
-        here, there = self.prepared.end_angles
-        routes = routing.straight_routes(self.prepared.torsions.names, here, there, self._levels(), max(limit // 2, 1))
+        here, there = self.prepared.ends
+        routes = routing.straight_routes(self.coordinates, here, there, self._precisions(), max(limit // 2, 1))
         lengths: list[float] = []
         for count in range(1, self.settings.rounds.max_rounds + 1):
             routes = self._sample(count, routes)
             if count == 1:
                 routes += self._through_minima(limit - len(routes))
             floor = self.floor
-            routes = routing.distinct([new for route in routes for new in self._optimise(route)])
+            routes = routing.distinct([new for route in routes for new in self._optimise(route)], self.coordinates)
             best = self._best(routes)
             if count == 1:
                 routes += self._past_regions(routes)
@@ -118,15 +130,15 @@ class Rounds:
             routes=[self._polish(route, trained) if rank < self.settings.rounds.routes else route for rank, route in enumerate(routes)],
             trained=trained,
             pools=self.pools, weights=self.weights, floor=floor, lengths=lengths,
-            thermal=thermal_maxima(in_a, self.settings.path_frames, b),
+            thermal=thermal_maxima(in_a, self.settings.path_frames, a),
             training_evaluations=sum(f.evaluations for f in (*in_a, *in_b)),
-            window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets,
+            window_evaluations=self.window_evaluations, window_rounds=self.window_rounds, window_sets=self.window_sets, latest=self.latest,
         )  # fmt: skip
 
     def _train(self, routes: list[Route]) -> dict[Winding, tuple[TrainedDenoiser, Trained]]:
         """A trained denoiser for each class of the routes that paths are going to be sampled along."""
         trained: dict[Winding, tuple[TrainedDenoiser, Trained]] = {}
-        for route in routes if self.settings.denoiser.components else []:
+        for route in routes if self.settings.denoiser.components and polish.trainable(self.family) else []:
             if route.rounds and route.winding not in trained:
                 model, record = polish.train_for(route, self.denoiser(route.winding), self.settings.denoiser, seed=self.settings.seed)
                 trained[route.winding] = model, record
@@ -139,8 +151,13 @@ class Rounds:
             return route
         samples = self.denoiser(route.winding)
         regions = polish.under_samples(self._regions(torch.from_numpy(route.eta), samples, self.settings.avoidance.weights[-1]), samples)
+        unit = routing.straight_energy(torch.from_numpy(route.eta), samples, self.family)
         found = polish.polished(
-            route, polish.Supported(trained[route.winding][0], samples), [*self._penalties(), *regions], self.settings.geodesic
+            route,
+            polish.Supported(trained[route.winding][0], samples),
+            [*self._penalties(unit), *regions],
+            self.family,
+            self.settings.geodesic,
         )
         found = self._placed(found, samples)
         return found if found.lack <= route.lack else route
@@ -158,7 +175,7 @@ class Rounds:
         ):
             for index in range(training.walks):
                 named.append((f"md_{end}_{index}", Walk(
-                    eta=np.zeros((1, self.family.dimension)),
+                    bias=None, schedule=FREE,
                     steps=max(training.equilibration_steps, stride) + segments * self.settings.path_frames * stride,
                     stride=stride, seed=seed_of(self.settings.seed, f"md_{end}", index),
                     positions=structure.positions, discard=max(training.equilibration_steps, stride),
@@ -166,14 +183,14 @@ class Rounds:
         frames = self.store.run(named, self.workers, self.progress, "MD in both ends")
         return frames[: training.walks], frames[training.walks :]
 
-    def _levels(self) -> np.ndarray:
-        """Concentrations (points, n) of an initial curve under the present floor."""
-        ends = zip(self.prepared.end_angles, self._end_frames, (self.prepared.a, self.prepared.b), strict=True)
+    def _precisions(self) -> np.ndarray:
+        """Precisions (points, L) of an initial curve under the present floor."""
+        ends = zip(self.prepared.ends, self._end_frames, (self.prepared.a, self.prepared.b), strict=True)
         first, last = (
-            routing.end_level(self.family, center, self.prepared.torsions.statistic(frames), state.contains(frames), self.floor)
+            routing.end_precision(self.family, center, self.coordinates.features(frames), state.contains(frames), self.floor)
             for center, frames, state in ends
         )
-        return routing.levels(self.floor, first, last, self.settings.geodesic.points)
+        return routing.precisions(self.floor, first, last, self.settings.geodesic.points)
 
     def _followed(self, routes: list[Route]) -> list[Route]:
         """Routes to sample windows along: all while no barrier is known; then those close to the best, as many as are to be sampled at
@@ -209,12 +226,12 @@ class Rounds:
         """The routes, with windows sampled and weighted along those that are followed, all at once."""
         plan, seed = self.settings.windows, self.settings.seed
         followed = self._followed(routes)
-        etas = [plan.stiffness * pick(route.eta, plan.count) for route in followed]
+        etas = [plan.stiffness * pick(route.eta, min(self.count, len(route.eta))) for route in followed]
         named: list[tuple[str, Walk]] = []
         for route, eta in zip(followed, etas, strict=True):
             name = f"round{count}_{route.name}"
             walks = window_walks(
-                eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=self._last[0], end=self._last[1],
+                self.coordinates, eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=self._last[0], end=self._last[1],
                 seeds=(seed_of(seed, name, 0), seed_of(seed, name, 1)),
             )  # fmt: skip
             named += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
@@ -222,9 +239,8 @@ class Rounds:
         self.window_evaluations += sum(f.evaluations for f in frames)
         measured = {}
         for index, (route, eta) in enumerate(zip(followed, etas, strict=True)):
-            windows = gather(self.prepared.torsions, eta, frames[2 * index], frames[2 * index + 1])
-            self.pools.setdefault(route.winding, self._ends.copy()).add(windows)
-            self.window_sets.setdefault(route.winding, []).append((count, route.name))
+            windows = gather(self.coordinates, eta, frames[2 * index], frames[2 * index + 1])
+            self._take(route, count, windows)
             lowest = float(windows.overlap.min())
             self.window_rounds.append((count, route.name, lowest, windows.disagreement))
             self.progress.say(
@@ -237,13 +253,25 @@ class Rounds:
             self.weights[kind] = self.pools[kind].weights()
         return [measured.get(route.name, route) for route in routes]
 
+    def _take(self, route: Route, count: int, windows: Windows) -> None:
+        """Put the windows into the pool of the route's class. Those whose two directions disagree are no equilibrium: they are taken only
+        while there are no others, and leave when there are."""
+        kind, sound = route.winding, windows.disagreement <= DISAGREEMENT
+        self.latest[route.name] = windows
+        if kind not in self.pools or (kind not in self._sound):
+            self.pools[kind], self.window_sets[kind] = self._ends.copy(), []
+        if sound or kind not in self._sound:
+            self.pools[kind].add(windows)
+            self.window_sets[kind].append((count, route.name))
+        if sound:
+            self._sound.add(kind)
+
     def _through_minima(self, most: int) -> list[Route]:
         """Routes through minima that sampled frames fall into, the lowest first."""
         if most < 1:
             return []
         potential = Potential(self.prepared.model)
-        torsions = self.prepared.torsions
-        here, there = self.prepared.end_angles
+        here, there = self.prepared.ends
         known = [here, there]
         frames = np.concatenate([np.concatenate(pool.positions) for pool in self.pools.values()])
         chosen = frames[np.linspace(0, len(frames) - 1, self.settings.rounds.quenches).astype(int)]
@@ -251,17 +279,17 @@ class Rounds:
         self.window_evaluations += potential.evaluations
         found = []
         for minimum in sorted(minima, key=lambda m: m.energy):
-            angles = torsions.angles(minimum.positions)
-            if all(np.abs(shortest_change(k, angles)).max() > CHANGED for k in known):
-                known.append(angles)
-                found.append(routing.through(torsions.names, here, angles, there, self._levels()))
+            values = self.coordinates.values(minimum.positions)
+            if all(self.coordinates.changed(k, values) for k in known):
+                known.append(values)
+                found.append(routing.through(self.coordinates, here, values, there, self._precisions()))
         return routing.numbered(found[:most])
 
     def _past_regions(self, routes: list[Route]) -> list[Route]:
         """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""
-        names, level = self.prepared.torsions.names, self._levels()
+        precision = self._precisions()
         entering = sorted((r for r in routes if r.lack), key=lambda r: r.barrier)
-        found = [d for r in entering for d in detours(r, self.avoidance.regions, level, names)]
+        found = [d for r in entering for d in detours(r, self.avoidance.regions, precision, self.coordinates)]
         return routing.numbered(found)[: max(self.settings.rounds.max_routes // 2, 1)]
 
     def _held_back(self, route: Route) -> bool:
@@ -270,23 +298,38 @@ class Rounds:
         return float(route.geodesic.effective_samples.min()) < SAFETY * self.settings.geodesic.min_effective_samples
 
     def _set_floor(self, best: Route) -> bool:
-        """Move the floor of the next round where the overlap of the best route's windows asks for it; True when it stays."""
-        plan = self.settings.windows
-        if best.lowest_overlap < plan.min_overlap:
+        """Move the floor of the next round where the best route's windows ask for it; True when it stays.
+
+        Windows that disagree between the two directions hold several basins at once: narrower noise tells them apart, and more windows
+        keep the overlap.
+        """
+        plan, g = self.settings.windows, self.settings.geodesic
+        if best.unsettled and self.floor < g.highest_floor:
+            factor = min(RAISED if best.disagreement > HOPELESS else 2.0, g.highest_floor / self.floor)
+            self.floor *= factor
+            self.count = round(factor**0.5 * self.count) if best.lowest_overlap < PLENTY else self.count
+            self.progress.say(
+                f"  windows walked from A and from B differ by {best.disagreement:.1f} kT on {best.name}: the noise floor rises to "
+                f"{self.floor:.0f}, which tells basins apart that one window held"
+            )
+        elif best.lowest_overlap < plan.min_overlap and self.floor > g.floor:
+            self.count = round(2.0**0.5 * self.count)
+        elif best.lowest_overlap < plan.min_overlap:
             self.floor /= FLOOR_STEP
-        elif best.lowest_overlap > plan.max_overlap:
+        elif best.lowest_overlap > plan.max_overlap and FLOOR_STEP * self.floor <= g.highest_floor:
             self.floor *= FLOOR_STEP
         else:
             return True
         return False
 
-    def _penalties(self) -> list[Penalty]:
+    def _penalties(self, unit: float) -> list[Penalty]:
+        """On every curve; `unit` is the straight curve's energy."""
         g = self.settings.geodesic
-        floor = torch.full((self.family.torsions,), self.floor, dtype=torch.double)
         return [
-            LowVariance(self.family, floor, weight=g.low_variance_weight),
-            Barrier(weight=g.barrier_weight, sharpness=g.barrier_sharpness),
-            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=g.effective_samples_weight),
+            LowVariance(self.family, self.floor, weight=unit * g.low_variance_weight),
+            Barrier(weight=unit * g.barrier_weight, sharpness=g.barrier_sharpness),
+            Followable(self.family, limit=g.steepest, weight=unit * g.followable_weight),
+            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=unit * g.effective_samples_weight),
         ]
 
     def _optimise(self, route: Route) -> list[Route]:
@@ -297,28 +340,51 @@ class Rounds:
         if route.winding not in self.pools:
             return [route]
         denoiser = self.denoiser(route.winding)
-        center = torch.from_numpy(routing.unwrapped(route.eta))
-        start = self.family.natural(center, torch.from_numpy(self._levels()))
+        start = torch.from_numpy(routing.at_precision(self.family, routing.centers(route.eta, self.family), self._precisions()))
+        if route.unsettled:  # samples that are no equilibrium lead nowhere
+            stays = evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
+            return [self._placed(replace(route, eta=stays.eta.numpy(), geodesic=stays), denoiser)]
         found = self._geodesic(start, denoiser, first=route.geodesic is None)
-        if routing.winding(found.eta.numpy()) == route.winding:
+        if routing.class_of(found.eta.numpy(), self.family) == route.winding:
+            found = self._trusted(start, found, denoiser)
             return [self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), denoiser)]
-        turned = routing.turned(route, found.eta.numpy())
+        turned = routing.reclassed(route, found.eta.numpy(), self.family)
         self.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
         stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
         return [self._placed(replace(route, geodesic=stays), denoiser), turned]
+
+    def _trusted(self, start: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
+        """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
+        points = self.settings.geodesic.points
+        before = evaluate(start, denoiser, family=self.family, points=points).eta
+        for share in TRUST:
+            if self._followed_by_samples(found, denoiser):
+                return found
+            mixed = (1.0 - share) * self.family.chart(before) + share * self.family.chart(found.eta)
+            found = evaluate(self.family.from_chart(mixed), denoiser, family=self.family, points=points, trace=found.trace)
+        if self._followed_by_samples(found, denoiser):
+            return found
+        return evaluate(start, denoiser, family=self.family, points=points, trace=found.trace)
+
+    def _followed_by_samples(self, curve: Geodesic, denoiser: WeightedSamples) -> bool:
+        g = self.settings.geodesic
+        steepness = Followable(self.family, limit=g.steepest, weight=1.0).steepness(curve.eta, denoiser.moments(curve.eta))
+        supported = float(curve.effective_samples.min()) >= LEAST_SUPPORT * g.min_effective_samples
+        return supported and float(curve.segment.max()) <= LEAP and float(steepness.max()) <= 2.0 * g.steepest
 
     def _geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, first: bool) -> Geodesic:
         """The geodesic reached from the curve `start` (N, 2n). The first time that a curve enters a region, the region pushes harder from
         pass to pass."""
         g = self.settings.geodesic
+        unit = routing.straight_energy(start, denoiser, self.family)
         if not self.avoidance.regions:
             return minimise(
-                start, denoiser, self._penalties(), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations
+                start, denoiser, self._penalties(unit), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations
             )
         weights = self.settings.avoidance.weights
         for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
             near = denoiser.supporting(start)
-            penalties = [*self._penalties(), *self._regions(start, near, weight)]
+            penalties = [*self._penalties(unit), *self._regions(start, near, weight)]
             found = minimise(start, near, penalties, family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
             start = found.eta
         return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)

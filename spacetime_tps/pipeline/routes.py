@@ -1,23 +1,24 @@
-"""Routes: initial curves from A to B, both ways round each torsion and through intermediate minima, told apart by their winding."""
+"""Routes: initial curves from A to B, every way there is and through intermediate minima, told apart by their winding."""
 
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from spacetime_tps.baselines.steered import straight_line
+from spacetime_tps.coordinates.circle import between, continuous, difference, winding
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.geodesic import Geodesic
-from spacetime_tps.molecules.coordinates import shortest_change
-from spacetime_tps.molecules.rotatable import CHANGED
 
-SAME = np.radians(20.0)
+SAME = 0.35
+"""Radians, or 0.1 nm"""
 ENOUGH_INSIDE, STEP, MOST_STEPS = 0.99, 1.2, 12
 NAMED = 3
-"""Torsions that a route's name tells of, at most"""
+"""Coordinates that a route's name tells of, at most"""
+DISAGREEMENT = 5.0
+"""kT between windows walked from A and from B beyond which a barrier says nothing"""
 KEPT = 0.9
 """Share of a forbidden region's floor that counts as kept: the penalty is soft"""
 
@@ -34,7 +35,7 @@ class Nearness:
     probability: float
     """P_eta(region), the largest along the curve; 0 where no sample is in it"""
     center: tuple[float, ...] | None
-    """Center of the curve where the divergence is least, degrees"""
+    """Center of the curve where the divergence is least, as people read it"""
     crosses: bool
     """Whether the line of its centers runs through the region: samples then must, even where the weight of p_eta lies on either side"""
 
@@ -52,9 +53,9 @@ class Route:
 
     name: str
     winding: tuple[int, ...]
-    """Turns of each torsion beyond the short way round: the class that a route must not leave unnoticed"""
+    """Turns of each coordinate beyond the short way round: the class that a route must not leave unnoticed"""
     eta: np.ndarray
-    """(N, 2n)"""
+    """(N, E)"""
     geodesic: Geodesic | None = None
     rounds: int = 0
     """Rounds in which windows were sampled along it"""
@@ -86,99 +87,93 @@ class Route:
         return any(n.crosses for n in self.nearness)
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """What routes are sorted by: those that keep out of forbidden regions first, by barrier; then by barrier and nats lacking."""
-        return self.lack > 0.0, self.barrier + self.lack
+    def unsettled(self) -> bool:
+        """Whether its windows walked from A and from B disagree so much that its barrier says nothing yet."""
+        return self.disagreement > DISAGREEMENT
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """What routes are sorted by: those that keep out of forbidden regions first, of these those whose barrier is known, by barrier;
+        with the nats that they lack where they do not keep out."""
+        return self.lack > 0.0, self.unsettled, self.barrier + self.lack
 
 
-def unwrapped(eta: np.ndarray) -> np.ndarray:
-    """Centers (N, n) of a curve (N, 2n) in radians, continuous along it."""
-    pairs = eta.reshape(len(eta), -1, 2)
-    return np.unwrap(np.arctan2(pairs[..., 1], pairs[..., 0]), axis=0)
+def centers(eta: np.ndarray, family: Family) -> np.ndarray:
+    """Centers (N, D) of a curve (N, E), continuous along it."""
+    return continuous(family.center(torch.from_numpy(eta)).numpy(), family.angular)
 
 
-def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: VonMises) -> float:
-    """Energy of the straight line between the ends of a curve (N, 2n), with its concentrations and in its class: the unit of penalties."""
-    center = torch.from_numpy(unwrapped(eta.numpy()))
+def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:
+    """T (N, E) at the centers of a curve (N, E), its squares left at zero."""
+    at = family.statistic(family.center(torch.from_numpy(eta))).numpy()
+    moving = np.zeros(family.dimension)
+    moving[list(family.locations)] = 1.0
+    return np.asarray(at * moving)
+
+
+def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: Family) -> float:
+    """Energy of the straight line between the ends of a curve (N, E), with its noise levels and in its class: the unit of penalties."""
+    center = torch.from_numpy(centers(eta.numpy(), family))
     s = torch.linspace(0.0, 1.0, len(eta), dtype=torch.double)[:, None]
     straight = family.natural(center[:1] + s * (center[-1:] - center[:1]), family.level(eta))
     return float(curve.energy(straight, denoiser.moments(straight).mean))
 
 
-def center_line(eta: np.ndarray, *, between: int = 20) -> np.ndarray:
-    """Points (F, n) close together on the lines between neighbouring centers of a curve (N, 2n), radians."""
-    centers = unwrapped(eta)
-    s = np.linspace(0.0, len(centers) - 1.0, between * (len(centers) - 1) + 1)
-    return np.stack([np.interp(s, np.arange(len(centers)), c) for c in centers.T], axis=1)
+def center_line(eta: np.ndarray, family: Family) -> np.ndarray:
+    """Points (F, D) close together on the lines between neighbouring centers of a curve (N, E)."""
+    return between(centers(eta, family), family.angular)
 
 
-def winding(eta: np.ndarray) -> tuple[int, ...]:
-    """Whole turns of each torsion along a curve (N, 2n), relative to the short way round between its ends."""
-    angles = unwrapped(eta)
-    turned = angles[-1] - angles[0]
-    return tuple(int(t) for t in np.round((turned - shortest_change(angles[0], angles[-1])) / (2 * np.pi)))
+def class_of(eta: np.ndarray, family: Family) -> tuple[int, ...]:
+    """Whole turns of each coordinate along a curve (N, E), relative to the short way round between its ends."""
+    return winding(centers(eta, family), family.angular)
 
 
-def way_of(names: tuple[str, ...], path: np.ndarray, here: np.ndarray, there: np.ndarray) -> str:
-    """The name of the class of routes that a path belongs to, as `straight_routes` names them.
-
-    path (F, n): torsions in radians along it, from a state about `here` (n,) to one about `there`, close enough in time for none to turn by
-    half a circle between frames. Both ends are taken to `here` and `there` the short way.
-    """
-    angles = np.unwrap(path, axis=0)
-    change = angles[-1] - angles[0] + shortest_change(here, angles[0]) - shortest_change(there, angles[-1])
-    changed = np.flatnonzero(np.abs(shortest_change(here, there)) > CHANGED)
-    return name_of(names, change, changed)
-
-
-def levels(floor: float, start: np.ndarray, end: np.ndarray, points: int) -> np.ndarray:
-    """Concentrations (points, n): the floor, rising to those of the ends (n,) over the first and last tenth."""
+def precisions(floor: float, start: np.ndarray, end: np.ndarray, points: int) -> np.ndarray:
+    """Precisions (points, L): the floor, rising to those of the ends (L,) over the first and last tenth."""
     s = np.linspace(0.0, 1.0, points)[:, None]
     first, last = np.clip(1.0 - s / 0.1, 0.0, 1.0), np.clip(1.0 - (1.0 - s) / 0.1, 0.0, 1.0)
     return floor + first * (start - floor) + last * (end - floor)
 
 
-def straight_routes(names: tuple[str, ...], here: np.ndarray, there: np.ndarray, level: np.ndarray, limit: int) -> list[Route]:
-    """Straight lines in torsion space, the shortest first, then with torsions that change turned the other way round.
+def line(family: Family, start: np.ndarray, change: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """eta (N, E) of the straight line from values start (D,) by change (D,), with precisions (N, L)."""
+    center = start + np.linspace(0.0, 1.0, len(precision))[:, None] * change
+    return at_precision(family, center, precision)
 
-    All combinations while they are within `limit`, else one torsion at a time.
-    """
-    short = shortest_change(here, there)
-    changed = np.flatnonzero(np.abs(short) > CHANGED)
-    sets = [set(c) for r in range(len(changed) + 1) for c in itertools.combinations(changed, r)]
-    if len(sets) > limit:
-        sets = [s for s in sets if len(s) <= 1][:limit]
+
+def at_precision(family: Family, center: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """eta (..., E) with centers (..., D) and precisions (..., L)."""
+    return family.natural(torch.from_numpy(center), family.level_of(torch.from_numpy(precision))).numpy()
+
+
+def straight_routes(coordinates: Coordinates, here: np.ndarray, there: np.ndarray, precision: np.ndarray, limit: int) -> list[Route]:
+    """Straight lines, one for each way from values here (D,) to there, the shortest first; at most `limit`."""
+    family = coordinates.family()
     routes = []
-    for turned in sets:
-        change = short.copy()
-        for k in turned:
-            change[k] -= np.copysign(2 * np.pi, short[k])
-        eta = straight_line(here, change, level)
-        routes.append(Route(name_of(names, change, changed), winding(eta), eta))
+    for way in coordinates.ways(here, there, limit):
+        eta = line(family, here, way.change, precision)
+        routes.append(Route(way.name, class_of(eta, family), eta))
     return numbered(routes)
 
 
-def through(names: tuple[str, ...], here: np.ndarray, via: np.ndarray, there: np.ndarray, level: np.ndarray) -> Route:
-    """Two straight legs, each the short way round, through the angles `via` (n,) of an intermediate minimum."""
-    first, second = shortest_change(here, via), shortest_change(via, there)
+def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: np.ndarray, precision: np.ndarray) -> Route:
+    """Two straight legs, each the short way round, through the values `via` (D,) of an intermediate minimum."""
+    family = coordinates.family()
+    first, second = difference(here, via, family.angular), difference(via, there, family.angular)
     share = np.linalg.norm(first) / (np.linalg.norm(first) + np.linalg.norm(second))
-    turn = min(max(round(share * (len(level) - 1)), 1), len(level) - 2)
-    eta = np.concatenate([straight_line(here, first, level[: turn + 1]), straight_line(via, second, level[turn:])[1:]])
-    change = first + second
-    changed = np.flatnonzero(np.abs(shortest_change(here, there)) > CHANGED)
-    place = "_".join(f"{x:.0f}" for x in np.degrees(via[changed][:NAMED]))
-    return Route(f"{name_of(names, change, changed)}_via_{place}", winding(eta), eta)
+    turn = min(max(round(share * (len(precision) - 1)), 1), len(precision) - 2)
+    eta = np.concatenate([line(family, here, first, precision[: turn + 1]), line(family, via, second, precision[turn:])[1:]])
+    name = coordinates.way_of(np.stack([here, here + first, here + first + second]), here, there)
+    change = difference(here, there, family.angular)
+    most = np.sort(np.argsort(-np.abs(change), kind="stable")[:NAMED])
+    place = "_".join(f"{np.degrees(via[k]) if family.angular[k] else via[k]:.{0 if family.angular[k] else 1}f}" for k in most)
+    return Route(f"{name}_via_{place}", class_of(eta, family), eta)
 
 
-def name_of(names: tuple[str, ...], change: np.ndarray, changed: np.ndarray) -> str:
-    """The route's name: the torsions that turn most, and by how many degrees."""
-    most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
-    return "_".join(f"{names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most))
-
-
-def turned(route: Route, eta: np.ndarray) -> Route:
-    """The new route that a curve eta (N, 2n) makes which left the class of `route`; its name says so."""
-    now = winding(eta)
+def reclassed(route: Route, eta: np.ndarray, family: Family) -> Route:
+    """The new route that a curve eta (N, E) makes which left the class of `route`; its name says so."""
+    now = class_of(eta, family)
     return Route(f"{route.name}_turned{''.join(f'{w:+d}' for w in now)}", now, eta)
 
 
@@ -192,33 +187,36 @@ def numbered(routes: list[Route]) -> list[Route]:
     return named
 
 
-def distinct(routes: list[Route]) -> list[Route]:
-    """Routes ordered by rank. Of those in one class whose curves stay within 20 degrees, the one followed longest is kept."""
+def distinct(routes: list[Route], coordinates: Coordinates) -> list[Route]:
+    """Routes ordered by rank. Of those in one class whose curves are never far enough apart to tell minima apart, the one followed longest
+    is kept."""
+    family = coordinates.family()
     kept: list[Route] = []
     for route in sorted(routes, key=lambda r: -r.rounds):  # stable: earlier routes win ties
-        if not any(route.winding == k.winding and _apart(route.eta, k.eta) < SAME for k in kept):
+        if not any(route.winding == k.winding and _near(route.eta, k.eta, family) for k in kept):
             kept.append(route)
     return sorted(kept, key=lambda r: r.rank)
 
 
-def _apart(p: np.ndarray, q: np.ndarray) -> float:
-    """The largest distance, in radians over all torsions, from a point of one curve to the other curve, both ways."""
-    difference = shortest_change(unwrapped(p)[:, None], unwrapped(q)[None])
-    distance = np.linalg.norm(difference, axis=-1)
-    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
+def _near(p: np.ndarray, q: np.ndarray, family: Family) -> bool:
+    """Whether every point of either curve has one of the other within `SAME`, over all coordinates."""
+    apart = difference(centers(p, family)[:, None], centers(q, family)[None], family.angular)
+    distance = np.linalg.norm(apart, axis=-1)
+    return bool(max(distance.min(axis=0).max(), distance.min(axis=1).max()) < SAME)
 
 
-def end_level(family: VonMises, center: np.ndarray, statistic: np.ndarray, inside: np.ndarray, floor: float) -> np.ndarray:
-    """Concentrations (n,) of an end: from the floor up, in steps of 1.2, until 99 % of p_eta is inside the state.
+def end_precision(family: Family, center: np.ndarray, statistic: np.ndarray, inside: np.ndarray, floor: float) -> np.ndarray:
+    """Precisions (L,) of an end: from the floor up, in steps of 1.2, until 99 % of p_eta is inside the state.
 
-    center (n,): the end's torsions; statistic (S, 2n) and inside (S,): frames of plain MD in the end, and whether in its state. A
-    tighter end than that spends length, and with it steps, where nothing is gained.
+    center (D,): the end's values; statistic (S, E) and inside (S,): frames of plain MD in the end, and whether in its state. A tighter end
+    than that spends length, and with it steps, where nothing is gained.
     """
-    level = np.full(len(center), floor)
+    levels = family.precisions(torch.zeros(family.dimension, dtype=torch.double)).shape[-1]
+    precision = np.full(levels, floor)
     for _ in range(MOST_STEPS):
-        eta = family.natural(torch.from_numpy(center), torch.from_numpy(level)).numpy()
-        weight = np.exp(statistic @ eta - (statistic @ eta).max())
+        log_share = statistic @ at_precision(family, center, precision)
+        weight = np.exp(log_share - log_share.max())
         if weight[inside].sum() >= ENOUGH_INSIDE * weight.sum():
             break
-        level = level * STEP
-    return level
+        precision = precision * STEP
+    return precision

@@ -7,18 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from threadpoolctl import threadpool_limits
 
-from spacetime_tps.baselines.steered import straight_line
+from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.engines.openmm.workers import Workers, available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
-from spacetime_tps.molecules.coordinates import shortest_change
-from spacetime_tps.molecules.rotatable import CHANGED
-from spacetime_tps.molecules.workers import Workers, available_cores
 from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.artifacts import Curve, read_curves, write_sampled
 from spacetime_tps.pipeline.avoidance import bind
 from spacetime_tps.pipeline.prepared import Prepared
@@ -112,8 +110,7 @@ def estimate(prepared: Prepared, settings: Settings) -> str:
     t, w, r, g = settings.training, settings.windows, settings.rounds, settings.guided
     stretch = settings.path_frames * g.stride
     training = t.walks * (2 * t.equilibration_steps + (t.segments_a + t.segments_b) * stretch)
-    short = shortest_change(*prepared.end_angles)
-    ways = min(2 ** int((np.abs(short) > CHANGED).sum()), max(r.max_routes // 2, 1))
+    ways = len(prepared.coordinates.ways(*prepared.ends, max(r.max_routes // 2, 1)))
     windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
     guided = (g.paths * r.routes + g.steered) * settings.path_steps
     shots = min(settings.unbiased.paths * A_TRANSITION, settings.unbiased.budget)
@@ -184,6 +181,7 @@ def _paths(out: Path, prepared: Prepared, settings: Settings, workers: Workers, 
 
 def steered_curve(curve: Curve, prepared: Prepared) -> Curve:
     """The straight line the short way round, with the restraint strengths and the start frames of a curve."""
-    here, there = prepared.end_angles
-    level = np.linalg.norm(curve.eta.reshape(len(curve.eta), -1, 2), axis=-1)
-    return replace(curve, route="straight", eta=straight_line(here, shortest_change(here, there), level))
+    here, there = prepared.ends
+    family = prepared.coordinates.family()
+    precision = family.precisions(torch.from_numpy(curve.eta)).numpy()
+    return replace(curve, route="straight", eta=routing.line(family, here, difference(here, there, family.angular), precision))

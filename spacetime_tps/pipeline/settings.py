@@ -19,8 +19,8 @@ class _Settings(BaseModel):
 class DynamicsSettings(_Settings):
     """Langevin dynamics (OpenMM's LangevinMiddleIntegrator)."""
 
-    friction_per_ps: float = Field(1.0, gt=0)
-    timestep_fs: float = Field(1.0, gt=0)
+    friction_per_ps: float | None = Field(None, gt=0, description="the system's where it is not given")
+    timestep_fs: float | None = Field(None, gt=0, description="the system's where it is not given")
     platform: str = Field("auto", description="OpenMM platform; auto times those that are present")
 
 
@@ -62,12 +62,15 @@ class GeodesicSettings(_Settings):
     points: int = Field(64, ge=8)
     nodes: int = Field(16, ge=4)
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
-    floor: float = Field(20.0, gt=0, description="first low-variance floor on kappa; the measured window overlap moves it")
-    low_variance_weight: float = Field(1e5, ge=0)
-    barrier_weight: float = Field(10.0, ge=0)
+    floor: float = Field(20.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; the measured overlap moves it")
+    highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises")
+    low_variance_weight: float = Field(500.0, ge=0, description="this and the other weights in units of the straight curve's energy")
+    barrier_weight: float = Field(0.05, ge=0, description="per kT")
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
+    steepest: float = Field(2.0, gt=1, description="variance over that of the noise alone, beyond which samples cannot follow")
+    followable_weight: float = Field(5.0, ge=0)
     min_effective_samples: float = Field(50.0, gt=1)
-    effective_samples_weight: float = Field(1e3, ge=0)
+    effective_samples_weight: float = Field(5.0, ge=0)
 
 
 class DenoiserSettings(_Settings):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from spacetime_tps.engines.openmm.dynamics import Model, Walk
+from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_npz
-from spacetime_tps.molecules.dynamics import Frames, Model, Walk
-from spacetime_tps.molecules.trajectory import read_trr, write_trr
-from spacetime_tps.molecules.workers import Workers
 from spacetime_tps.pipeline.progress import Progress
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.trr import read_trr, write_trr
 
 
 class WalkStore:
@@ -29,11 +30,11 @@ class WalkStore:
         self._used |= {name for name, _ in named}
         digests = {name: _digest(workers.model, walk) for name, walk in named}
         missing = [(name, walk) for name, walk in named if self._index.get(name, {}).get("digest") != digests[name]]
-        with progress.task(title, sum(len(walk.eta) * walk.steps for _, walk in missing)) as advance:
+        with progress.task(title, sum(len(walk.schedule) * walk.steps for _, walk in missing)) as advance:
             for (name, _), frames in zip(missing, workers.walks(walk for _, walk in missing), strict=True):
                 if not frames.stable:
                     raise SpacetimeError(f"the walk {name} is unstable: use a smaller dynamics.timestep_fs")
-                self._put(name, digests[name], frames, workers.model.timestep)
+                self._put(name, digests[name], frames, workers.model)
                 advance(frames.evaluations)
         return [self._get(name) for name, _ in named]
 
@@ -49,9 +50,9 @@ class WalkStore:
                 file.unlink(missing_ok=True)
         write_json(self._index_file, self._index)
 
-    def _put(self, name: str, digest: str, frames: Frames, timestep: float) -> None:
+    def _put(self, name: str, digest: str, frames: Frames, model: Model) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_trr(self.folder / f"{name}.trr", frames, timestep=timestep)
+        write_trr(self.folder / f"{name}.trr", frames, timestep=model.timestep, cell=model.cell)
         write_npz(
             self.folder / f"{name}.npz",
             {"time_ps": frames.time, "potential_energy_kj_mol": frames.potential_energy, "point": frames.point},
@@ -71,7 +72,7 @@ def _digest(model: Model, walk: Walk) -> str:
     """Fixed by everything that decides what a walk gives."""
     fixed = (
         model.system_xml,
-        model.torsions.atoms,
+        walk.bias,
         model.temperature,
         model.friction if walk.friction is None else walk.friction,
         model.timestep,
@@ -81,5 +82,5 @@ def _digest(model: Model, walk: Walk) -> str:
         walk.seed,
         walk.discard,
     )
-    arrays = [np.asarray(a, dtype=float) for a in (walk.eta, walk.positions, walk.velocities) if a is not None]
+    arrays = [np.asarray(a, dtype=float) for a in (walk.schedule, walk.positions, walk.velocities) if a is not None]
     return hashlib.sha256(repr(fixed).encode() + b"".join(a.tobytes() for a in arrays)).hexdigest()

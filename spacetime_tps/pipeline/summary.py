@@ -13,6 +13,7 @@ from spacetime_tps.pipeline.artifacts import read_rounds, read_unbiased
 from spacetime_tps.pipeline.entries import avoidance_summary
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.regions import Forbidden
+from spacetime_tps.pipeline.routes import DISAGREEMENT
 from spacetime_tps.pipeline.stages import Stages
 from spacetime_tps.pipeline.transitions import Transition, read_transitions
 
@@ -46,6 +47,7 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, av
         "curve_length_by_round": rounds["length"],
         "kappa_floor": rounds["kappa_floor"],
         "thermal_reference": _moments(thermal),
+        "failed": failure(rounds["routes"][0], guided),
         "avoid": avoidance_summary(folder, avoid, prepared, rounds["routes"][0], guided),
         "unbiased": unbiased,
         "stages": {label: paths_summary(paths, thermal) for label, paths in (("guided", guided), ("steered", steered)) if paths},
@@ -59,6 +61,22 @@ def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, av
     }
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def failure(route: dict[str, Any], guided: Sequence[Transition]) -> str | None:
+    """What went wrong with a run and what helps, in one sentence; None where paths connect along a route whose barrier is known."""
+    if guided and not any(r.hit for r in guided):
+        return (
+            f"None of {len(guided)} guided paths connects A and B along {route['name']}: the molecule does not follow the restraint. "
+            "A higher noise floor holds it closer (geodesic.floor, with geodesic.highest_floor); the files are kept."
+        )
+    apart = route["forward_backward_kT"]
+    if apart is not None and apart > DISAGREEMENT:
+        return (
+            f"Windows walked from A and from B still differ by {apart:.1f} kT on the best route, so that its barrier is not known: "
+            "a higher noise floor (geodesic.floor) tells basins apart, and more rounds (rounds.max_rounds) let it rise."
+        )
+    return None
 
 
 def paths_summary(rows: Sequence[Transition], thermal: np.ndarray) -> dict[str, Any]:

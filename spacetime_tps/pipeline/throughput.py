@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.dynamics import Dynamics, Walk, restrained_context
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.pipeline.artifacts import read_curves
 from spacetime_tps.pipeline.settings import validated
@@ -40,22 +41,20 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
     curve, settings = curves[0], validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
     model = prepared.model
-    dynamics = Dynamics(model)
-    context, integrator, restraint = restrained_context(model)
-    context.setPositions(prepared.start.positions)
-    model.torsions.set_bias(restraint, context, curve.eta[0])
-    context.setVelocitiesToTemperature(model.temperature, 1)
+    bias = CurveBias(prepared.coordinates)
+    dynamics, bare = Dynamics(model, bias), Dynamics(model, bias)
+    bare.begin(1, prepared.start.positions, parameters=curve.eta[0])
     guided, raw = [], []
     curve = replace(curve, eta=schedule(curve.eta, settings.points, settings.steps_per_point))
     for index in range(pairs):
-        task = Walk(curve.eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
+        task = Walk(bias, curve.eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
         begin = time.perf_counter()
         frames = dynamics.walk(task)
         store_path(scratch, prepared, "guided", curve, index, task.seed, frames)
         steps = frames.evaluations
         middle = time.perf_counter()
-        integrator.step(steps)
-        context.getState(energy=True)  # waits for a GPU
+        bare.integrator.step(steps)
+        bare.context.getState(energy=True)  # waits for a GPU
         guided.append(steps / (middle - begin))
         raw.append(steps / (time.perf_counter() - middle))
     return Throughput(np.array(guided), np.array(raw))

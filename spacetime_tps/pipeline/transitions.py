@@ -4,16 +4,19 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.files import read_csv, write_csv, write_text
-from spacetime_tps.molecules.dynamics import Frames
-from spacetime_tps.molecules.trajectory import write_trr
-from spacetime_tps.molecules.workers import Workers, seed_of
 from spacetime_tps.pipeline.artifacts import Curve
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.sampling.guided import draw_starts, guided_walks, is_hit, schedule
+from spacetime_tps.sampling.guided import guided_walks, is_hit, schedule
+from spacetime_tps.sampling.starts import draw_starts
+from spacetime_tps.seeds import seed_of
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.trr import write_trr
 
 FILE = "transitions.csv"
 
@@ -30,7 +33,8 @@ class Transition:
     n_frames: int
     evaluations: int
     seed: int
-    weight: float
+    weight: float | None
+    """Statistical weight; None for paths that have none, an empty cell"""
     route: str
     file: str
 
@@ -45,7 +49,7 @@ def read_transitions(folder: Path) -> list[Transition]:
     return [
         Transition(
             r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), int(r["n_frames"]), int(r["evaluations"]),
-            int(r["seed"]), float(r["weight"]), r["route"], r["file"],
+            int(r["seed"]), float(r["weight"]) if r["weight"] else None, r["route"], r["file"],
         )
         for r in read_csv(folder / FILE)
     ]  # fmt: skip
@@ -70,9 +74,9 @@ class PathSampler:
         in_a = self.prepared.a.contains(curve.positions)
         guided = self.settings.guided
         curve = replace(curve, eta=schedule(curve.eta, guided.points, guided.steps_per_point))
-        starts = draw_starts(curve.statistic, curve.log_weight, in_a, curve.eta[0], seeds)
+        starts = draw_starts(curve.log_weight + curve.statistic @ curve.eta[0], in_a, seeds)
         walks = guided_walks(
-            curve.eta, steps_per_point=guided.steps_per_point, stride=guided.stride, seeds=seeds,
+            self.prepared.coordinates, curve.eta, steps_per_point=guided.steps_per_point, stride=guided.stride, seeds=seeds,
             positions=curve.positions[starts], velocities=curve.velocities[starts],
         )  # fmt: skip
         rows = {i: have[_name(stage, curve, i)] for i in range(count) if _name(stage, curve, i) in have}
@@ -90,13 +94,13 @@ def store_path(folder: Path, prepared: Prepared, stage: str, curve: Curve, index
     """Judge a path, write its trajectory and its table of energies into transitions/, and return its row. Unstable paths have no file."""
     name = _name(stage, curve, index)
     if not frames.stable:
-        return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, seed, 1.0, curve.route, "")
+        return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, seed, None, curve.route, "")
     eta = curve.eta[frames.point]
-    bias = -prepared.model.kT * (eta * prepared.torsions.statistic(frames.positions)).sum(-1)
-    level = np.linalg.norm(eta.reshape(len(eta), -1, 2), axis=-1).mean(-1)
+    bias = -prepared.model.kT * (eta * prepared.coordinates.features(frames.positions)).sum(-1)
+    level = prepared.coordinates.family().precisions(torch.from_numpy(eta)).mean(-1).numpy()
     file, highest = write_path(folder, prepared, name, frames, bias=bias, level=level)
     hit = int(is_hit(frames, prepared.a, prepared.b))
-    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, seed, 1.0, curve.route, file)
+    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, seed, None, curve.route, file)
 
 
 def write_path(
@@ -104,11 +108,11 @@ def write_path(
 ) -> tuple[str, float]:
     """Write a path's trajectory and its table of energies into transitions/; the trajectory's name there, and the path's highest energy.
 
-    bias (F,), kJ/mol, and level (F,), mean concentration of the restraint; zero where None.
+    bias (F,), kJ/mol, and level (F,), mean precision of the restraint; zero where None.
     """
     file = f"transitions/{name}.trr"
     (folder / "transitions").mkdir(parents=True, exist_ok=True)
-    write_trr(folder / file, frames, timestep=prepared.model.timestep)
+    write_trr(folder / file, frames, timestep=prepared.model.timestep, cell=prepared.model.cell)
     energies = frames.potential_energy - prepared.zero
     nothing = np.zeros(len(frames))
     columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level)

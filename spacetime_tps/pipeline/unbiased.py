@@ -5,28 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.files import write_csv, write_json
-from spacetime_tps.molecules.shooting import IN_A, IN_B
-from spacetime_tps.molecules.trajectory import read_trr
-from spacetime_tps.molecules.workers import Workers
-from spacetime_tps.pipeline.artifacts import read_curves
-from spacetime_tps.pipeline.averages import averages, write_density
-from spacetime_tps.pipeline.batches import Batch
+from spacetime_tps.pipeline.averages import averages, read_center, write_density
+from spacetime_tps.pipeline.openmm_shooting import STAGE
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.shooting import ShotSampler
+from spacetime_tps.pipeline.shooting import sample
 from spacetime_tps.pipeline.stages import Stages, fingerprint
 from spacetime_tps.pipeline.transition_states import Trials, read_trials, verify, write_states
 from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_transitions
-from spacetime_tps.pipeline.volley import STAGE
+from spacetime_tps.shooting.batches import Batch
+from spacetime_tps.states.ends import IN_A, IN_B
+from spacetime_tps.trajectories.trr import read_trr
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
 AFTERWARDS = {"paths", "budget", "states", "state_shots"}
 """Settings that change no shot that is there"""
-SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_torsion", "window_degrees", "window_kappa", "walk", "frame", "seed", "first",
+SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_variable", "window_center", "window_stiffness", "walk", "frame", "seed", "first",
                 "forward", "backward", "evaluations", "path", "weight")  # fmt: skip
 
 
@@ -45,8 +42,7 @@ def shoot_stage(
     if not settings.unbiased.paths:
         return
     with stages.making(STAGE, made_from):
-        again = int(read_trials(folder).evaluations.sum())
-        ensemble = ShotSampler(prepared, settings, workers, folder, progress, again=again).sample(read_curves(folder))
+        ensemble = sample(folder, prepared, settings, workers, progress, again=int(read_trials(folder).evaluations.sum()))
         scale = len(ensemble.weight) / ensemble.weight.sum()
         weight = iter((scale * ensemble.weight).tolist())
         rows, shots = [], []
@@ -54,14 +50,14 @@ def shoot_stage(
             for count, batch in enumerate(site.batches):
                 mine = _rows(batch, weight)
                 rows += list(mine.values())
-                shots += _shots(batch, f"{number}_{count:04d}", mine, prepared)
+                shots += _shots(batch, f"{number}_{count:04d}", mine)
         write_transitions(folder, [*(r for r in read_transitions(folder) if r.stage != STAGE), *rows])
         trials = verify(folder, ensemble, prepared, settings, workers)
         write_csv(folder / "shots.csv", SHOT_COLUMNS, [*shots, *_more_shots(trials)])
         states = write_states(folder, ensemble, prepared, trials)
         files = [file for batch in ensemble.batches for file in batch.path_file.tolist()]
-        paths = [prepared.torsions.angles(read_trr(folder / file)[0]) for file in files]
-        write_density(folder, paths, ensemble.weight)
+        paths = [prepared.coordinates.values(read_trr(folder / file)[0]) for file in files]
+        write_density(folder, paths, ensemble.weight, prepared.coordinates)
         found = averages(folder, ensemble, paths, prepared, settings, committor_evaluations=int(trials.evaluations.sum()))
         write_json(folder / "samples/unbiased.json", {**found, "transition_states": states})
 
@@ -87,11 +83,11 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
     }  # fmt: skip
 
 
-def _shots(batch: Batch, name: str, rows: dict[int, Transition], prepared: Prepared) -> list[tuple[Any, ...]]:
+def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[tuple[Any, ...]]:
     """The batch's shots as rows of shots.csv; weight 0 where a shot is not reactive."""
     window = batch.window
     purpose = "pilot" if batch.pilot else "ensemble"
-    place = (prepared.torsions.names[window.torsion], round(float(np.degrees(window.center)), 3), window.stiffness)
+    place = (window.variable.name, round(read_center(window), 3), window.stiffness)
     found = []
     for k in range(len(batch.shot_point)):
         path = rows.get(k)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from spacetime_tps.coordinates.circle import continuous
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.states import State
-from spacetime_tps.molecules.trajectory import read_trr
+from spacetime_tps.trajectories.trr import read_trr
 
 Row = dict[str, str]
 
@@ -55,15 +56,45 @@ class RunData:
         return np.array(self.rounds["thermal_max_energy_kj_mol"])
 
     @cached_property
-    def torsions(self) -> Torsions:
-        """All torsions of the coordinates."""
-        listed = self._json("coordinates.json")["torsions"]
-        return Torsions(tuple(t["name"] for t in listed), tuple(tuple(t["atoms"]) for t in listed))
+    def preparation(self) -> dict[str, Any]:
+        """preparation.json"""
+        return dict(self._json("preparation.json"))
 
     @cached_property
-    def states(self) -> dict[str, State]:
-        """A and B."""
-        return {name: State.from_json(boxes) for name, boxes in self._json("states.json").items()}
+    def coordinates(self) -> Coordinates:
+        """coordinates.json"""
+        cell = self.preparation["cell_nm"]
+        return coordinates_of(self._json("coordinates.json")["blocks"], cell and tuple(tuple(v) for v in cell))
+
+    def read(self, values: np.ndarray) -> np.ndarray:
+        """Values (..., D) of the coordinates as people read them."""
+        return np.where(self.coordinates.angular, np.degrees(values), values)
+
+    @cached_property
+    def states(self) -> dict[str, list[dict[str, Any]]]:
+        """Boxes of A and B."""
+        return dict(self._json("states.json"))
+
+    def ranges(self, state: str, k: int) -> list[tuple[float, float] | None]:
+        """For each box of a state, the range of coordinate k that it sets, as people read it; None where it sets none."""
+        atoms = self._atoms[k]
+        if atoms is None:
+            return [None] * len(self.states[state])
+        key, scale = ("torsions", 1.0) if len(atoms) == 4 else ("distances", 10.0)
+        size = len(atoms)
+        return [
+            next(((scale * c[size], scale * c[size + 1]) for c in box.get(key, []) if tuple(c[:size]) == atoms), None)
+            for box in self.states[state]
+        ]
+
+    @cached_property
+    def _atoms(self) -> list[tuple[int, ...] | None]:
+        """Of each coordinate that a range can bound."""
+        found: list[tuple[int, ...] | None] = []
+        for block in self._json("coordinates.json")["blocks"]:
+            groups = block["atoms"] if block["atoms"] and isinstance(block["atoms"][0], list) else None
+            found += [tuple(g) for g in groups] if groups else [None] * (3 * len(block["atoms"]))
+        return found
 
     @cached_property
     def forbidden(self) -> list[dict[str, Any]]:
@@ -72,8 +103,8 @@ class RunData:
 
     @cached_property
     def shown(self) -> tuple[int, int]:
-        """The two torsions that turn most along the best route: the axes of the map. Twice the same where there is one."""
-        center = np.unwrap(self.geodesic["center"], axis=0)
+        """The two coordinates that change most along the best route: the axes of the map. Twice the same where there is one."""
+        center = continuous(self.geodesic["center"], self.coordinates.angular)
         order = np.argsort(-np.ptp(center, axis=0), kind="stable")
         pair = sorted(int(k) for k in order[:2])
         return pair[0], pair[-1]
@@ -101,10 +132,9 @@ class RunData:
 
     @cached_property
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
-        """Torsions (S, n) in degrees of the weighted frames of the best route's class, and their log weights (S,)."""
-        data = self.arrays("samples/weighted_1.npz")
-        pairs = data["statistic"].reshape(len(data["statistic"]), -1, 2)
-        return np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0])), data["log_weight"]
+        """Coordinates (S, D), as people read them, of the weighted frames of the best route's class, and their log weights (S,)."""
+        positions, _, _ = read_trr(self.folder / "samples/weighted_1.trr")
+        return self.read(self.coordinates.values(positions)), self.arrays("samples/weighted_1.npz")["log_weight"]
 
     @cached_property
     def unbiased(self) -> dict[str, Any]:
@@ -128,10 +158,10 @@ class RunData:
         """The stage's rows."""
         return [r for r in self.transitions if r["stage"] == stage]
 
-    def path_angles(self, row: Row) -> np.ndarray:
-        """Torsions (F, n) in degrees along a path."""
+    def path_values(self, row: Row) -> np.ndarray:
+        """Coordinates (F, D) along a path, as people read them."""
         positions, _, _ = read_trr(self.folder / row["file"])
-        return np.degrees(self.torsions.angles(positions))
+        return self.read(self.coordinates.values(positions))
 
     def path_table(self, row: Row) -> dict[str, np.ndarray]:
         """The columns of the file beside a path's trajectory."""

@@ -5,56 +5,57 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from spacetime_tps.report.data import RunData
-from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, periodic_line, plane_of_torsions
-from spacetime_tps.sampling.committor import Committors
+from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, plane
+from spacetime_tps.shooting.committor import Committors
 
 UNBIASED = "#0369a1"
 DRAWN = 20
+FIRST = 3
+"""The first column of committor.csv that holds a coordinate"""
 BINS = 12
 
 
 def paths_map(run: RunData) -> Figure:
-    """Density of transition paths in the plane of the two torsions that turn most, a dozen of them, and the transition states."""
+    """Density of transition paths in the plane of the two coordinates that change most, a dozen of them, and the transition states."""
     i, j = run.shown
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     axes = figure.subplots()
     data, points = run.arrays("samples/path_density.npz"), run.committors
     marked = points["transition_state"] != ""
+    edges = [data[f"edges_{k}"] for k in (i, j)]
     if i == j:
-        middle = 0.5 * (data["edges"][1:] + data["edges"][:-1])
-        axes.step(middle, data[f"density_{i}"], where="mid", color=UNBIASED, lw=1.6)
-        axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[i]}, degrees", ylabel="density of transition paths")
+        axes.step(0.5 * (edges[0][1:] + edges[0][:-1]), data[f"density_{i}"], where="mid", color=UNBIASED, lw=1.6)
+        axes.set(xlim=(edges[0][0], edges[0][-1]), xlabel=label(run, i), ylabel="density of transition paths")
         return figure
     density = np.where(data[f"density_{i}_{j}"] > 0.0, data[f"density_{i}_{j}"], np.nan)
-    image = axes.pcolormesh(data["edges"], data["edges"], 100.0 * density.T, cmap="Blues", vmin=0.0)
+    limits = [(float(e[0]), float(e[-1])) for e in edges]
+    image = axes.pcolormesh(*edges, 100.0 * density.T, cmap="Blues", vmin=0.0)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_label("frames between the states, % of the ensemble")
     bar.outline.set_visible(False)
     heavy = sorted(run.of_stage("unbiased"), key=lambda r: -float(r["weight"]))
     for row in heavy[:: max(len(heavy) // DRAWN, 1)][:DRAWN]:
-        path = run.path_angles(row)
-        periodic_line(axes, path[:, i], path[:, j], color=UNBIASED, lw=0.5, alpha=0.5, zorder=3)
+        line(axes, run, run.path_values(row), i, j, color=UNBIASED, lw=0.5, alpha=0.5, zorder=3)
     axes.plot([], [], color=UNBIASED, lw=1, label="unbiased paths")
-    best = np.degrees(np.unwrap(run.geodesic["center"], axis=0))
-    periodic_line(axes, best[:, i], best[:, j], color=CURVE, lw=1.6, zorder=4)
+    line(axes, run, run.read(run.geodesic["center"]), i, j, color=CURVE, lw=1.6, zorder=4)
     axes.plot([], [], color=CURVE, lw=1.6, label="geodesic")
-    names = run.torsions.names
-    x, y = (points[f"{names[k]}_degrees"].astype(float) for k in (i, j))
+    x, y = (points[list(points)[FIRST + k]].astype(float) for k in (i, j))
     axes.plot(x[marked], y[marked], "o", color=STATE_COLOURS["B"], ms=4, mec="white", mew=0.5, label="transition states", zorder=6)
-    draw_states(axes, run, i, j)
-    plane_of_torsions(axes, names[i], names[j])
+    draw_states(axes, run, i, j, limits)
+    plane(axes, run, i, j, limits)
     return figure
 
 
 def committors(run: RunData) -> Figure:
-    """Committor of the shooting points along the torsion they were held in, and of the points that were shot from again."""
+    """Committor of the shooting points along the variable they were held on, and of the points that were shot from again."""
     figure = Figure(figsize=(6.4, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     points = run.committors
     first = run.unbiased["crossings"][0]
     mine = points["crossing"] == "0"
-    at = points[f"{first['torsion']}_degrees"][mine].astype(float)
-    at = first["degrees"] + (at - first["degrees"] + 180.0) % 360.0 - 180.0
+    at = points["variable"][mine].astype(float)
+    if first["of"]["kind"] == "angle":
+        at = first["center"] + (at - first["center"] + 180.0) % 360.0 - 180.0
     reached, trials = (points[c][mine].astype(int) for c in ("reached_b", "trials"))
     lowest, highest = np.percentile(at, [0.5, 99.5])
     edges = np.linspace(lowest, highest, BINS + 1)
@@ -76,7 +77,7 @@ def committors(run: RunData) -> Figure:
         lw=1.2,
     )
     left.axhline(0.5, color=MUTED, lw=0.8, ls=":")
-    left.set(xlabel=f"{first['torsion']}, degrees", ylabel="committor", ylim=(-0.03, 1.03), title="shooting points, and pooled")
+    left.set(xlabel=first["variable"], ylabel="committor", ylim=(-0.03, 1.03), title="shooting points, and pooled")
     again = points["again_trials"].astype(int) > 0
     if again.any():
         value, low, high = (points[f"again_{c}"][again].astype(float) for c in ("committor", "low_95", "high_95"))
@@ -99,7 +100,7 @@ def distributions(run: RunData) -> Figure:
     rows = run.of_stage("unbiased")
     weight = np.array([float(r["weight"]) for r in rows])
     highest = np.array([float(r["max_energy_kj_mol"]) for r in rows])
-    interval = run.config["settings"]["guided"]["stride"] * run.config["settings"]["dynamics"]["timestep_fs"] * 1e-3
+    interval = run.config["settings"]["guided"]["stride"] * run.preparation["timestep_ps"]
     duration = (np.array([int(r["n_frames"]) for r in rows]) - 1) * interval
     u = run.unbiased
     for axes, values, step, value, name in (

@@ -15,6 +15,8 @@ CAPTIONS = {
     "weights": "A path's weight is one over the number of ways it could have been shot. A few weights far above the rest mean that paths exist which "
     "are hardly ever shot.",
 }
+SHOWN = 4
+"""Coordinates that a channel is told by, at most"""
 UNEVEN, UNDECIDED, UNLINKED = 20.0, 0.01, 1.0
 
 
@@ -84,11 +86,11 @@ def _figures_of_merit(u: dict[str, Any]) -> str:
 
 def _routes(u: dict[str, Any]) -> str:
     rows = [[name, str(r["paths"]), f"{r['share']['value']:.4f} ± {r['share']['standard_error']:.4f}"] for name, r in u["routes"].items()]
-    head = ["channel: other torsions where the path crosses the window", "paths", "share of all transitions"]
+    head = ["channel: other coordinates where the path crosses the window", "paths", "share of all transitions"]
     channels = [
         [
-            f"{u['crossings'][c['crossing']]['torsion']} = {u['crossings'][c['crossing']]['degrees']:.0f}°: "
-            + ", ".join(f"{name} = {at:.0f} ± {c['spread_degrees'][name]:.0f}°" for name, at in c["degrees"].items()),
+            f"{_place(u['crossings'][c['crossing']])}: "
+            + ", ".join(f"{name} = {at:.3g} ± {c['spread'][name]:.2g}" for name, at in list(c["center"].items())[:SHOWN]),
             str(c["paths"]), f"{c['share']['value']:.4f} ± {c['share']['standard_error']:.4f}",
         ]
         for c in u["channels"]
@@ -100,7 +102,7 @@ def _crossings(u: dict[str, Any]) -> str:
     head = ["crossing", "window", "windows tried", "shots", "reactive", "free energy known to, kT"]
     rows = [
         [
-            c["route"], f"{c['torsion']} = {c['degrees']:.1f}°, κ {c['kappa']:g}", str(c["windows_tried"]), str(c["shots"]),
+            c["route"], f"{_place(c)}, stiffness {c['stiffness']:g}", str(c["windows_tried"]), str(c["shots"]),
             f"{c['reactive_fraction']:.2f}", number(c["free_energy_error_kT"]),
         ]
         for c in u["crossings"]
@@ -108,15 +110,19 @@ def _crossings(u: dict[str, Any]) -> str:
     return table(head, rows)
 
 
+def _place(crossing: dict[str, Any]) -> str:
+    return f"{crossing['variable']} = {crossing['center']:.4g}"
+
+
 def _invisible(u: dict[str, Any]) -> str:
-    torsion = html.escape(u["crossings"][0]["torsion"])
-    text = f"Only paths that pass a window are ever shot. Windows hold {torsion} alone; " + (
-        f"every path from A to B turns {torsion}, one way or the other, so that no path escapes windows on both ways round. "
+    variable = html.escape(u["crossings"][0]["variable"])
+    text = f"Only paths that pass a window are ever shot. Windows hold {variable} alone; " + (
+        f"every path from A to B has to change {variable}, so that none escapes windows on every way that it can. "
         if u["separating"]
-        else f"but a path from A to B need not turn {torsion}, and those that do not are not here. "
+        else f"but a path from A to B need not pass its place on {variable}, and those that do not are not here. "
     )
     for c in u["not_shot_from"]:
-        text += f"Not shot from: {html.escape(c['route'])}, at {html.escape(c['torsion'])} = {c['degrees']:.0f}°, because {html.escape(c['because'])}. "
+        text += f"Not shot from: {html.escape(c['route'])}, at {html.escape(_place(c))}, because {html.escape(c['because'])}. "
     text += (
         "What could still be missing: motions slower than the walks in the windows (run another seed and compare the shares), and ways from A to B "
         "that no sampled route crosses. Weights far above the mean, shares that differ between seeds, or a rate that an independent run contradicts "

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
 
-from spacetime_tps.molecules.states import Interval
 from spacetime_tps.report.data import RunData
 from spacetime_tps.units import thermal_energy
 
@@ -29,103 +28,116 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def map_of_torsions(run: RunData) -> Figure:
-    """Free energy in the plane of the two torsions that turn most, with states, windows, routes and paths."""
+def map_of_coordinates(run: RunData) -> Figure:
+    """Free energy in the plane of the two coordinates that change most, with states, windows, routes and paths."""
     i, j = run.shown
     if i == j:
-        return _profile_of_torsion(run, i)
+        return _profile(run, i)
     figure, axes = _axes(6.4, 5.4)
-    angles, log_weight = run.frames
-    bins = np.linspace(-180, 180, 73)
-    weight, _, _ = np.histogram2d(angles[:, i], angles[:, j], bins=[bins, bins], weights=np.exp(log_weight))
+    values, log_weight = run.frames
+    bins = [_bins(values[:, k], bool(run.coordinates.angular[k])) for k in (i, j)]
+    weight, _, _ = np.histogram2d(values[:, i], values[:, j], bins=bins, weights=np.exp(log_weight))
     kT = thermal_energy(run.summary["temperature_K"])
-    smooth = gaussian_filter(weight, 0.8, mode="wrap")
+    mode = ["wrap" if run.coordinates.angular[k] else "nearest" for k in (i, j)]
+    smooth = gaussian_filter(weight, 0.8, mode=mode)
     with np.errstate(divide="ignore"):
         free = -kT * np.log(smooth / smooth.max())
-    free[gaussian_filter((weight > 0).astype(float), 0.8, mode="wrap") < 0.15] = np.nan
-    middle = 0.5 * (bins[1:] + bins[:-1])
+    free[gaussian_filter((weight > 0).astype(float), 0.8, mode=mode) < 0.15] = np.nan
+    middle = [0.5 * (b[1:] + b[:-1]) for b in bins]
     levels = np.arange(0, min(np.nanmax(free), 60) + 4, 4)
-    shades = axes.contourf(middle, middle, free.T, levels=levels, cmap="Blues_r", extend="max", alpha=0.9)
+    shades = axes.contourf(*middle, free.T, levels=levels, cmap="Blues_r", extend="max", alpha=0.9)
     bar = figure.colorbar(shades, ax=axes, pad=0.02, aspect=30)
     bar.set_label("free energy, kJ/mol (sampled regions)")
     bar.outline.set_visible(False)
-    draw_states(axes, run, i, j)
+    limits = [(float(b[0]), float(b[-1])) for b in bins]
+    draw_states(axes, run, i, j, limits)
     for region in run.forbidden:
-        _draw_forbidden(axes, region, run.torsions.names[i], run.torsions.names[j])
+        _draw_forbidden(axes, region, run.coordinates.names[i], run.coordinates.names[j], limits)
     if run.forbidden:
         axes.fill([], [], fc="none", ec=FORBIDDEN, hatch="////", lw=1.0, label="forbidden")
-    pairs = run.windows["eta"].reshape(len(run.windows["eta"]), -1, 2)
-    centers = np.degrees(np.arctan2(pairs[..., 1], pairs[..., 0]))
-    axes.plot(centers[:, i], centers[:, j], ".", color=MUTED, ms=2.5, label="window centers", zorder=2)
     for row in [r for r in run.of_stage("guided") if r["hit"] == "1"][:PATHS_DRAWN]:
-        path = run.path_angles(row)
-        periodic_line(axes, path[:, i], path[:, j], color=GUIDED, lw=0.5, alpha=0.45, zorder=3)
+        path = run.path_values(row)
+        line(axes, run, path, i, j, color=GUIDED, lw=0.5, alpha=0.45, zorder=3)
     axes.plot([], [], color=GUIDED, lw=1, label="guided paths")
     for rank, route in enumerate(run.routes):
-        center = np.degrees(np.unwrap(route["center"], axis=0))
         best = rank == 0
-        periodic_line(
-            axes, center[:, i], center[:, j], color=CURVE, lw=2.4 if best else 1.0, ls="-" if best else "--", zorder=5 if best else 4
-        )
+        style = {"color": CURVE, "lw": 2.4 if best else 1.0, "ls": "-" if best else "--", "zorder": 5 if best else 4}
+        line(axes, run, run.read(route["center"]), i, j, **style)
     axes.plot([], [], color=CURVE, lw=2.4, label="best geodesic")
     if len(run.routes) > 1:
         axes.plot([], [], color=CURVE, lw=1, ls="--", label="other routes")
-    names = run.torsions.names
-    plane_of_torsions(axes, names[i], names[j])
+    plane(axes, run, i, j, limits)
     return figure
 
 
-def _profile_of_torsion(run: RunData, k: int) -> Figure:
-    """Where there is one torsion: its free energy, and the states."""
+def _bins(values: np.ndarray, angular: bool) -> np.ndarray:
+    if angular:
+        return np.linspace(-180, 180, 73)
+    low, high = np.percentile(values, [0.05, 99.95])
+    edge = 0.05 * (high - low)
+    return np.linspace(low - edge, high + edge, 61)
+
+
+def _profile(run: RunData, k: int) -> Figure:
+    """Where there is one coordinate: its free energy, and the states."""
     figure, axes = _axes(6.4, 4.0)
-    angles, log_weight = run.frames
-    bins = np.linspace(-180, 180, 73)
-    weight, _ = np.histogram(angles[:, k], bins=bins, weights=np.exp(log_weight))
+    values, log_weight = run.frames
+    bins = _bins(values[:, k], bool(run.coordinates.angular[k]))
+    weight, _ = np.histogram(values[:, k], bins=bins, weights=np.exp(log_weight))
     with np.errstate(divide="ignore"):
         free = -thermal_energy(run.summary["temperature_K"]) * np.log(weight / weight.max())
     axes.plot(0.5 * (bins[1:] + bins[:-1]), np.where(np.isfinite(free), free, np.nan), color=CURVE, lw=1.8)
+    limits = (float(bins[0]), float(bins[-1]))
     for name in ("A", "B"):
-        for box in run.states[name].boxes:
-            for low, high in (span for interval in box for span in _spans(interval)):
-                axes.axvspan(low, high, color=STATE_COLOURS[name], alpha=0.12, lw=0)
-                axes.text(
-                    0.5 * (low + high), 0.97, name, color=STATE_COLOURS[name], transform=axes.get_xaxis_transform(), va="top", ha="center"
-                )
+        for low, high in (span for found in run.ranges(name, k) if found for span in _spans(found, limits)):
+            axes.axvspan(low, high, color=STATE_COLOURS[name], alpha=0.12, lw=0)
+            style: dict[str, Any] = {"color": STATE_COLOURS[name], "transform": axes.get_xaxis_transform(), "va": "top", "ha": "center"}
+            axes.text(0.5 * (low + high), 0.97, name, **style)
     for region in run.forbidden:
-        for low, high in _spans(Interval((0, 0, 0, 0), *region["box"][run.torsions.names[k]])) if "box" in region else []:
+        for low, high in _spans(tuple(region["box"][run.coordinates.names[k]]), limits) if "box" in region else []:
             axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
-    axes.set(xlim=(-180, 180), xlabel=f"{run.torsions.names[k]}, degrees", ylabel="free energy, kJ/mol (sampled regions)")
+    axes.set(xlim=limits, xlabel=label(run, k), ylabel="free energy, kJ/mol (sampled regions)")
     return figure
 
 
-def plane_of_torsions(axes: Axes, x: str, y: str) -> None:
-    """Axes of two torsions by name, a whole circle each, with a legend."""
-    axes.set(xlim=(-180, 180), ylim=(-180, 180), xlabel=f"{x}, degrees", ylabel=f"{y}, degrees")
-    axes.set_xticks(range(-180, 181, 60))
-    axes.set_yticks(range(-180, 181, 60))
-    axes.set_aspect("equal")
+def label(run: RunData, k: int) -> str:
+    """A coordinate with its unit."""
+    return f"{run.coordinates.names[k]}, {run.coordinates.unit[k]}"
+
+
+def plane(axes: Axes, run: RunData, i: int, j: int, limits: list[tuple[float, float]]) -> None:
+    """Axes of two coordinates, angles a whole circle each, with a legend."""
+    axes.set(xlim=limits[0], ylim=limits[1], xlabel=label(run, i), ylabel=label(run, j))
+    for k, ticks in ((i, axes.set_xticks), (j, axes.set_yticks)):
+        if run.coordinates.angular[k]:
+            ticks(range(-180, 181, 60))
+    if run.coordinates.unit[i] == run.coordinates.unit[j]:
+        axes.set_aspect("equal")
     axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
 
 
-def draw_states(axes: Axes, run: RunData, i: int, j: int) -> None:
-    """The boxes of A and B in the plane of torsions i and j."""
+def draw_states(axes: Axes, run: RunData, i: int, j: int, limits: list[tuple[float, float]]) -> None:
+    """The boxes of A and B in the plane of coordinates i and j; those that bound neither are left out."""
     for name in ("A", "B"):
-        for box in run.states[name].boxes:
-            _draw_box(axes, {t.atoms: t for t in box}, run.torsions.atoms[i], run.torsions.atoms[j], STATE_COLOURS[name], name)
+        for ranges in zip(run.ranges(name, i), run.ranges(name, j), strict=True):
+            if any(ranges):
+                _draw_box(axes, [_spans(r, limit) for r, limit in zip(ranges, limits, strict=True)], STATE_COLOURS[name], name)
 
 
-def _draw_box(axes: Axes, box: dict[tuple[int, int, int, int], Interval], x: object, y: object, colour: str, name: str) -> None:
-    spans = [_spans(box.get(atoms)) for atoms in (x, y)]  # type: ignore[call-overload]
+def _draw_box(axes: Axes, spans: list[list[tuple[float, float]]], colour: str, name: str) -> None:
     for left, right in spans[0]:
         for low, high in spans[1]:
             axes.fill([left, right, right, left], [low, low, high, high], fill=False, ec=colour, lw=1.2, ls=(0, (4, 2)), zorder=6)
     left, high = spans[0][0][0], spans[1][0][1]
-    text = axes.text(left + 5, high - 4, name, color=colour, fontsize=14, fontweight="bold", va="top", zorder=7)
+    text = axes.annotate(
+        name, (left, high), (4, -3), textcoords="offset points", color=colour, fontsize=14, fontweight="bold", va="top", zorder=7
+    )
     text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
-def _draw_forbidden(axes: Axes, region: dict[str, Any], x: str, y: str) -> None:
-    """Hatch a region in the plane of two torsions: a box, or two standard deviations around a point. One that bounds neither is left out."""
+def _draw_forbidden(axes: Axes, region: dict[str, Any], x: str, y: str, limits: list[tuple[float, float]]) -> None:
+    """Hatch a region in the plane of two coordinates: a box, or two standard deviations around a point. One that bounds neither is left
+    out."""
     style = {"fc": "none", "ec": FORBIDDEN, "hatch": "////", "lw": 1.0, "zorder": 3.5}
     if "point" in region:
         turn, radius = np.linspace(0.0, 2.0 * np.pi, 90), np.degrees(2.0 / np.sqrt(region["kappa"]))
@@ -136,27 +148,31 @@ def _draw_forbidden(axes: Axes, region: dict[str, Any], x: str, y: str) -> None:
         return
     if not {x, y} & set(region["box"]):
         return
-    spans = [_spans(Interval((0, 0, 0, 0), *region["box"][name]) if name in region["box"] else None) for name in (x, y)]
+    found = [tuple(region["box"][name]) if name in region["box"] else None for name in (x, y)]
+    spans = [_spans(r, limit) for r, limit in zip(found, limits, strict=True)]
     for left, right in spans[0]:
         for low, high in spans[1]:
             axes.fill([left, right, right, left], [low, low, high, high], **style)
 
 
-def _spans(interval: Interval | None) -> list[tuple[float, float]]:
-    """An interval as ranges inside -180..180."""
-    if interval is None:
-        return [(-180.0, 180.0)]
-    if interval.low <= interval.high:
-        return [(interval.low, interval.high)]
-    return [(interval.low, 180.0), (-180.0, interval.high)]
+def _spans(found: tuple[float, ...] | None, limits: tuple[float, float]) -> list[tuple[float, float]]:
+    """A range as ranges inside the axis; an angle's goes across 180 where it ends lower than it begins."""
+    if found is None:
+        return [limits]
+    low, high = found
+    if low <= high:
+        return [(max(low, limits[0]), min(high, limits[1]))]
+    return [(low, 180.0), (-180.0, high)]
 
 
-def periodic_line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: object) -> None:
-    """A line in degrees on a torus: drawn again, shifted by whole turns, wherever a copy enters the square."""
-    x, y = (np.degrees(np.unwrap(np.radians(v))) for v in (x, y))
-    for dx in _turns(x):
-        for dy in _turns(y):
-            axes.plot(x + dx, y + dy, **style)  # type: ignore[arg-type]
+def line(axes: Axes, run: RunData, values: np.ndarray, i: int, j: int, **style: object) -> None:
+    """A line through values (F, D) in the plane of coordinates i and j: angles are drawn again, shifted by whole turns, wherever a copy
+    enters the square."""
+    at = [np.degrees(np.unwrap(np.radians(values[:, k]))) if run.coordinates.angular[k] else values[:, k] for k in (i, j)]
+    shifts = [_turns(v) if run.coordinates.angular[k] else [0.0] for v, k in zip(at, (i, j), strict=True)]
+    for dx in shifts[0]:
+        for dy in shifts[1]:
+            axes.plot(at[0] + dx, at[1] + dy, **style)  # type: ignore[arg-type]
 
 
 def _turns(v: np.ndarray) -> list[float]:
@@ -167,9 +183,10 @@ def _turns(v: np.ndarray) -> list[float]:
 def energy_along_paths(run: RunData) -> Figure:
     """Potential energy along guided (and steered) paths, against the thermal reference's highest energies."""
     figure, axes = _axes(6.4, 3.4)
-    mean, std = run.thermal.mean(), run.thermal.std()
-    axes.axhspan(mean - std, mean + std, color=THERMAL, alpha=0.15, lw=0)
-    axes.axhline(mean, color=THERMAL, lw=1.2, label="highest energy of equally long runs in A (mean ± std)")
+    if len(run.thermal):
+        mean, std = run.thermal.mean(), run.thermal.std()
+        axes.axhspan(mean - std, mean + std, color=THERMAL, alpha=0.15, lw=0)
+        axes.axhline(mean, color=THERMAL, lw=1.2, label="highest energy of equally long runs in A (mean ± std)")
     for stage, colour in (("guided", GUIDED), ("steered", STEERED)):
         rows = [r for r in run.of_stage(stage) if r["file"]]
         if not rows:
@@ -192,11 +209,13 @@ def energy_along_paths(run: RunData) -> Figure:
 def highest_energies(run: RunData) -> Figure:
     """Histogram of each path's highest energy, beside the thermal reference."""
     figure, axes = _axes(6.4, 3.2)
-    series = [("runs in A as long as a guided path", THERMAL, run.thermal)]
+    series = [("runs in A as long as a guided path", THERMAL, run.thermal)] if len(run.thermal) else []
     for stage, colour in (("guided", GUIDED), ("steered", STEERED)):
         highest = np.array([float(r["max_energy_kj_mol"]) for r in run.of_stage(stage) if r["hit"] == "1"])
         if len(highest):
             series.append((f"{stage} paths", colour, highest))
+    if not series:
+        return figure
     values = np.concatenate([s[2] for s in series])
     bins = np.linspace(values.min() - 2, values.max() + 2, 32).tolist()
     for label, colour, highest in series:
@@ -223,10 +242,12 @@ def along_the_curve(run: RunData) -> Figure:
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
     s = np.linspace(0, 1, len(run.geodesic["eta"]))
-    for k, name in enumerate(run.torsions.names):
-        grid[0, 0].plot(s, run.geodesic["level"][:, k], lw=1.5, label=name)
+    precision = run.geodesic["precision"]
+    for k in range(min(precision.shape[1], 8)):
+        name = run.coordinates.names[k] if precision.shape[1] == len(run.coordinates.names) else "restraint"
+        grid[0, 0].plot(s, precision[:, k], lw=1.5, label=name)
     grid[0, 0].axhline(run.rounds["kappa_floor"], color=MUTED, ls=":", lw=1, label="floor")
-    grid[0, 0].set(title="concentration κ (noise level)", ylim=(0, 1.3 * run.geodesic["level"].max()))
+    grid[0, 0].set(title="precision (noise level)", ylim=(0, 1.3 * precision.max()))
     grid[0, 0].legend()
     for rank, route in enumerate(run.routes):
         label = str(route["name"])
@@ -277,7 +298,7 @@ def training(run: RunData) -> Figure:
 
 
 FIGURES = {
-    "map": map_of_torsions,
+    "map": map_of_coordinates,
     "energy": energy_along_paths,
     "highest": highest_energies,
     "curve": along_the_curve,

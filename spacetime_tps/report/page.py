@@ -66,7 +66,7 @@ def _page(run: RunData, pictures: dict[str, bytes]) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}: transition paths</title><style>{CSS}</style></head><body>
 <h1>{title}: from A to B</h1>
-<p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]))} · OpenMM {s["platform"]} ·
+<p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]) or Path(run.config["system"]["system"]).name)} · OpenMM {s["platform"]} ·
 seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}</p>
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
@@ -107,7 +107,7 @@ def _cards(s: dict[str, Any]) -> str:
             (f"{u['evaluations_per_effective_path']:,.0f}", "force evaluations per effective transition"),
         ]
     cards += [
-        (f"{s['route']['barrier_kT']:.1f} kT", "largest cost of confinement on the route"),
+        *([] if s["failed"] else [(f"{s['route']['barrier_kT']:.1f} kT", "largest cost of confinement on the route")]),
         (f"{s['evaluations']['total']:,}", "force evaluations in all"),
     ]
     return "".join(f'<div class="card"><b>{value}</b><span>{label}</span></div>' for value, label in cards)
@@ -115,7 +115,7 @@ def _cards(s: dict[str, Any]) -> str:
 
 def _warnings(run: RunData) -> str:
     route, floor = run.summary["route"], run.config["settings"]["geodesic"]["min_effective_samples"]
-    notes = []
+    notes = [html.escape(run.summary["failed"])] if run.summary["failed"] else []
     avoid = run.summary.get("avoid")
     if avoid and avoid["sentence"]:
         notes.append(html.escape(avoid["sentence"]))

@@ -5,23 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.dynamics import Frames, Walk
-from spacetime_tps.molecules.states import State
-
-
-def draw_starts(statistic: np.ndarray, log_weight: np.ndarray, allowed: np.ndarray, eta: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    """Which frame each path starts from: draws from p_eta among the allowed frames, one seed a path.
-
-    statistic (S, E), log_weight (S,) Boltzmann, allowed (S,) bool, eta (E,). Returns indices (len(seeds),).
-    """
-    if not allowed.any():
-        raise SpacetimeError("no sampled frame is in state A: widen the state or sample longer (training.segments_a)")
-    logits = np.where(allowed, log_weight + statistic @ eta, -np.inf)
-    cumulative = np.cumsum(np.exp(logits - logits.max()))
-    draws = np.array([np.random.default_rng(seed).random() for seed in seeds])
-    return np.searchsorted(cumulative, draws * cumulative[-1], side="right")
-
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Walk
+from spacetime_tps.states.state import State
+from spacetime_tps.trajectories.frames import Frames
 
 HOLD = 100
 """Steps for which the last point of a curve is held, at least: a path is judged by its last frame"""
@@ -43,11 +31,18 @@ def schedule(eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
 
 
 def guided_walks(
-    eta: np.ndarray, *, steps_per_point: int, stride: int, seeds: Sequence[int], positions: np.ndarray, velocities: np.ndarray
+    coordinates: Coordinates,
+    eta: np.ndarray,
+    *,
+    steps_per_point: int,
+    stride: int,
+    seeds: Sequence[int],
+    positions: np.ndarray,
+    velocities: np.ndarray,
 ) -> list[Walk]:
     """One walk a path over all points of a schedule eta (N, E); positions and velocities (paths, atoms, 3) at their starts."""
     return [
-        Walk(eta, steps_per_point, stride, seed, x.astype(float), v.astype(float))
+        Walk(CurveBias(coordinates), eta, steps_per_point, stride, seed, x.astype(float), v.astype(float))
         for seed, x, v in zip(seeds, positions, velocities, strict=True)
     ]
 

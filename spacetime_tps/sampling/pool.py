@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import logsumexp
 
-from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.dynamics import Frames
-from spacetime_tps.molecules.states import State
-from spacetime_tps.sampling.free_energy import Weights, boltzmann_weights
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.sampling.free_energy import OUTSIDE, Weights, boltzmann_weights
 from spacetime_tps.sampling.windows import Windows
-
-OUTSIDE = 1e3
-"""Bias, in kT, that stands for infinity in an ensemble that ends at the border of a state."""
+from spacetime_tps.states.state import State
+from spacetime_tps.trajectories.frames import Frames
 
 
 @dataclass
@@ -23,7 +21,7 @@ class Pool:
     time it is given. Together with the windows, which link the two, MBAR gives each frame its Boltzmann weight.
     """
 
-    torsions: Torsions
+    coordinates: Coordinates
     a: State
     b: State
     positions: list[np.ndarray] = field(default_factory=list)
@@ -32,21 +30,21 @@ class Pool:
     _ends: list[np.ndarray] = field(default_factory=list)
 
     @staticmethod
-    def of_ends(torsions: Torsions, a: State, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
+    def of_ends(coordinates: Coordinates, a: State, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
         """A pool with every `every`-th frame of the MD in the two ends, frames outside their state left out."""
-        pool = Pool(torsions, a, b)
+        pool = Pool(coordinates, a, b)
         for frames, state in ((in_a, a), (in_b, b)):
             x = np.concatenate([f.positions[::every] for f in frames])
             v = np.concatenate([f.velocities[::every] for f in frames])
             keep = state.contains(x)
             pool.positions.append(x[keep])
             pool.velocities.append(v[keep])
-            pool._ends.append(torsions.statistic(x[keep]))
+            pool._ends.append(coordinates.features(x[keep]))
         return pool
 
     def copy(self) -> "Pool":
         """A pool that can grow on its own."""
-        return Pool(self.torsions, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
+        return Pool(self.coordinates, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
 
     def add(self, windows: Windows) -> None:
         """Take in the frames of a curve's windows."""
@@ -59,7 +57,7 @@ class Pool:
     @property
     def statistic(self) -> np.ndarray:
         """T (S, E) of all frames, ordered by ensemble: MD in A, MD in B, then window by window."""
-        return self.torsions.statistic(np.concatenate(self.positions))
+        return self.coordinates.features(np.concatenate(self.positions))
 
     @property
     def counts(self) -> np.ndarray:
@@ -69,18 +67,23 @@ class Pool:
     @property
     def eta(self) -> np.ndarray:
         """Natural parameters of the ensembles (K, E), zero for the MD in the ends."""
-        return np.concatenate([np.zeros((2, self.torsions.dimension)), *(w.eta for w in self.windows)])
+        return np.concatenate([np.zeros((2, self.coordinates.dimension)), *(w.eta for w in self.windows)])
 
     def weights(self) -> Weights:
-        """MBAR over the whole pool."""
+        """MBAR over the whole pool. Raises SpacetimeError where an end has no frames, or ensembles do not overlap."""
         statistic = self.statistic
         bias = -(self.eta @ statistic.T)
         for row, state in enumerate((self.a, self.b)):
             bias[row] = np.where(state.contains(np.concatenate(self.positions)), 0.0, OUTSIDE)
-        return boltzmann_weights(bias, self.counts, self._guess())
+        names = ["the MD in A", "the MD in B"]
+        names += [f"window {k + 1} of set {n + 1}" for n, w in enumerate(self.windows) for k in range(len(w.eta))]
+        return boltzmann_weights(bias, self.counts, self._guess(), names=names)
 
     def _guess(self) -> np.ndarray:
         """Free energies by exponential averaging from the ends and BAR along each curve."""
+        for name, frames in zip("AB", self._ends, strict=True):
+            if not len(frames):
+                raise SpacetimeError(f"no frame of the plain MD from {name} is in {name}: widen the state or lower the temperature")
         guess = [0.0, 0.0]
         for w in self.windows:
             guess.extend(_log_mean_exp(self._ends[0] @ w.eta[0]) * -1.0 + w.profile)

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacetime_tps.molecules.coordinates import Torsions
-from spacetime_tps.molecules.dynamics import Frames, Walk
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.sampling.free_energy import neighbours
+from spacetime_tps.trajectories.frames import Frames
 
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """How windows are sampled; steps and strides as in molecules.dynamics.Walk."""
+    """How windows are sampled; steps and strides as in engines.openmm.dynamics.Walk."""
 
     steps: int
     discard: int
@@ -45,16 +47,18 @@ def pick(eta: np.ndarray, count: int) -> np.ndarray:
     return eta[np.round(np.linspace(0, len(eta) - 1, count)).astype(int)]
 
 
-def window_walks(eta: np.ndarray, plan: WindowPlan, *, start: np.ndarray, end: np.ndarray, seeds: tuple[int, int]) -> tuple[Walk, Walk]:
+def window_walks(
+    coordinates: Coordinates, eta: np.ndarray, plan: WindowPlan, *, start: np.ndarray, end: np.ndarray, seeds: tuple[int, int]
+) -> tuple[Walk, Walk]:
     """The two walks along windows eta (K, E): from positions in A forward, from positions in B backward."""
 
     def walk(points: np.ndarray, seed: int, positions: np.ndarray) -> Walk:
-        return Walk(points, plan.steps, plan.stride, seed, positions, discard=plan.discard)
+        return Walk(CurveBias(coordinates), points, plan.steps, plan.stride, seed, positions, discard=plan.discard)
 
     return walk(eta, seeds[0], start), walk(eta[::-1], seeds[1], end)
 
 
-def gather(torsions: Torsions, eta: np.ndarray, forward: Frames, backward: Frames) -> Windows:
+def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward: Frames) -> Windows:
     """Put the two walks of `window_walks` together; the backward frames' point index is turned to count from A."""
     backward = Frames(
         positions=backward.positions,
@@ -65,7 +69,7 @@ def gather(torsions: Torsions, eta: np.ndarray, forward: Frames, backward: Frame
         evaluations=backward.evaluations,
         stable=backward.stable,
     )
-    ways = [[torsions.statistic(f.positions[f.point == k]) for k in range(len(eta))] for f in (forward, backward)]
+    ways = [[coordinates.features(f.positions[f.point == k]) for k in range(len(eta))] for f in (forward, backward)]
     both = [np.concatenate(pair) for pair in zip(*ways, strict=True)]
     pooled, overlap = neighbours(both, eta)
     profiles = [np.append(0.0, np.cumsum(d)) for d in (pooled, *(neighbours(way, eta)[0] for way in ways))]

@@ -70,9 +70,9 @@ def adaptive_plan(eta: Tensor, denoiser: Denoiser, family: Family, *, steps: int
 
 def largest_variance(eta: Tensor, denoiser: Denoiser, family: Family) -> Tensor:
     """Largest eigenvalue (N,) of the covariance of T, of its entries that move with the coordinates, at eta (N, E)."""
-    axes = torch.eye(eta.shape[-1], dtype=eta.dtype)[: family.locations]
+    axes = torch.eye(eta.shape[-1], dtype=eta.dtype)[list(family.locations)]
     metric = torch.stack([hessian_vector_product(denoiser, eta, axis.expand_as(eta)) for axis in axes], dim=-1)
-    return torch.linalg.eigvalsh(metric[..., : family.locations, :])[..., -1]
+    return torch.linalg.eigvalsh(metric[..., list(family.locations), :])[..., -1]
 
 
 def anneal(surface: Surface, kT: float, family: Family, plan: Plan, start: Tensor, generator: torch.Generator, *, longest: float) -> Walked:

@@ -89,7 +89,7 @@ def geodesic(denoiser: Denoiser, exact: Denoiser, centers: np.ndarray, floors: S
     center = torch.from_numpy(centers)
     for floor in floors:
         family = VonMisesAbove(centers.shape[1], floor=floor)
-        level = torch.from_numpy(routing.levels(1.02 * floor, *[np.full(centers.shape[1], floors[-1])] * 2, POINTS))
+        level = torch.from_numpy(routing.precisions(1.02 * floor, *[np.full(centers.shape[1], floors[-1])] * 2, POINTS))
         ends = torch.from_numpy(np.linspace(centers[0], centers[-1], POINTS))
         line = family.natural(ends, level)
         unit = float(curve.energy(line, moments(exact, line).mean))

@@ -21,7 +21,7 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import RATES, Lessons, draw_eta, from_samples, regression, teach, train
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
 from spacetime_tps.geometry.families import Cartesian, Family, VonMises
-from spacetime_tps.molecules.trajectory import read_trr
+from spacetime_tps.trajectories.trr import read_trr
 
 FEWEST = 300.0
 """Effective samples of the truth, at least, where a design is judged"""
@@ -257,16 +257,17 @@ def judge(
     name: str, denoiser: Denoiser, p: Problem, seconds: float, curve: list[tuple[int, float, float]], loss: Callable[..., Tensor]
 ) -> Result:
     own = measures.moments(denoiser, p.judged)
-    places = p.family.locations
-    error = (own.mean - p.judged_truth.mean)[:, :places].norm(dim=-1)
-    second = (own.mean - p.judged_truth.mean)[:, places:].abs()
+    places = list(p.family.locations)
+    squares = [k for k in range(p.family.dimension) if k not in places]
+    error = (own.mean - p.judged_truth.mean)[:, places].norm(dim=-1)
+    second = (own.mean - p.judged_truth.mean)[:, squares].abs()
     on = measures.moments(denoiser, p.route)
     held = [Lessons(*part) for part in zip(*(c.split(256) for c in vars(p.held_out).values()), strict=True)]
     return Result(
         name=name,
         mean=float(error.mean()),
         top=float(error.quantile(0.95)),
-        on_route=float((on.mean - p.route_truth.mean)[:, :places].norm(dim=-1).mean()),
+        on_route=float((on.mean - p.route_truth.mean)[:, places].norm(dim=-1).mean()),
         second=float(second.mean()) if second.numel() else 0.0,
         negative=measures.negative_share(denoiser, p.judged, p.family, min(measures.LINES, len(p.judged) // 2)),
         on_route_negative=measures.negative(p.route, on.mean),

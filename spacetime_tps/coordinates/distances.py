@@ -1,0 +1,122 @@
+"""Distance coordinates: T = (d_1, ..., d_m, sum of squares), in 0.1 nm."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.protocol import Variable
+
+if TYPE_CHECKING:
+    from spacetime_tps.geometry.families import Family
+
+PER_NM = 10.0
+CHANGED = 0.5
+"""0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
+FAR = 1000.0
+"""nm: no limit"""
+Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""Box vectors in OpenMM's reduced form, nm"""
+
+
+def distance(positions: np.ndarray, pairs: np.ndarray, cell: Cell | None) -> np.ndarray:
+    """Distances (..., pairs) in nm of positions (..., atoms, 3); the nearest image where there is a periodic cell."""
+    p = np.asarray(positions, dtype=float)
+    apart = p[..., pairs[:, 1], :] - p[..., pairs[:, 0], :]
+    for axis in (2, 1, 0) if cell is not None else ():
+        vector = np.array(cell[axis])  # type: ignore[index]
+        apart = apart - np.round(apart[..., axis : axis + 1] / vector[axis]) * vector
+    return np.asarray(np.linalg.norm(apart, axis=-1))
+
+
+@dataclass(frozen=True)
+class Distances:
+    """m distances between pairs of atoms, Gaussian noise with one precision for all (geometry.families.Cartesian)."""
+
+    names: tuple[str, ...]
+    atoms: tuple[tuple[int, int], ...]
+    cell: Cell | None = None
+    """Of a periodic system"""
+
+    kind = "distances"
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        return ("Å",) * len(self.atoms)
+
+    @property
+    def dimension(self) -> int:
+        return len(self.atoms) + 1
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.zeros(len(self.atoms), dtype=bool)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        expressions = (f"{PER_NM!r}*r", f"{PER_NM**2!r}*r^2")
+        return tuple(Term(pair, (k, len(self.atoms)), expressions) for k, pair in enumerate(self.atoms))
+
+    @property
+    def frame(self) -> Frame | None:
+        return None
+
+    def family(self) -> "Family":
+        """Gaussian noise."""
+        from spacetime_tps.geometry.families import Cartesian
+
+        return Cartesian(len(self.atoms))
+
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """(..., m) in 0.1 nm, of positions (..., atoms, 3)."""
+        return PER_NM * distance(positions, np.array(self.atoms), self.cell)
+
+    def features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., m+1) of positions (..., atoms, 3)."""
+        found = self.values(positions)
+        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
+
+    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
+        """The straight line: nothing winds."""
+        return [Way("direct", b - a)]
+
+    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+        """There is one way."""
+        return "direct"
+
+    def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether any distance differs by more than 0.05 nm."""
+        return bool(np.abs(b - a).max() > CHANGED)
+
+    def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
+        """Distances that every box bounds, with all ranges in a below all in b, or above."""
+        found: list[Variable] = []
+        for k, pair in enumerate(self.atoms):
+            in_a, in_b = ([[(d[2], d[3]) for d in box.get("distances", []) if tuple(d[:2]) == pair] for box in state] for state in (a, b))
+            if all(in_a) and all(in_b):
+                (a_low, a_high), (b_low, b_high) = (
+                    (min(r[0] for box in ranges for r in box), max(r[1] for box in ranges for r in box)) for ranges in (in_a, in_b)
+                )
+                if a_high <= b_low or b_high <= a_low:
+                    found.append(Linear(self.names[k], tuple(float(i == k) for i in range(self.dimension))))
+        return tuple(found)
+
+    def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
+        """Ranges of the distances that change, open on the far side."""
+        values, other = self.values(here) / PER_NM, self.values(there) / PER_NM
+        found = []
+        for k in np.flatnonzero(np.abs(other - values) > CHANGED / PER_NM).tolist():
+            edge = float(values[k] + WELL_BEFORE * (other[k] - values[k]))
+            low, high = (0.0, edge) if other[k] > values[k] else (edge, FAR)
+            found.append([*self.atoms[k], round(low, 4), round(high, 4)])
+        return {"distances": found} if found else {}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
+
+    @staticmethod
+    def from_json(block: dict[str, Any], cell: Cell | None) -> "Distances":
+        """The inverse of `to_json`; the cell is the system's."""
+        return Distances(tuple(block["names"]), tuple((int(a[0]), int(a[1])) for a in block["atoms"]), cell)

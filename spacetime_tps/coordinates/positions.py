@@ -1,0 +1,115 @@
+"""Positions of some atoms, superposed on a reference: T = (x - reference, its square), in 0.1 nm."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import PER_NM
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.coordinates.superposition import rmsd, superposed
+from spacetime_tps.windows.protocol import Variable
+
+if TYPE_CHECKING:
+    from spacetime_tps.geometry.families import Family
+
+CHANGED = 0.3
+"""0.1 nm, root mean square over atoms"""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Displacements of n atoms from a reference on which they are superposed (geometry.families.Cartesian).
+
+    A restraint that acts on positions in the laboratory turns with the molecule only if the molecule's orientation is part of the model:
+    while a restraint acts, orientation and centre of the atoms are held as in the reference (`frame`), which changes the distribution of
+    nothing inside the molecule. Frames that were not held are superposed first.
+    """
+
+    labels: tuple[str, ...]
+    """One an atom"""
+    atoms: tuple[int, ...]
+    reference: tuple[tuple[float, float, float], ...]
+    """nm"""
+
+    kind = "positions"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{label}_{axis}" for label in self.labels for axis in "xyz")
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        return ("Å",) * (3 * len(self.atoms))
+
+    @property
+    def dimension(self) -> int:
+        return 3 * len(self.atoms) + 1
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.zeros(3 * len(self.atoms), dtype=bool)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        apart = tuple(f"{PER_NM!r}*({axis}-{axis}0)" for axis in "xyz")
+        square = "+".join(f"({part})^2" for part in apart)
+        found = []
+        for k, (atom, place) in enumerate(zip(self.atoms, self.reference, strict=True)):
+            features = (3 * k, 3 * k + 1, 3 * k + 2, 3 * len(self.atoms))
+            found.append(Term((atom,), features, (*apart, square), tuple(zip(("x0", "y0", "z0"), place, strict=True))))
+        return tuple(found)
+
+    @property
+    def frame(self) -> Frame | None:
+        return Frame(self.atoms, self.reference)
+
+    def family(self) -> "Family":
+        """Gaussian noise."""
+        from spacetime_tps.geometry.families import Cartesian
+
+        return Cartesian(3 * len(self.atoms))
+
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """Displacements (..., 3n) in 0.1 nm, of positions (..., atoms, 3)."""
+        reference = np.array(self.reference)
+        apart = superposed(np.asarray(positions)[..., np.array(self.atoms), :], reference) - reference
+        return np.asarray(PER_NM * apart.reshape(*apart.shape[:-2], -1))
+
+    def features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., 3n+1) of positions (..., atoms, 3)."""
+        found = self.values(positions)
+        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
+
+    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
+        """The straight line: nothing winds."""
+        return [Way("direct", b - a)]
+
+    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+        """There is one way."""
+        return "direct"
+
+    def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether the atoms are 0.05 nm apart, root mean square."""
+        return bool(np.sqrt(((b - a) ** 2).sum() / len(self.atoms)) > CHANGED)
+
+    def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
+        """None: states by RMSD bound no single displacement."""
+        return ()
+
+    def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
+        """Within some RMSD of the structure."""
+        x, y = (np.asarray(p)[np.array(self.atoms)] for p in (here, there))
+        apart = float(rmsd(y, x))
+        if apart * PER_NM <= CHANGED:
+            return {}
+        return {"rmsd": {"file": file, "atoms": [*self.atoms], "max_nm": round(WELL_BEFORE * apart, 4)}}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{"kind": self.kind, "labels": [*self.labels], "atoms": [*self.atoms], "reference_nm": [[*r] for r in self.reference]}]
+
+    @staticmethod
+    def from_json(block: dict[str, Any], cell: object) -> "Positions":
+        """The inverse of `to_json`."""
+        reference = tuple((float(r[0]), float(r[1]), float(r[2])) for r in block["reference_nm"])
+        return Positions(tuple(block["labels"]), tuple(int(a) for a in block["atoms"]), reference)

@@ -1,0 +1,114 @@
+"""What the rest of the package asks of coordinates: features of frames, their exponential family, ways from A to B, and OpenMM terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from spacetime_tps.windows.protocol import Variable
+
+if TYPE_CHECKING:
+    from spacetime_tps.geometry.families import Family
+
+
+Boxes = Sequence[dict[str, Any]]
+"""The boxes of a state as states.json has them"""
+WELL_BEFORE = 0.4
+"""Share of the way to the other structure that belongs to a default state"""
+
+
+@dataclass(frozen=True)
+class Term:
+    """Some features as expressions of one group of atoms, in the variables of OpenMM's custom forces.
+
+    Four atoms: theta, radians; three: theta, the angle; two: r, nm; one: x, y, z, nm. Further names are those of `constants`.
+    """
+
+    atoms: tuple[int, ...]
+    features: tuple[int, ...]
+    """Which entries of T the expressions belong to. Several terms may add to one entry."""
+    expressions: tuple[str, ...]
+    constants: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of reference: where and how a group of atoms is held while features are not invariant to rotations."""
+
+    atoms: tuple[int, ...]
+    reference: tuple[tuple[float, float, float], ...]
+    """nm, one a held atom"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way from a to b: a class of curves that no continuous change turns into another."""
+
+    name: str
+    change: np.ndarray
+    """(D,) what is added to a's values on the straight line of this way"""
+
+
+class Coordinates(Protocol):
+    """A smooth feature map of the atoms, and all that anybody has to know of its kind.
+
+    The denoising distributions are p_eta(x) ~ exp(-U(x)/kT + eta . T(x)), with T = `features`. Implementations are frozen and hashable,
+    and stand in `coordinates.registry.KINDS`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Its key in coordinates.json."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One a value: D of them. Made of characters that file names may have."""
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        """Of each value as people read it: 'degrees' or 'Å' (D,)."""
+
+    @property
+    def dimension(self) -> int:
+        """E, the length of T and eta."""
+
+    @property
+    def angular(self) -> np.ndarray:
+        """(D,) bool: which values are angles that wrap at 2 pi."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """T as OpenMM expressions."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """What the engine holds while the terms act; None where T is invariant by itself."""
+
+    def family(self) -> "Family":
+        """The exponential family of T, with `angular` as here."""
+
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """(..., D) of positions (..., atoms, 3) in nm: radians, or 0.1 nm, which is about the size of thermal motion."""
+
+    def features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., E) of positions (..., atoms, 3) in nm."""
+
+    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
+        """At most `limit` ways from values a (D,) to b (D,), the shortest first."""
+
+    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+        """The name of the way that values (F, D) along a path take from a state about a (D,) to one about b (D,)."""
+
+    def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether values a and b (D,) are so far apart that they belong to different minima."""
+
+    def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
+        """Values by which two states, boxes as in states.json, are told apart wherever a path crosses: it has to pass between."""
+
+    def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
+        """The default state about a structure `here` (atoms, 3), as a box of states.json; `there` is the other one, `file` the name of
+        here's file. It ends at WELL_BEFORE of the way there at most; empty where nothing changes enough."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Its blocks as plain data, for coordinates.json."""

@@ -1,0 +1,141 @@
+"""Torsion coordinates: T = (cos, sin) of each, so that nothing wraps."""
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.circle import difference, meet
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.protocol import Variable
+
+if TYPE_CHECKING:
+    from spacetime_tps.geometry.families import Family
+
+CHANGED = np.radians(30.0)
+"""A torsion that differs by more between the two ends is one that the transition turns"""
+WIDTH = 45.0
+"""Degrees either side of a torsion that belong to a default state, at most"""
+NAMED = 3
+"""Torsions that a way's name tells of, at most"""
+
+
+@dataclass(frozen=True)
+class Torsions:
+    """n torsions of four atoms each. A restraint eta is a product of von Mises factors (geometry.families.VonMises)."""
+
+    names: tuple[str, ...]
+    atoms: tuple[tuple[int, int, int, int], ...]
+    closed: tuple[bool, ...] = ()
+    """Which are inside a ring, where no torsion can turn all the way round; none where empty"""
+
+    kind = "torsions"
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        return ("degrees",) * len(self.atoms)
+
+    @property
+    def dimension(self) -> int:
+        return 2 * len(self.atoms)
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.ones(len(self.atoms), dtype=bool)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(Term(four, (2 * k, 2 * k + 1), ("cos(theta)", "sin(theta)")) for k, four in enumerate(self.atoms))
+
+    @property
+    def frame(self) -> Frame | None:
+        return None
+
+    def family(self) -> "Family":
+        """Von Mises factors."""
+        from spacetime_tps.geometry.families import VonMises  # torch takes a second, which worker processes need not spend
+
+        return VonMises(len(self.atoms))
+
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """Torsions (..., n) in radians, in (-pi, pi], IUPAC sign, of positions (..., atoms, 3)."""
+        p = np.asarray(positions, dtype=float)
+        i, j, k, m = (p[..., column, :] for column in np.array(self.atoms).T)
+        axis = k - j
+        left, right = np.cross(j - i, axis), np.cross(axis, m - k)
+        sine = (np.cross(left, right) * axis).sum(-1) / np.linalg.norm(axis, axis=-1)
+        return np.arctan2(sine, (left * right).sum(-1))
+
+    def features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., 2n) = (cos, sin) per torsion, of positions (..., atoms, 3)."""
+        angles = self.values(positions)
+        return np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(*angles.shape[:-1], self.dimension)
+
+    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
+        """The short way, then with torsions that change turned the other way round, those in rings left alone.
+
+        All combinations while they are within `limit`, else one torsion at a time.
+        """
+        short = difference(a, b, self.angular)
+        changed = np.flatnonzero(np.abs(short) > CHANGED)
+        free = [k for k in changed if not (self.closed and self.closed[k])]
+        sets = [set(c) for r in range(len(free) + 1) for c in itertools.combinations(free, r)]
+        if len(sets) > limit:
+            sets = [s for s in sets if len(s) <= 1][:limit]
+        found = []
+        for reversed_ in sets:
+            change = short.copy()
+            for k in reversed_:
+                change[k] -= np.copysign(2 * np.pi, short[k])
+            found.append(Way(self._name(change, changed), change))
+        return found
+
+    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+        """As `ways` names it. Frames (F, n) must be close enough in time for no torsion to turn by half a circle between them.
+
+        Both ends are taken to a and b the short way.
+        """
+        angles = np.unwrap(path, axis=0)
+        change = angles[-1] - angles[0] + difference(a, angles[0], self.angular) - difference(b, angles[-1], self.angular)
+        return self._name(change, np.flatnonzero(np.abs(difference(a, b, self.angular)) > CHANGED))
+
+    def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether any torsion differs by more than 30 degrees."""
+        return bool(np.abs(difference(a, b, self.angular)).max() > CHANGED)
+
+    def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
+        """Torsions that every box bounds, with no range in a that meets one in b but at an end."""
+        found: list[Variable] = []
+        for k, four in enumerate(self.atoms):
+            in_a, in_b = ([[(t[4], t[5]) for t in box.get("torsions", []) if tuple(t[:4]) == four] for box in state] for state in (a, b))
+            apart = not any(meet(i, j) for p in in_a for i in p for q in in_b for j in q)
+            if apart and all(in_a) and all(in_b):
+                found.append(Angle(self.names[k], self.dimension, 2 * k, 2 * k + 1))
+        return tuple(found)
+
+    def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
+        """Ranges of the torsions that change."""
+        values = self.values(here)
+        change = difference(values, self.values(there), self.angular)
+        found = []
+        for k in np.flatnonzero(np.abs(change) > CHANGED).tolist():
+            half = min(WIDTH, WELL_BEFORE * float(np.degrees(abs(change[k]))))
+            low, high = ((float(np.degrees(values[k])) + shift + 180.0) % 360.0 - 180.0 for shift in (-half, half))
+            found.append([*self.atoms[k], round(low, 3), round(high, 3)])
+        return {"torsions": found} if found else {}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms], "closed": [*self.closed]}]
+
+    @staticmethod
+    def from_json(block: dict[str, Any], cell: object) -> "Torsions":
+        """The inverse of `to_json`."""
+        atoms = tuple((int(a[0]), int(a[1]), int(a[2]), int(a[3])) for a in block["atoms"])
+        return Torsions(tuple(block["names"]), atoms, tuple(block.get("closed", ())))
+
+    def _name(self, change: np.ndarray, changed: np.ndarray) -> str:
+        """The torsions that turn most, and by how many degrees."""
+        most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
+        return "_".join(f"{self.names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most)) or "direct"

@@ -1,0 +1,55 @@
+"""Which OpenMM platform is fastest for this molecule is timed, not guessed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import openmm
+
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
+from spacetime_tps.errors import SpacetimeError
+
+TRIAL_STEPS = 200
+HOPELESS = 5.0
+"""A platform this many times slower than the best one in its first steps is given up."""
+
+
+def available() -> list[str]:
+    """Names of the platforms of this installation."""
+    return [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+
+
+def check(name: str) -> str:
+    """The name itself; raises SpacetimeError when there is no such platform."""
+    if name not in available():
+        raise SpacetimeError(f"there is no OpenMM platform {name!r} here; there are {', '.join(available())}")
+    return name
+
+
+def fastest(
+    model: Model, coordinates: Coordinates, positions: np.ndarray, candidates: Sequence[str] | None = None
+) -> tuple[str, float, int]:
+    """Time restrained dynamics on each candidate (default: all): (best platform, its steps per second, evaluations spent)."""
+    bias = CurveBias(coordinates)
+    best, best_rate, spent = "", 0.0, 0
+    for name in candidates or available():
+        try:
+            dynamics = Dynamics(replace(model, platform=name), bias)
+        except openmm.OpenMMException:  # a GPU platform can be installed where no GPU is
+            continue
+        rate = 0.0
+        for steps in (TRIAL_STEPS // 10, TRIAL_STEPS // 10, TRIAL_STEPS):  # the first is a warm-up
+            task = Walk(bias, np.zeros((1, coordinates.dimension)), steps, steps, seed=1, positions=positions)
+            begin = time.perf_counter()
+            spent += dynamics.walk(task).evaluations
+            rate = steps / (time.perf_counter() - begin)
+            if rate * HOPELESS < best_rate:
+                break
+        if rate > best_rate:
+            best, best_rate = name, rate
+    if not best:
+        raise SpacetimeError("no OpenMM platform could run the molecule")
+    return best, best_rate, spent

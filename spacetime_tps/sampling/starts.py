@@ -1,0 +1,20 @@
+"""Where walks start: draws among weighted frames, one seed a walk."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spacetime_tps.errors import SpacetimeError
+
+
+def draw_starts(log_weight: np.ndarray, allowed: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    """Which frame each walk starts from: draws among the allowed frames (S,) bool with log weights (S,), one seed a walk.
+
+    Returns indices (len(seeds),). Raises SpacetimeError where no frame is allowed.
+    """
+    if not allowed.any():
+        raise SpacetimeError("no sampled frame is in state A: widen the state or sample longer (training.segments_a)")
+    logits = np.where(allowed, log_weight, -np.inf)
+    cumulative = np.cumsum(np.exp(logits - logits.max()))
+    draws = np.array([np.random.default_rng(seed).random() for seed in seeds])
+    return np.searchsorted(cumulative, draws * cumulative[-1], side="right")

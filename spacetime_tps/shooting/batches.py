@@ -1,0 +1,110 @@
+"""One shooting batch: walks in a window, shots from them, and what is kept of both."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from spacetime_tps.files import write_npz
+from spacetime_tps.shooting.crossing import Trial
+from spacetime_tps.states.ends import IN_B
+from spacetime_tps.windows.registry import variable_of
+from spacetime_tps.windows.window import Window
+
+
+@dataclass(frozen=True)
+class Batch:
+    """S shots from P points of W walks in one window of a site. Arrays of one row a point begin with `point_`, a shot with
+    `shot_`, a path with `path_`."""
+
+    crossing: int
+    pilot: bool
+    """Whether its window was being tried, or had been settled on"""
+    variable: str
+    """Of its window, as JSON"""
+    center: float
+    stiffness: float
+    statistic: np.ndarray
+    """(F, E) T of the walks' stored frames, those of a broken molecule left out"""
+    in_a: np.ndarray
+    """(F,) bool"""
+    walk: np.ndarray
+    """(F,): which walk each frame is from"""
+    onward: bool
+    """Whether the frames lie on B's side of the center, on average"""
+    walk_evaluations: int
+    broken: int
+    """Points that were not shot from, and paths that were left out, because the molecule was no longer what it was"""
+    point_walk: np.ndarray
+    point_frame: np.ndarray
+    """Index of the point in its walk's trajectory"""
+    point_statistic: np.ndarray
+    """(P, E)"""
+    shot_point: np.ndarray
+    """Index of the shot's point"""
+    shot_seed: np.ndarray
+    shot_first: np.ndarray
+    shot_forward: np.ndarray
+    shot_backward: np.ndarray
+    """IN_A, IN_B or NOWHERE; both the point's own state where it lies in one"""
+    shot_evaluations: np.ndarray
+    shot_stable: np.ndarray
+    path_shot: np.ndarray
+    """Which shot each path is from"""
+    path_name: np.ndarray
+    path_file: np.ndarray
+    """Where each path is stored, relative to the run; empty where the engine keeps it in memory"""
+    path_way: np.ndarray
+    """Which way round each goes"""
+    path_max_energy: np.ndarray
+    """Highest U of its stored frames"""
+    path_frames: np.ndarray
+    """How many those are"""
+    path_points: np.ndarray
+    """How many rows of `points` are each path's"""
+    points: np.ndarray
+    """(sum of path_points, E) T of all points that the paths could have been shot from"""
+
+    @property
+    def window(self) -> Window:
+        """Where the points were drawn."""
+        return Window(variable_of(json.loads(self.variable)), float(self.center), float(self.stiffness))
+
+    @property
+    def evaluations(self) -> int:
+        """Of the shots."""
+        return int(self.shot_evaluations.sum())
+
+    @property
+    def path_statistics(self) -> list[np.ndarray]:
+        """T (P, E) of each path's points."""
+        return np.split(self.points, np.cumsum(self.path_points)[:-1]) if len(self.path_points) else []
+
+    def save(self, path: Path) -> None:
+        """Write the batch."""
+        write_npz(path, {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+
+    @staticmethod
+    def load(path: Path) -> "Batch":
+        """Read what `save` wrote."""
+        with np.load(path) as data:
+            return Batch(**{f.name: data[f.name] if data[f.name].ndim else data[f.name].item() for f in fields(Batch)})
+
+
+def trials(batches: list[Batch]) -> list[Trial]:
+    """What each window of a crossing gave, in the order they were tried. A window that did not stay on top counts by its slide alone."""
+    found: dict[Window, list[Batch]] = {}
+    for batch in batches:
+        found.setdefault(batch.window, []).append(batch)
+    return [_trial(window, of) for window, of in found.items()]
+
+
+def _trial(window: Window, batches: list[Batch]) -> Trial:
+    shots = sum(len(b.shot_point) for b in batches)
+    if not window.stays(np.concatenate([b.statistic for b in batches])):
+        slid = np.mean([b.onward for b in batches]) > 0.5
+        return Trial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
+    ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
+    paths = sum(len(b.path_shot) for b in batches)
+    return Trial(window, True, int((ends == IN_B).sum()), int((ends >= 0).sum()), paths / max(shots, 1))

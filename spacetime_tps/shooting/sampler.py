@@ -1,0 +1,134 @@
+"""The transition path ensemble from weighted shots, for any engine: settle on windows, shoot in batches, until enough effective paths are
+there."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic
+
+import numpy as np
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.seeds import seed_of
+from spacetime_tps.shooting import budget
+from spacetime_tps.shooting.allocation import behind, neediest
+from spacetime_tps.shooting.batches import trials
+from spacetime_tps.shooting.engine import ShootingEngine, Start
+from spacetime_tps.shooting.ensemble import Ensemble, effective
+from spacetime_tps.shooting.free_energies import FreeEnergies
+from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
+from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.windows.protocol import Variable
+from spacetime_tps.windows.window import Window
+
+
+class ShotSampler(Generic[Start]):
+    """Shoots batch by batch; the engine keeps each as soon as it is done."""
+
+    def __init__(
+        self, engine: ShootingEngine[Start], options: ShootingOptions, *, say: Callable[[str], None] = lambda text: None, again: int = 0
+    ):
+        """again: evaluations that earlier trials of committors have taken from the budget."""
+        self.engine, self.options, self.say, self.again = engine, options, say, again
+        self.free_energies = FreeEnergies(engine, options)
+
+    def sample(self, routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable]) -> Ensemble:
+        """Shoot until the wanted effective number is there or the budget is spent.
+
+        routes: the best one first. variables: scalars that separate A from B (`sites_of`). Raises SpacetimeError where nothing is reactive,
+        or where the windows of several sites cannot be linked.
+        """
+        o = self.options
+        sites, left_out = sites_of(routes, variables, stiffness=o.stiffness, margin_kT=o.margin_kT)
+        for number, site in enumerate(sites):
+            site.batches.extend(self.engine.done(number))
+        told = -1
+        while True:
+            settled = self.settle(sites)
+            weight = self.weights(sites, quick=True)
+            if effective(weight) >= o.paths:
+                weight = self.weights(sites)
+            found, late = effective(weight), behind(sites)
+            enough = found >= o.paths and late is None
+            cost = budget.batch_cost(sites, o, points=o.points, states=o.states)
+            if settled is None or enough or all(s.hopeless for s in sites) or self.spent(sites) + cost > o.budget:
+                break
+            told = self._tell(found, self.spent(sites), told)
+            number = neediest(sites, weight) if late is None else late
+            self.shoot(number, sites[number], settled[number], pilot=False)
+        weight = weight if enough else self.weights(sites)
+        shots = sum(site.shots for site in sites)
+        if not weight.sum():
+            raise SpacetimeError(
+                f"none of {shots} shots was reactive: the windows at the top of the routes do not hold the barrier, or the budget "
+                "(unbiased.budget) is too small to find it"
+            )
+        left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
+        rng, linked = np.random.default_rng(o.seed), self.free_energies.linked(sites)
+        errors = [self.free_energies.error(number, site, linked=linked, rng=rng) for number, site in enumerate(sites)]
+        return Ensemble(sites, left_out, weight, enough, errors, self.free_energies.evaluations, self.spent(sites), bool(variables))
+
+    def settle(self, sites: Sequence[Site[Start]]) -> list[Window] | None:
+        """The window to stay with at each site, once small batches have led there; None where the budget ends before."""
+        windows = []
+        for number, site in enumerate(sites):
+            window, settled = site.next_window()
+            while not settled:
+                cost = budget.batch_cost(sites, self.options, points=self.options.pilot_points, discard=self.options.equilibration)
+                if self.spent(sites) + cost > self.options.budget:
+                    return None
+                self.shoot(number, site, window, pilot=True)
+                self._tell_of(site)
+                window, settled = site.next_window()
+            windows.append(window)
+        return windows
+
+    def shoot(self, number: int, site: Site[Start], window: Window, *, pilot: bool) -> None:
+        """One more batch of a site, from where its walks were; the first starts from the weighted frames of the route."""
+        o = self.options
+        if site.batches:
+            starts = self.engine.ends(number, len(site.batches) - 1)
+        else:
+            starts = site.starts(window, [seed_of(o.seed, f"start_{number}", walker) for walker in range(o.walkers)])
+        moved = not site.batches or site.batches[-1].window != window
+        points, discard = o.pilot_points if pilot else o.points, o.equilibration if moved else 0
+        count, onward = len(site.batches), site.crossing.onward
+        site.batches.append(self.engine.batch(number, count, window, starts, points=points, pilot=pilot, discard=discard, onward=onward))
+
+    def weights(self, sites: Sequence[Site[Start]], *, quick: bool = False) -> np.ndarray:
+        """(paths,) of all paths, site by site, under the f of all windows of all sites. quick: as in FreeEnergies.psi."""
+        if not any(site.paths for site in sites):
+            return np.zeros(0)
+        linked = self.free_energies.linked(sites)
+        windows, psi, shots, statistics = [], [], [], []
+        for number, site in enumerate(sites):
+            if not site.batches:
+                continue
+            windows += list(site.windows)
+            psi += list(self.free_energies.psi(number, site, linked=linked, quick=quick))
+            shots += [sum(len(b.shot_point) for b in of) for of in site.windows.values()]
+            statistics += [s for b in site.batches for s in b.path_statistics]
+        return path_weights(statistics, Region(windows, np.array(psi), np.array(shots, dtype=float)))
+
+    def spent(self, sites: Sequence[Site[Start]]) -> int:
+        """So far, with the ladders that are still to be walked and earlier trials of committors."""
+        return self.again + budget.shot(sites) + self.free_energies.evaluations + self.free_energies.ahead(sites)
+
+    def _tell(self, found: float, spent: int, told: int) -> int:
+        """Say how far it is, once every tenth of the way; the tenth."""
+        tenth = int(10 * found / self.options.paths)
+        if tenth > told:
+            self.say(f"  unbiased: {found:.0f} of {self.options.paths} effective paths, {spent:,} evaluations")
+        return max(tenth, told)
+
+    def _tell_of(self, site: Site[Start]) -> None:
+        last = trials(site.batches)[-1]
+        self.say(
+            f"  window at {place_name(last.window)}, stiffness {last.window.stiffness:.0f}: {last.reactive:.2f} of shots reactive, "
+            f"{last.share:.2f} of trajectories end in B" + ("" if last.stays else "; slides off the top")
+        )
+
+
+def place_name(window: Window) -> str:
+    """A window's variable and center as people read them."""
+    center = f"{np.degrees(window.center):.1f}" if window.variable.period else f"{window.center:.2f}"
+    return f"{window.variable.name} {center}"

@@ -1,0 +1,21 @@
+"""Default states: from two structures alone, a box about each that ends well before the other."""
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.states.state import State, state_of
+
+
+def states_around(coordinates: Coordinates, start: np.ndarray, end: np.ndarray, *, cell: Cell | None) -> tuple[State, State]:
+    """A about start (atoms, 3) and B about end, nm, as `Coordinates.box_around` has them.
+
+    Raises SpacetimeError where the two differ too little in every coordinate.
+    """
+    a, b = coordinates.box_around(start, end, "start.pdb"), coordinates.box_around(end, start, "end.pdb")
+    if not a:
+        raise SpacetimeError("the two minimised structures do not differ enough in any coordinate: they are in the same state")
+    places = {"start.pdb": start, "end.pdb": end}
+    first, second = (state_of([box], cell=cell, read=places.__getitem__) for box in (a, b))
+    return first, second

@@ -1,0 +1,35 @@
+"""A distance between two limits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import Cell, distance
+from spacetime_tps.states.protocol import Condition
+
+
+@dataclass(frozen=True)
+class DistanceRange:
+    """Two atoms from `low` to `high` nm apart, the nearest image where there is a periodic cell."""
+
+    atoms: tuple[int, int]
+    low: float
+    high: float
+    cell: Cell | None = None
+
+    key = "distances"
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        """For positions (..., atoms, 3): bool (...)."""
+        found = distance(positions, np.array([self.atoms]), self.cell)[..., 0]
+        return np.asarray((found >= self.low) & (found <= self.high))
+
+    def to_json(self) -> list[Any]:
+        return [*self.atoms, self.low, self.high]
+
+    def apart(self, other: Condition) -> bool:
+        """Whether the other is a range of the same distance that shares nothing with this one."""
+        if not isinstance(other, DistanceRange) or set(other.atoms) != set(self.atoms):
+            return False
+        return self.high < other.low or other.high < self.low

@@ -1,0 +1,39 @@
+"""A distance from a structure, after superposition."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.superposition import rmsd
+from spacetime_tps.states.protocol import Condition
+
+
+@dataclass(frozen=True)
+class RmsdRange:
+    """The root mean square distance of some atoms from a structure, after superposition, from `low` to `high` nm."""
+
+    file: str
+    """The structure, in the run folder"""
+    atoms: tuple[int, ...]
+    reference: tuple[tuple[float, float, float], ...]
+    """Of those atoms, nm"""
+    high: float
+    low: float = 0.0
+
+    key = "rmsd"
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        """For positions (..., atoms, 3): bool (...)."""
+        found = rmsd(np.asarray(positions)[..., np.array(self.atoms), :], np.array(self.reference))
+        return np.asarray((found >= self.low) & (found <= self.high))
+
+    def to_json(self) -> dict[str, Any]:
+        limits = {"max_nm": self.high} | ({"min_nm": self.low} if self.low else {})
+        return {"file": self.file, "atoms": [*self.atoms], **limits}
+
+    def apart(self, other: Condition) -> bool:
+        """Whether the other is about the same atoms, and the two structures are too far apart for both to hold (triangle inequality)."""
+        if not isinstance(other, RmsdRange) or other.atoms != self.atoms:
+            return False
+        return bool(rmsd(np.array(self.reference), np.array(other.reference)) > self.high + other.high)

@@ -1,0 +1,98 @@
+"""States A and B: a frame is in a state when all conditions of one of its boxes hold; and the states.json that says so."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.states.distance_range import DistanceRange
+from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.rmsd_range import RmsdRange
+from spacetime_tps.states.torsion_range import TorsionRange
+
+Box = tuple[Condition, ...]
+"""All of these"""
+Read = Callable[[str], np.ndarray]
+"""Positions (atoms, 3), nm, of a structure file named in states.json"""
+
+
+@dataclass(frozen=True)
+class State:
+    """A frame is in the state when all conditions of any one of its boxes hold."""
+
+    boxes: tuple[Box, ...]
+
+    def contains(self, positions: np.ndarray) -> np.ndarray:
+        """For positions (..., atoms, 3) in nm: bool (...)."""
+        positions = np.asarray(positions)
+        inside = np.zeros(positions.shape[:-2], dtype=bool)
+        for box in self.boxes:
+            inside |= np.all([condition.holds(positions) for condition in box], axis=0)
+        return inside
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Boxes as states.json holds them."""
+        return [_box_to_json(box) for box in self.boxes]
+
+
+def _torsions(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
+    return [TorsionRange((int(t[0]), int(t[1]), int(t[2]), int(t[3])), float(t[4]), float(t[5])) for t in entry]
+
+
+def _distances(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
+    return [DistanceRange((int(d[0]), int(d[1])), float(d[2]), float(d[3]), cell) for d in entry]
+
+
+def _rmsd(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
+    atoms = tuple(int(a) for a in entry["atoms"])
+    x = read(entry["file"])[np.array(atoms)]
+    reference = tuple((float(p[0]), float(p[1]), float(p[2])) for p in x)
+    return [RmsdRange(entry["file"], atoms, reference, float(entry.get("max_nm", np.inf)), float(entry.get("min_nm", 0.0)))]
+
+
+CONDITIONS: dict[str, Callable[[Any, Cell | None, Read], list[Condition]]] = {
+    TorsionRange.key: _torsions, DistanceRange.key: _distances, RmsdRange.key: _rmsd,
+}  # fmt: skip
+"""From an entry of a box in states.json, by its key. A new kind of condition is added here."""
+SINGLE = (RmsdRange.key,)
+"""Keys whose entry is one condition, not a list of them"""
+
+
+def state_of(boxes: Sequence[dict[str, Any]], *, cell: Cell | None, read: Read) -> State:
+    """The state that `to_json` wrote. Raises SpacetimeError for a kind of condition that is not registered."""
+    found = []
+    for box in boxes:
+        unknown = set(box) - set(CONDITIONS)
+        if unknown:
+            raise SpacetimeError(f"states.json holds an unknown condition {sorted(unknown)[0]!r}; there are {', '.join(CONDITIONS)}")
+        found.append(tuple(condition for key, entry in box.items() for condition in CONDITIONS[key](entry, cell, read)))
+    return State(tuple(found))
+
+
+def _box_to_json(box: Box) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for condition in box:
+        if condition.key in SINGLE:
+            if condition.key in found:
+                raise SpacetimeError(f"a box of states.json can hold one {condition.key} only")
+            found[condition.key] = condition.to_json()
+        else:
+            found.setdefault(condition.key, []).append(condition.to_json())
+    return found
+
+
+def check_endpoints(a: State, b: State, start: np.ndarray, end: np.ndarray) -> None:
+    """Raise SpacetimeError unless start (atoms, 3) is in A alone and end in B alone, and no box of A meets one of B."""
+    if a.contains(start) and a.contains(end):
+        raise SpacetimeError("both structures are in state A; give two structures in different states")
+    if b.contains(start) and b.contains(end):
+        raise SpacetimeError("both structures are in state B; give two structures in different states")
+    if not a.contains(start):
+        raise SpacetimeError("the start structure, minimised, is not in state A; widen the state or give another structure")
+    if not b.contains(end):
+        raise SpacetimeError("the end structure, minimised, is not in state B; widen the state or give another structure")
+    if any(not any(i.apart(j) for i in p for j in q) for p in a.boxes for q in b.boxes):
+        raise SpacetimeError("the states A and B overlap; narrow the range of something that differs between them")

@@ -1,0 +1,38 @@
+"""A torsion between two angles."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.circle import within
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.states.protocol import Condition
+
+
+@dataclass(frozen=True)
+class TorsionRange:
+    """A torsion (four atoms) that goes up from `low` to `high` degrees, across 180 where high < low."""
+
+    atoms: tuple[int, int, int, int]
+    low: float
+    high: float
+
+    key = "torsions"
+
+    def includes(self, degrees: np.ndarray | float) -> np.ndarray:
+        """Whether angles (...) lie in the range; one of zero width is the whole circle."""
+        return within(degrees, self.low, self.high)
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        """For positions (..., atoms, 3): bool (...)."""
+        return self.includes(np.degrees(Torsions(("",), (self.atoms,)).values(positions)[..., 0]))
+
+    def to_json(self) -> list[Any]:
+        return [*self.atoms, self.low, self.high]
+
+    def apart(self, other: Condition) -> bool:
+        """Whether the other is a range of the same torsion that shares no angle with this one."""
+        if not isinstance(other, TorsionRange) or other.atoms != self.atoms:
+            return False
+        return not (self.includes(other.low) or self.includes(other.high) or other.includes(self.low) or other.includes(self.high))

@@ -1,0 +1,58 @@
+"""Frames of a trajectory, and pieces of them: cut, reversed in time, and joined."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Frames:
+    """F frames at even times, and what they cost."""
+
+    positions: np.ndarray
+    """(F, atoms, 3) float32, nm"""
+    velocities: np.ndarray
+    """(F, atoms, 3) float32, nm/ps"""
+    time: np.ndarray
+    """(F,) ps since the start of the walk"""
+    potential_energy: np.ndarray
+    """(F,) kJ/mol, without any bias"""
+    point: np.ndarray
+    """(F,) index into the walk's schedule of the bias that the frame was made under"""
+    evaluations: int
+    """Force evaluations spent, those of an unstable walk included."""
+    stable: bool
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def part(frames: Frames, which: slice) -> Frames:
+    """The frames of a slice. Times stay as they are, and evaluations those of the whole."""
+    return replace(
+        frames, positions=frames.positions[which], velocities=frames.velocities[which], time=frames.time[which],
+        potential_energy=frames.potential_energy[which], point=frames.point[which],
+    )  # fmt: skip
+
+
+def time_reversed(frames: Frames) -> Frames:
+    """The same motion run backwards: last frame first, velocities with the other sign.
+
+    OpenMM's leapfrog velocities belong half a time step before their positions; in the reversed path they belong half a step after them.
+    """
+    back = part(frames, slice(None, None, -1))
+    return replace(back, velocities=-back.velocities, time=frames.time.max(initial=0.0) - back.time)
+
+
+def joined(pieces: list[Frames], *, spacing: float) -> Frames:
+    """Pieces one after another, at even times (`spacing`, ps) from zero; the evaluations of all."""
+    positions = np.concatenate([p.positions for p in pieces])
+    return Frames(
+        positions=positions,
+        velocities=np.concatenate([p.velocities for p in pieces]),
+        time=spacing * np.arange(len(positions)),
+        potential_energy=np.concatenate([p.potential_energy for p in pieces]),
+        point=np.concatenate([p.point for p in pieces]),
+        evaluations=sum(p.evaluations for p in pieces),
+        stable=all(p.stable for p in pieces),
+    )

@@ -1,0 +1,222 @@
+"""One suite over every kind of coordinates, and a kind from outside the package."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from spacetime_tps.coordinates import registry
+from spacetime_tps.coordinates.circle import difference, winding
+from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.positions import Positions
+from spacetime_tps.coordinates.product import Product
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.coordinates.superposition import rmsd, superposed
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm.bias import CurveBias, WindowBias
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.states.around import states_around
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.protocol import Variable
+from spacetime_tps.windows.registry import variable_of
+from spacetime_tps.windows.window import Window
+
+RNG = np.random.default_rng(5)
+START = np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.03], [0.3, 0.15, 0.1]])
+END = np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, -0.05, 0.12], [0.38, -0.1, 0.25]])
+TORSIONS = Torsions(("t", "u"), ((0, 1, 2, 3), (1, 2, 3, 4)))
+DISTANCES = Distances(("d", "e"), ((0, 3), (0, 4)))
+POSITIONS = Positions(("a", "b", "c", "d"), (0, 2, 3, 4), tuple(map(tuple, START[[0, 2, 3, 4]].tolist())))
+EXAMPLES: dict[str, Coordinates] = {
+    "torsions": TORSIONS,
+    "distances": DISTANCES,
+    "positions": POSITIONS,
+    "product": Product((TORSIONS, DISTANCES)),
+    "product with positions": Product((DISTANCES, POSITIONS)),
+}
+FRAMES = START + 0.02 * RNG.normal(size=(6, 5, 3))
+MODEL_TEMPERATURE = 300.0
+
+
+def empty(atoms: int = 5) -> Model:
+    """Particles without forces."""
+    system = openmm.System()
+    for _ in range(atoms):
+        system.addParticle(12.0)
+    return Model(openmm.XmlSerializer.serialize(system), MODEL_TEMPERATURE, 1.0, 0.001, "Reference")
+
+
+@pytest.fixture(params=EXAMPLES, ids=str)
+def coordinates(request: pytest.FixtureRequest) -> Coordinates:
+    return EXAMPLES[request.param]
+
+
+def energy_and_force(bias: object, parameters: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
+    dynamics = Dynamics(empty(), bias)  # type: ignore[arg-type]
+    dynamics.begin(1, positions, np.zeros_like(positions), parameters=parameters)
+    state = dynamics.context.getState(energy=True, forces=True)
+    return state.getPotentialEnergy()._value, np.array(state.getForces(asNumpy=True)._value)
+
+
+def test_shapes_and_names(coordinates: Coordinates) -> None:
+    values, features = coordinates.values(FRAMES), coordinates.features(FRAMES)
+    count = len(coordinates.names)
+    assert values.shape == (len(FRAMES), count)
+    assert features.shape == (len(FRAMES), coordinates.dimension)
+    assert coordinates.angular.shape == (count,)
+    assert len(coordinates.unit) == count
+    assert len(set(coordinates.names)) == count
+    np.testing.assert_allclose(coordinates.values(FRAMES[2]), values[2], atol=1e-12)
+
+
+def test_features_are_the_familys_statistic_of_the_values(coordinates: Coordinates) -> None:
+    family = coordinates.family()
+    assert family.dimension == coordinates.dimension
+    np.testing.assert_array_equal(family.angular, coordinates.angular)
+    expected = family.statistic(torch.from_numpy(coordinates.values(FRAMES))).numpy()
+    np.testing.assert_allclose(coordinates.features(FRAMES), expected, atol=1e-10)
+
+
+def test_the_family_reads_back_what_it_was_given(coordinates: Coordinates) -> None:
+    family = coordinates.family()
+    center = torch.from_numpy(coordinates.values(FRAMES))
+    levels = family.precisions(torch.zeros(family.dimension, dtype=torch.double)).shape[-1]
+    precision = torch.from_numpy(np.exp(RNG.uniform(1.0, 4.0, size=(len(FRAMES), levels))))
+    eta = family.natural(center, family.level_of(precision))
+    np.testing.assert_allclose(family.precisions(eta), precision, rtol=1e-9)
+    np.testing.assert_allclose(difference(family.center(eta).numpy(), center.numpy(), family.angular), 0.0, atol=1e-9)
+    np.testing.assert_allclose(family.from_chart(family.chart(eta)), eta, rtol=1e-7, atol=1e-9)
+    assert float(family.precision(eta)[0]) == pytest.approx(float(precision[0].max()))
+
+
+def test_turning_and_moving_the_molecule_changes_nothing(coordinates: Coordinates) -> None:
+    turned = FRAMES @ Rotation.random(random_state=3).as_matrix().T + np.array([1.0, -2.0, 0.5])
+    np.testing.assert_allclose(coordinates.features(turned), coordinates.features(FRAMES), atol=1e-9)
+
+
+def test_openmms_restraint_is_minus_kT_eta_T_and_its_force_the_gradient(coordinates: Coordinates) -> None:
+    eta = RNG.normal(size=coordinates.dimension)
+    bias, kT = CurveBias(coordinates), empty().kT
+    held = [group for group in [coordinates.frame] if group is not None]
+    x = FRAMES[0].copy()
+    if held:  # the laboratory's frame is the reference's there, so that nothing but the restraint acts
+        atoms = np.array(held[0].atoms)
+        moved = superposed(x[atoms], np.array(held[0].reference))
+        fit, _ = Rotation.align_vectors(moved - moved.mean(0), x[atoms] - x[atoms].mean(0))
+        x = (x - x[atoms].mean(0)) @ fit.as_matrix().T + moved.mean(0)
+    energy, force = energy_and_force(bias, eta, x)
+    assert energy == pytest.approx(-kT * float(coordinates.features(x) @ eta), abs=1e-6)
+    assert energy_and_force(bias, np.zeros_like(eta), x)[0] == 0.0, "all zero is off"
+    for atom, axis in ((0, 1), (3, 2), (4, 0)):
+        step = np.zeros_like(x)
+        step[atom, axis] = 1e-5
+        slope = (energy_and_force(bias, eta, x + step)[0] - energy_and_force(bias, eta, x - step)[0]) / 2e-5
+        assert force[atom, axis] == pytest.approx(-slope, rel=1e-3, abs=1e-2)
+
+
+def test_a_window_in_openmm_is_the_one_in_numpy(coordinates: Coordinates) -> None:
+    direction = RNG.normal(size=coordinates.dimension)
+    if coordinates.frame is not None:
+        direction[-1] = 0.0
+    variables: list[Variable] = [Linear("s", tuple(direction.tolist()))]
+    if coordinates.angular[0]:
+        variables.append(Angle("t", coordinates.dimension, 0, 1))
+    for variable in variables:
+        window = Window(variable, float(variable.value(coordinates.features(START))) + 0.1, 30.0)
+        x = START.copy()
+        energy, _ = energy_and_force(WindowBias(coordinates, variable), np.array([window.center, window.stiffness]), x)
+        assert energy == pytest.approx(-empty().kT * float(window.log_factor(coordinates.features(x))), abs=1e-5)
+        assert variable_of(json.loads(json.dumps(variable.to_json()))) == variable
+
+
+def test_ways_lead_from_a_to_b_and_are_told_apart(coordinates: Coordinates) -> None:
+    a, b = coordinates.values(START), coordinates.values(END)
+    ways = coordinates.ways(a, b, 6)
+    assert 1 <= len(ways) <= 6
+    assert len({way.name for way in ways}) == len(ways)
+    for way in ways:
+        np.testing.assert_allclose(difference(a + way.change, b, coordinates.angular), 0.0, atol=1e-9)
+        path = a + np.linspace(0.0, 1.0, 40)[:, None] * way.change
+        assert coordinates.way_of(path, a, b) == way.name
+    np.testing.assert_allclose(ways[0].change, difference(a, b, coordinates.angular), atol=1e-9)
+    assert coordinates.changed(a, b)
+    assert not coordinates.changed(a, a + 1e-3)
+
+
+def test_the_default_states_hold_their_own_end_alone(coordinates: Coordinates) -> None:
+    a, b = states_around(coordinates, START, END, cell=None)
+    assert a.contains(START)
+    assert not a.contains(END)
+    assert b.contains(END)
+    assert not b.contains(START)
+    with pytest.raises(SpacetimeError, match="same state"):
+        states_around(coordinates, START, START, cell=None)
+
+
+def test_files_give_back_the_same_coordinates(coordinates: Coordinates) -> None:
+    blocks = json.loads(json.dumps(coordinates.to_json()))
+    back = registry.coordinates_of(blocks, None)
+    assert back == coordinates
+    assert hash(back) == hash(coordinates)
+
+
+def test_positions_are_held_while_the_restraint_acts() -> None:
+    # Without the hold the atoms would drift and turn: then positions in the laboratory would mean nothing.
+    family = POSITIONS.family()
+    precision = torch.full((1,), 100.0, dtype=torch.double)
+    center = torch.zeros(12, dtype=torch.double)
+    eta = family.natural(center, family.level_of(precision)).numpy()
+    dynamics = Dynamics(empty(), CurveBias(POSITIONS))
+    dynamics.begin(3, START, parameters=eta)
+    dynamics.integrator.step(2000)
+    x = dynamics.context.getState(positions=True).getPositions(asNumpy=True)._value[list(POSITIONS.atoms)]
+    reference = np.array(POSITIONS.reference)
+    np.testing.assert_allclose(x.mean(0), reference.mean(0), atol=0.01)
+    np.testing.assert_allclose(superposed(x, reference), x, atol=0.02)
+
+
+def test_superposition_never_reflects() -> None:
+    mirrored = START * np.array([1.0, 1.0, -1.0])
+    assert rmsd(START @ Rotation.random(random_state=1).as_matrix().T + 3.0, START) == pytest.approx(0.0, abs=1e-12)
+    assert rmsd(mirrored, START) > 0.01
+
+
+def test_windings_count_turns_of_angles_alone() -> None:
+    line = np.stack([np.linspace(0.0, 2 * np.pi + 0.3, 30), np.linspace(0.0, 9.0, 30)], axis=1)
+    assert winding(line, np.array([True, False])) == (1, 0)
+
+
+def test_torsions_in_rings_turn_one_way_only() -> None:
+    ring = Torsions(TORSIONS.names, TORSIONS.atoms, (True, True))
+    assert len(ring.ways(ring.values(START), ring.values(END), 6)) == 1
+
+
+def test_a_product_takes_one_frame_of_reference_only() -> None:
+    with pytest.raises(SpacetimeError, match="one selection"):
+        Product((POSITIONS, POSITIONS))
+
+
+@dataclass(frozen=True)
+class Squeezed(Distances):
+    """A kind from outside: distances under another name."""
+
+    kind = "squeezed"
+
+    @staticmethod
+    def from_json(block: dict[str, Any], cell: object) -> "Squeezed":
+        return Squeezed(tuple(block["names"]), tuple(tuple(a) for a in block["atoms"]))
+
+
+def test_a_kind_from_outside_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = Squeezed(("d",), ((0, 3),))
+    with pytest.raises(SpacetimeError, match="unknown kind of coordinates 'squeezed'"):
+        registry.coordinates_of(mine.to_json(), None)
+    monkeypatch.setitem(registry.KINDS, "squeezed", Squeezed.from_json)
+    assert registry.coordinates_of(mine.to_json(), None) == mine

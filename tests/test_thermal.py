@@ -1,0 +1,70 @@
+"""The thermal reference on runs made by hand: which stretches count, and their highest energies."""
+
+import math
+
+import numpy as np
+import pytest
+
+from spacetime_tps.pipeline.summary import paths_summary
+from spacetime_tps.pipeline.transitions import Transition
+from spacetime_tps.sampling.thermal import inside, longest_stretch, thermal_maxima
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.trajectories.frames import Frames
+
+A = State(((TorsionRange((0, 1, 2, 3), -20.0, 20.0),),))
+
+
+def run(where: str, energy: list[float]) -> Frames:
+    """Frames in A (a), in another basin (-) or in B (b), with these energies."""
+    angles = np.array([{"a": 0.0, "-": math.pi / 4, "b": math.pi / 2}[letter] for letter in where])
+    still = np.broadcast_to([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0]], (len(angles), 3, 3))
+    last = np.stack([np.full(len(angles), 0.1), 0.1 * np.cos(angles), 0.1 * np.sin(angles)], axis=-1)
+    x = np.concatenate([still, last[:, None]], axis=1)
+    return Frames(x, x, np.arange(len(x)) * 0.025, np.array(energy, dtype=float), np.zeros(len(x), dtype=int), len(x), True)
+
+
+RUNS = [
+    run("aaaaaaa", [1, 5, 2, 0, 3, 1, 99]),  # two stretches; the seventh frame is left over
+    run("aaa", [4, 8, 6]),
+    run("aa-aaaa", [7, 7, 70, 20, 21, 22, 90]),  # cut where it leaves A: three frames from the fourth on, no stretch across
+    run("bbb", [50, 50, 50]),
+    run("a-a-aab", [60, 0, 60, 0, 60, 60, 60]),
+]
+
+
+def test_stretches_never_leave_A() -> None:
+    np.testing.assert_array_equal(thermal_maxima(RUNS, 3, A), [5.0, 3.0, 8.0, 22.0])
+    np.testing.assert_array_equal(thermal_maxima(RUNS, 4, A), [5.0, 90.0])
+    np.testing.assert_array_equal(thermal_maxima(RUNS, 1, A)[:7], RUNS[0].potential_energy)
+
+
+def test_stretches_that_are_longer_are_hotter() -> None:
+    """A Gaussian energy: the mean highest of 1 is 0, of 3 is 3 / (2 sqrt(pi)); 5 standard errors of 10,000 stretches at least."""
+    drawn = np.random.default_rng(1).normal(size=30_000)
+    long = [run("a" * len(drawn), drawn.tolist())]
+    assert thermal_maxima(long, 1, A).mean() == pytest.approx(0.0, abs=0.03)
+    assert thermal_maxima(long, 3, A).mean() == pytest.approx(1.5 / math.sqrt(math.pi), abs=0.04)
+
+
+def test_none_is_long_enough() -> None:
+    assert thermal_maxima(RUNS, 8, A).shape == (0,)
+    assert thermal_maxima(RUNS[3:4], 1, A).shape == (0,)
+    assert thermal_maxima([], 1, A).shape == (0,)
+
+
+def test_pieces_are_maximal() -> None:
+    assert [p.tolist() for p in inside(RUNS[2:], A)] == [[7, 7], [20, 21, 22, 90], [60], [60], [60, 60]]
+
+
+@pytest.mark.parametrize(("count", "longest"), [(1, 7), (2, 4), (3, 3), (4, 3), (5, 2), (100, 0)])
+def test_the_longest_length_of_which_there_are_some(count: int, longest: int) -> None:
+    assert longest_stretch(RUNS, A, count=count) == longest
+    if longest:
+        assert len(thermal_maxima(RUNS, longest, A)) >= count > len(thermal_maxima(RUNS, longest + 1, A))
+
+
+def test_without_a_reference_the_summary_says_nothing_above_it() -> None:
+    rows = [Transition(f"guided_{k}", "guided", "ok", 1, 40.0 + k, 257, 6400, 1, 1.0, "r", "") for k in range(2)]
+    assert "max_energy_above_thermal_kj_mol" not in paths_summary(rows, np.array([]))
+    assert paths_summary(rows, np.array([10.0, 12.0]))["max_energy_above_thermal_kj_mol"]["mean"] == pytest.approx(29.5)
