@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, norm
 
-from spacetime_tps.denoisers.diagnostics import departure, energy_test, straightness
+from spacetime_tps.denoisers.diagnostics import departure, energy_test, quasi_linearity
 from spacetime_tps.denoisers.diffusion import denoise, denoising_trajectory, jump, noise, probability_flow, reverse_sde
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry.families import Cartesian, VonMises
@@ -134,12 +134,20 @@ def test_random_numbers_follow_from_the_generator() -> None:
 def test_straight_and_bent_paths() -> None:
     s = torch.linspace(0.0, 1.0, 101, dtype=torch.double)[:, None, None]
     straight = s.square() * tensor(3.0, 4.0) + tensor(1.0, -1.0)
-    torch.testing.assert_close(straightness(straight), torch.ones(100, 1, dtype=torch.double))
+    torch.testing.assert_close(quasi_linearity(straight), torch.ones(100, 1, dtype=torch.double))
     assert float(departure(straight).max()) < 1e-12
     half_circle = torch.cat([torch.cos(math.pi * s), torch.sin(math.pi * s)], dim=-1)
-    middle = math.pi * (s[1:] + s[:-1])[..., 0] / 2
-    torch.testing.assert_close(straightness(half_circle), torch.sin(middle))
+    # a chord of the circle to the end makes half the arc's angle with the step: that from the step's end to the path's
+    torch.testing.assert_close(quasi_linearity(half_circle), torch.sin(math.pi * s[1:, :, 0] / 2))
     torch.testing.assert_close(departure(half_circle), torch.sin(math.pi * s)[..., 0])
+
+
+def test_quasi_linearity_looks_from_the_present_point_to_the_last() -> None:
+    right_angle = tensor(0.0, 0.0, 3.0, 0.0, 3.0, 4.0).reshape(3, 2)  # the whole displacement would give (0.6, 0.8)
+    torch.testing.assert_close(quasi_linearity(right_angle), tensor(0.6, 1.0))
+    beyond = tensor(0.0, 2.0, 1.0)[:, None]  # overshoots and comes back: both steps are towards the last point
+    torch.testing.assert_close(quasi_linearity(beyond), tensor(1.0, 1.0))
+    torch.testing.assert_close(quasi_linearity(tensor(0.0, -1.0, 1.0, 1.0)[:, None]), tensor(-1.0, 1.0, 0.0))
 
 
 def test_energy_distance_of_points_by_hand() -> None:

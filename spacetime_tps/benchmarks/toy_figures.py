@@ -100,13 +100,13 @@ def _plane_density(axes: Axes) -> None:
 
 
 def trajectories(sampled: Sampling) -> Figure:
-    """Sampling and denoising trajectories in the plane, their straightness and distances, and how early one can jump."""
+    """Sampling and denoising trajectories in the plane, their quasi-linearity and distances, and how early one can jump."""
     figure = Figure(figsize=(9.4, 7.0), layout="constrained")
     (plane, cosine), (distance, jumps) = figure.subplots(2, 2)
     _paths(plane, sampled)
     log_snr = toy_sampling.SCHEDULE.numpy()
     _band(cosine, 0.5 * (log_snr[1:] + log_snr[:-1]), sampled.cosine, FLOW, "-", "median and 10–90 % of trajectories")
-    cosine.set(title="straightness", ylabel="cosine of step and whole displacement", ylim=(None, 1.05))
+    cosine.set(title="quasi-linearity", ylabel="cosine of step and way to the sample", ylim=(None, 1.05))
     cosine.legend(loc="lower left")
     _band(distance, log_snr, sampled.gap, FLOW, "-", "x$_t$/α to E[x$_0$ | x$_t$]")
     _band(distance, log_snr[:-1], sampled.to_come[:-1], GEODESIC, DASHED, "E[x$_0$ | x$_t$] to the final sample")

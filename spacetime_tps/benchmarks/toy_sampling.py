@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.benchmarks.toy_plane import FAMILY, PLANE
-from spacetime_tps.denoisers.diagnostics import TwoSampleTest, energy_test, straightness
+from spacetime_tps.denoisers.diagnostics import TwoSampleTest, energy_test, quasi_linearity
 from spacetime_tps.denoisers.diffusion import denoising_trajectory, noise, probability_flow, reverse_sde
 
 SCHEDULE = torch.linspace(-10.0, 8.0, 61, dtype=torch.double)
@@ -22,7 +22,7 @@ class Sampling:
     denoised: Tensor
     """E[x_0 | x_t] (N, 500, 2)."""
     cosine: Tensor
-    """Of each step of x_t/alpha with its displacement from first to last (N-1, 500)."""
+    """Of each step of x_t/alpha with the way from there to the last one (N-1, 500)."""
     gap: Tensor
     """Distance of x_t/alpha from E[x_0 | x_t], in units of x (N, 500)."""
     to_come: Tensor
@@ -53,7 +53,7 @@ def sampling(seed: int) -> Sampling:
     return Sampling(
         path=path,
         denoised=denoised,
-        cosine=straightness(centers),
+        cosine=quasi_linearity(centers),
         gap=(centers - denoised).norm(dim=-1),
         to_come=(denoised - denoised[-1]).norm(dim=-1),
         jump_log_snr=SCHEDULE[::EVERY],

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 
-def straightness(path: Tensor) -> Tensor:
-    """Cosine of each step with the displacement from first to last point, (N, ..., D) to (N-1, ...); one all along a straight path.
+def quasi_linearity(path: Tensor) -> Tensor:
+    """Cosine of each step with the way from the point it starts at to the last point, (N, ..., D) to (N-1, ...).
 
-    Take centers x_t/alpha: a schedule that shrinks x_t bends the path by itself. In one dimension it is a sign: where the path turns.
+    One all along a straight path that never turns back, and for the last step of any path: the quasi-linearity of Chen et al., arXiv
+    2305.19947. Take centers x_t/alpha: a schedule that shrinks x_t bends the path by itself. In one dimension it is a sign; it is zero for
+    a step that does not move or starts at the last point already.
     """
-    return torch.nn.functional.cosine_similarity(path.diff(dim=0), (path[-1] - path[0])[None], dim=-1, eps=1e-300)
+    return torch.nn.functional.cosine_similarity(path.diff(dim=0), path[-1] - path[:-1], dim=-1, eps=1e-300)
 
 
 def departure(path: Tensor) -> Tensor:
