@@ -103,6 +103,7 @@ def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
         path = md.load(str(finished / row.file), top=str(finished / "topology.pdb"))
         assert len(path) == row.n_frames == 24 * 100 // 25 + 1
         assert row.evaluations == 2400
+        assert row.weight is None
         energies = [potential(x.astype(float))[0] - prepared.zero for x in path.xyz]
         assert max(energies) == pytest.approx(row.max_energy_kj_mol, abs=0.2)
         assert row.hit == bool(prepared.a.contains(path.xyz[0]) and prepared.b.contains(path.xyz[-1]))
