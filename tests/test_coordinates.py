@@ -19,7 +19,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.bias import CurveBias, WindowBias
-from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.around import states_around
 from spacetime_tps.windows.angle import Angle
@@ -180,6 +180,20 @@ def test_positions_are_held_while_the_restraint_acts() -> None:
     reference = np.array(POSITIONS.reference)
     np.testing.assert_allclose(x.mean(0), reference.mean(0), atol=0.01)
     np.testing.assert_allclose(superposed(x, reference), x, atol=0.02)
+
+
+def test_a_walk_from_a_tumbled_molecule_begins_where_it_is_held() -> None:
+    turn = Rotation.random(random_state=8).as_matrix()
+    family = POSITIONS.family()
+    eta = family.natural(torch.zeros(12, dtype=torch.double), family.level_of(torch.full((1,), 50.0, dtype=torch.double))).numpy()
+    speed = RNG.normal(size=START.shape)
+    walked = Dynamics(empty(), CurveBias(POSITIONS)).walk(
+        Walk(CurveBias(POSITIONS), eta[None], 50, 10, 4, START @ turn.T + 30.0, speed @ turn.T)
+    )
+    assert walked.stable
+    np.testing.assert_allclose(walked.positions[0], START, atol=1e-5)
+    np.testing.assert_allclose(walked.velocities[0], speed, atol=1e-5)
+    assert float(np.abs(POSITIONS.values(walked.positions)).max()) < 3.0
 
 
 def test_superposition_never_reflects() -> None:

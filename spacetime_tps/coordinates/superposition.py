@@ -6,11 +6,16 @@ import numpy as np
 def superposed(positions: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Positions (..., n, 3) moved and turned, never reflected, onto reference (n, 3)."""
     p = np.asarray(positions, dtype=float)
-    target = reference - reference.mean(axis=0)
     moved = p - p.mean(axis=-2, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("...ni,nj->...ij", moved, target))
+    return np.asarray(moved @ rotation(p, reference) + reference.mean(axis=0))
+
+
+def rotation(positions: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The matrix (..., 3, 3) that turns positions (..., n, 3), as rows from their centre, onto reference (n, 3)."""
+    moved = positions - positions.mean(axis=-2, keepdims=True)
+    u, _, vt = np.linalg.svd(np.einsum("...ni,nj->...ij", moved, reference - reference.mean(axis=0)))
     u[..., -1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))[..., None]
-    return np.asarray(moved @ (u @ vt) + reference.mean(axis=0))
+    return np.asarray(u @ vt)
 
 
 def rmsd(positions: np.ndarray, reference: np.ndarray) -> np.ndarray:

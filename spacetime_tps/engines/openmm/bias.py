@@ -28,6 +28,10 @@ class Attached(Protocol):
 class Bias(Protocol):
     """What is added to a molecule's energy while it walks. Frozen and hashable: contexts are kept by it."""
 
+    @property
+    def frame(self) -> Frame | None:
+        """What is held in the laboratory while the bias acts; a walk must begin there."""
+
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
         """Add the forces. kT in kJ/mol; timestep in ps."""
 
@@ -37,6 +41,10 @@ class CurveBias:
     """-kT eta . T(x), with eta (E,) as its parameters."""
 
     coordinates: Coordinates
+
+    @property
+    def frame(self) -> Frame | None:
+        return self.coordinates.frame
 
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
         """One force for each kind of term."""
@@ -52,6 +60,10 @@ class WindowBias:
 
     coordinates: Coordinates
     variable: Variable
+
+    @property
+    def frame(self) -> Frame | None:
+        return self.coordinates.frame
 
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
         """A CustomCVForce over the terms that the variable's functionals need."""

@@ -9,6 +9,7 @@ import openmm
 from openmm import unit
 
 from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.units import thermal_energy
@@ -112,6 +113,15 @@ class Dynamics:
         else:
             self.context.setVelocities(velocities)
 
+    def _placed(self, positions: np.ndarray, velocities: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The molecule moved and turned as a whole to where its bias holds it: it may have tumbled."""
+        frame = None if self.bias is None else self.bias.frame
+        if frame is None:
+            return positions, velocities
+        held, reference = positions[list(frame.atoms)], np.array(frame.reference)
+        turn = rotation(held, reference)
+        return (positions - held.mean(axis=0)) @ turn + reference.mean(axis=0), None if velocities is None else velocities @ turn
+
     def set_bias(self, parameters: np.ndarray) -> None:
         """Set the bias; nothing where there is none."""
         if self._bias is not None:
@@ -124,7 +134,8 @@ class Dynamics:
         """
         if task.bias != self.bias:
             raise ValueError(f"the walk is under {task.bias}, and the context under {self.bias}")
-        self.begin(task.seed, task.positions, task.velocities, parameters=task.schedule[0], friction=task.friction)
+        positions, velocities = self._placed(task.positions, task.velocities)
+        self.begin(task.seed, positions, velocities, parameters=task.schedule[0], friction=task.friction)
         record = Record(self.context)
         try:
             if task.discard == 0:
