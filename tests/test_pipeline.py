@@ -308,7 +308,7 @@ def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, t
     # The optimiser is made to hand back the long way round phi for every curve, which is trusted; the run must notice, go on, and keep the
     # classes apart.
     from spacetime_tps.geometry.geodesic import Geodesic, evaluate
-    from spacetime_tps.pipeline import rounds, routes
+    from spacetime_tps.pipeline import optimisation, rounds, routes
 
     prepared = preparation.load(first)
     long = routes.straight_routes(prepared.coordinates, *prepared.ends, np.full((24, 2), 20.0), 4)[1]
@@ -316,8 +316,7 @@ def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, t
     def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
         return evaluate(torch.from_numpy(long.eta), denoiser, family=VonMises(2), points=points)
 
-    monkeypatch.setattr(rounds, "minimise", turns_everything)
-    monkeypatch.setattr(rounds.Rounds, "_followed_by_samples", lambda *_: True)
+    monkeypatch.setattr(optimisation, "minimise", turns_everything)
     said: list[str] = []
     monkeypatch.setattr(Silent, "say", lambda self, text: said.append(text))
     summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("guided.paths=2"))

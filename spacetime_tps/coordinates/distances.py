@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
     from spacetime_tps.geometry.families import Family
 
-PER_NM = 10.0
 CHANGED = 0.5
 """0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
 FAR = 1000.0
@@ -32,7 +32,7 @@ def distance(positions: np.ndarray, pairs: np.ndarray, cell: Cell | None) -> np.
 
 
 @dataclass(frozen=True)
-class Distances:
+class Distances(Lengths):
     """m distances between pairs of atoms, Gaussian noise with one precision for all (geometry.families.Cartesian)."""
 
     names: tuple[str, ...]
@@ -72,19 +72,6 @@ class Distances:
     def values(self, positions: np.ndarray) -> np.ndarray:
         """(..., m) in 0.1 nm, of positions (..., atoms, 3)."""
         return PER_NM * distance(positions, np.array(self.atoms), self.cell)
-
-    def features(self, positions: np.ndarray) -> np.ndarray:
-        """T (..., m+1) of positions (..., atoms, 3)."""
-        found = self.values(positions)
-        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
-
-    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
-        """The straight line: nothing winds."""
-        return [Way("direct", b - a)]
-
-    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
-        """There is one way."""
-        return "direct"
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether any distance differs by more than 0.05 nm."""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import PER_NM
-from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.windows.protocol import Variable
 
@@ -18,7 +18,7 @@ CHANGED = 0.3
 
 
 @dataclass(frozen=True)
-class Positions:
+class Positions(Lengths):
     """Displacements of n atoms from a reference on which they are superposed (geometry.families.Cartesian).
 
     A restraint that acts on positions in the laboratory turns with the molecule only if the molecule's orientation is part of the model:
@@ -75,19 +75,6 @@ class Positions:
         reference = np.array(self.reference)
         apart = superposed(np.asarray(positions)[..., np.array(self.atoms), :], reference) - reference
         return np.asarray(PER_NM * apart.reshape(*apart.shape[:-2], -1))
-
-    def features(self, positions: np.ndarray) -> np.ndarray:
-        """T (..., 3n+1) of positions (..., atoms, 3)."""
-        found = self.values(positions)
-        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
-
-    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
-        """The straight line: nothing winds."""
-        return [Way("direct", b - a)]
-
-    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
-        """There is one way."""
-        return "direct"
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether the atoms are 0.05 nm apart, root mean square."""

@@ -14,12 +14,12 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.minimisation import minimise as quench
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
-from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
+from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.pipeline import polish
 from spacetime_tps.pipeline import routes as routing
 from spacetime_tps.pipeline.avoidance import Avoidance, bind
 from spacetime_tps.pipeline.detours import detours
+from spacetime_tps.pipeline.optimisation import SAFETY, CurveOptimiser
 from spacetime_tps.pipeline.prepared import Prepared
 from spacetime_tps.pipeline.progress import Progress
 from spacetime_tps.pipeline.routes import DISAGREEMENT, Route
@@ -36,17 +36,10 @@ from spacetime_tps.trajectories.frames import Frames
 QUENCH_TOLERANCE = 20.0
 """kJ/mol/nm: enough to tell which basin a frame falls into"""
 FLOOR_STEP = 2.0**0.5
-TRUST = (0.5, 0.5, 0.5, 0.5)
-"""Shares of the way from the curve before to the optimised one, each of the last: where samples cannot follow the whole"""
 HOPELESS, RAISED = 20.0, 4.0
 """kT between the two directions from which the noise floor rises by so much at once"""
 PLENTY = 0.4
 """Overlap of neighbouring windows that a higher floor still leaves enough of"""
-LEAP = 2.0
-"""d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
-LEAST_SUPPORT = 0.2
-SAFETY = 2.0
-"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
 
 Winding = tuple[int, ...]
 """Routes of one winding share their samples"""
@@ -88,6 +81,7 @@ class Rounds:
         self.floor, self.count = settings.geodesic.floor, settings.windows.count
         options = settings.avoidance
         self.avoidance = Avoidance(bind(settings.avoid, prepared), self.family, margin=options.margin_degrees, floor=options.floor_nats)
+        self.optimiser = CurveOptimiser(self.family, settings.geodesic, settings.avoidance, self.avoidance)
         self.pools: dict[Winding, Pool] = {}
         self.weights: dict[Winding, Weights] = {}
         self.window_evaluations = 0
@@ -150,12 +144,13 @@ class Rounds:
         if route.winding not in trained or not route.rounds:
             return route
         samples = self.denoiser(route.winding)
-        regions = polish.under_samples(self._regions(torch.from_numpy(route.eta), samples, self.settings.avoidance.weights[-1]), samples)
-        unit = routing.straight_energy(torch.from_numpy(route.eta), samples, self.family)
+        start = torch.from_numpy(route.eta)
+        regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
+        unit = routing.straight_energy(start, samples, self.family)
         found = polish.polished(
             route,
             polish.Supported(trained[route.winding][0], samples),
-            [*self._penalties(unit), *regions],
+            [*self.optimiser.penalties(unit, floor=self.floor), *regions],
             self.family,
             self.settings.geodesic,
         )
@@ -322,16 +317,6 @@ class Rounds:
             return True
         return False
 
-    def _penalties(self, unit: float) -> list[Penalty]:
-        """On every curve; `unit` is the straight curve's energy."""
-        g = self.settings.geodesic
-        return [
-            LowVariance(self.family, self.floor, weight=unit * g.low_variance_weight),
-            Barrier(weight=unit * g.barrier_weight, sharpness=g.barrier_sharpness),
-            Followable(self.family, limit=g.steepest, weight=unit * g.followable_weight),
-            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=unit * g.effective_samples_weight),
-        ]
-
     def _optimise(self, route: Route) -> list[Route]:
         """The route with its geodesic under its class's denoiser; a route of a class without windows stays as it is.
 
@@ -344,54 +329,14 @@ class Rounds:
         if route.unsettled:  # samples that are no equilibrium lead nowhere
             stays = evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
             return [self._placed(replace(route, eta=stays.eta.numpy(), geodesic=stays), denoiser)]
-        found = self._geodesic(start, denoiser, first=route.geodesic is None)
+        found = self.optimiser.geodesic(start, denoiser, floor=self.floor, first=route.geodesic is None)
         if routing.class_of(found.eta.numpy(), self.family) == route.winding:
-            found = self._trusted(start, found, denoiser)
+            found = self.optimiser.trusted(start, found, denoiser)
             return [self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), denoiser)]
         turned = routing.reclassed(route, found.eta.numpy(), self.family)
         self.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
         stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
         return [self._placed(replace(route, geodesic=stays), denoiser), turned]
-
-    def _trusted(self, start: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
-        """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
-        points = self.settings.geodesic.points
-        before = evaluate(start, denoiser, family=self.family, points=points).eta
-        for share in TRUST:
-            if self._followed_by_samples(found, denoiser):
-                return found
-            mixed = (1.0 - share) * self.family.chart(before) + share * self.family.chart(found.eta)
-            found = evaluate(self.family.from_chart(mixed), denoiser, family=self.family, points=points, trace=found.trace)
-        if self._followed_by_samples(found, denoiser):
-            return found
-        return evaluate(start, denoiser, family=self.family, points=points, trace=found.trace)
-
-    def _followed_by_samples(self, curve: Geodesic, denoiser: WeightedSamples) -> bool:
-        g = self.settings.geodesic
-        steepness = Followable(self.family, limit=g.steepest, weight=1.0).steepness(curve.eta, denoiser.moments(curve.eta))
-        supported = float(curve.effective_samples.min()) >= LEAST_SUPPORT * g.min_effective_samples
-        return supported and float(curve.segment.max()) <= LEAP and float(steepness.max()) <= 2.0 * g.steepest
-
-    def _geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, first: bool) -> Geodesic:
-        """The geodesic reached from the curve `start` (N, 2n). The first time that a curve enters a region, the region pushes harder from
-        pass to pass."""
-        g = self.settings.geodesic
-        unit = routing.straight_energy(start, denoiser, self.family)
-        if not self.avoidance.regions:
-            return minimise(
-                start, denoiser, self._penalties(unit), family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations
-            )
-        weights = self.settings.avoidance.weights
-        for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
-            near = denoiser.supporting(start)
-            penalties = [*self._penalties(unit), *self._regions(start, near, weight)]
-            found = minimise(start, near, penalties, family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
-            start = found.eta
-        return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
-
-    def _regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
-        """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
-        return self.avoidance.penalties(denoiser, weight=weight * routing.straight_energy(start, denoiser, self.family))
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""

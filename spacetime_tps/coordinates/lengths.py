@@ -1,0 +1,31 @@
+"""What coordinates that are lengths have in common: they do not wrap, there is one way from a to b, and T ends with their squares."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from spacetime_tps.coordinates.protocol import Way
+
+PER_NM = 10.0
+"""Values are in 0.1 nm, which is about the size of thermal motion"""
+
+
+class Lengths(ABC):
+    """D lengths in 0.1 nm; T = (values, sum of their squares)."""
+
+    @abstractmethod
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """(..., D) of positions (..., atoms, 3) in nm."""
+
+    def features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., D+1) of positions (..., atoms, 3)."""
+        found = self.values(positions)
+        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
+
+    def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
+        """The straight line: nothing winds."""
+        return [Way("direct", b - a)]
+
+    def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+        """There is one way."""
+        return "direct"
