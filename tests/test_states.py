@@ -1,0 +1,151 @@
+"""One suite over every kind of condition; which values tell two states apart; distances across a periodic cell."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import mdtraj as md
+import numpy as np
+import pytest
+
+from spacetime_tps.coordinates.circle import between, meet, within
+from spacetime_tps.coordinates.distances import Distances, distance
+from spacetime_tps.coordinates.product import Product
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.states import state as states
+from spacetime_tps.states.distance_range import DistanceRange
+from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.rmsd_range import RmsdRange
+from spacetime_tps.states.state import State, state_of
+from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.linear import Linear
+
+HERE = np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.03]])
+THERE = np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, -0.1, 0.02]])
+FOUR = (0, 1, 2, 3)
+PLACES = {"start.pdb": HERE, "end.pdb": THERE}
+
+
+def about(x: np.ndarray, file: str) -> dict[str, tuple[Condition, ...]]:
+    """A condition of each kind that holds at x and not at the other structure."""
+    angle = float(np.degrees(Torsions(("t",), (FOUR,)).values(x)[0]))
+    apart = float(np.linalg.norm(x[3] - x[0]))
+    return {
+        "torsion": (TorsionRange(FOUR, angle - 20.0, angle + 20.0),),
+        "distance": (DistanceRange((0, 3), apart - 0.02, apart + 0.02),),
+        "rmsd": (RmsdRange(file, FOUR, tuple(map(tuple, x.tolist())), 0.02),),
+    }
+
+
+@pytest.mark.parametrize("kind", ["torsion", "distance", "rmsd"])
+def test_a_condition_holds_at_its_own_structure_alone_and_comes_back_from_json(kind: str) -> None:
+    a, b = State((about(HERE, "start.pdb")[kind],)), State((about(THERE, "end.pdb")[kind],))
+    frames = np.stack([HERE, THERE, HERE + 5.0])
+    np.testing.assert_array_equal(a.contains(frames), [True, False, True])
+    np.testing.assert_array_equal(b.contains(frames), [False, True, False])
+    back = state_of(json.loads(json.dumps(a.to_json())), cell=None, read=PLACES.__getitem__)
+    np.testing.assert_array_equal(back.contains(frames), a.contains(frames))
+    assert a.boxes[0][0].apart(b.boxes[0][0])
+    assert not a.boxes[0][0].apart(a.boxes[0][0])
+
+
+def test_conditions_of_different_kinds_are_never_known_to_be_apart() -> None:
+    ours, theirs = about(HERE, "start.pdb"), about(THERE, "end.pdb")
+    for kind, (condition,) in ours.items():
+        assert not any(condition.apart(other) for name, (other,) in theirs.items() if name != kind)
+
+
+def test_all_conditions_of_a_box_hold_and_any_box_does() -> None:
+    ours, theirs = about(HERE, "start.pdb"), about(THERE, "end.pdb")
+    both = State(((*ours["torsion"], *theirs["distance"]),))
+    either = State((ours["torsion"], theirs["distance"]))
+    assert not both.contains(HERE)
+    assert either.contains(HERE)
+    assert either.contains(THERE)
+
+
+def test_an_rmsd_may_have_a_least_value() -> None:
+    ring = state_of([{"rmsd": {"file": "start.pdb", "atoms": [*FOUR], "min_nm": 0.01, "max_nm": 1.0}}], cell=None, read=PLACES.__getitem__)
+    assert not ring.contains(HERE)
+    assert ring.contains(THERE)
+
+
+def test_separating_values_are_those_that_every_box_bounds_apart() -> None:
+    torsions = Torsions(("t", "u"), (FOUR, (3, 2, 1, 0)))
+    a = [{"torsions": [[*FOUR, 0.0, 60.0]]}, {"torsions": [[*FOUR, 300.0, 340.0], [3, 2, 1, 0, 0.0, 9.0]]}]
+    b = [{"torsions": [[*FOUR, 100.0, 200.0], [3, 2, 1, 0, 50.0, 90.0]]}]
+    assert torsions.separating(a, b) == (Angle("t", 4, 0, 1),)
+    assert torsions.separating(a, [{"torsions": [[*FOUR, 50.0, 200.0]]}]) == (), "they meet"
+    assert torsions.separating(a, [{"torsions": [[3, 2, 1, 0, 50.0, 90.0]]}]) == (), "a box leaves it free"
+    distances = Distances(("d", "e"), ((0, 3), (1, 2)))
+    near, far, wide = ([{"distances": [[0, 3, *r]]}] for r in ((0.1, 0.2), (0.3, 0.4), (0.15, 0.4)))
+    expected = Linear("d", (1.0, 0.0, 0.0))
+    assert distances.separating(near, far) == distances.separating(far, near) == (expected,)
+    assert distances.separating(near, wide) == distances.separating(wide, near) == ()
+    assert distances.separating(near, [{"torsions": []}]) == ()
+    product = Product((torsions, distances))
+    assert product.separating(near, far) == (Linear("d", (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)),)
+
+
+def test_ranges_of_angles_go_round() -> None:
+    np.testing.assert_array_equal(within(np.array([170.0, -170.0, 0.0]), 150.0, -150.0), [True, True, False])
+    assert within(77.0, 10.0, 10.0), "zero width is the whole circle"
+    assert meet((0.0, 60.0), (50.0, 90.0))
+    assert not meet((0.0, 60.0), (60.0, 90.0)), "an end alone"
+    assert meet((150.0, -150.0), (-160.0, 0.0))
+
+
+def test_points_between_lie_close_together_on_the_short_lines() -> None:
+    values = np.array([[3.0, 0.0], [-3.0, 1.0], [-2.5, 2.0]])
+    line = between(values, np.array([True, False]), count=10)
+    assert line.shape == (21, 2)
+    np.testing.assert_allclose(line[[0, 10, 20]], [[3.0, 0.0], [2 * np.pi - 3.0, 1.0], [2 * np.pi - 2.5, 2.0]])
+    assert float(np.abs(np.diff(line, axis=0)).max()) < 0.11
+
+
+def test_distances_take_the_nearest_image_as_mdtraj_does() -> None:
+    rng = np.random.default_rng(3)
+    cell = ((2.0, 0.0, 0.0), (0.4, 1.9, 0.0), (0.3, -0.5, 1.8))
+    x = rng.uniform(-4.0, 4.0, size=(30, 6, 3))
+    pairs = np.array([[0, 1], [2, 5], [3, 4]])
+    top = md.Topology()
+    residue = top.add_residue("X", top.add_chain())
+    for _ in range(6):
+        top.add_atom("Ar", md.element.argon, residue)
+    path = md.Trajectory(x, top)
+    path.unitcell_vectors = np.broadcast_to(np.array(cell), (30, 3, 3))
+    near = md.compute_distances(path, pairs)
+    found = distance(x, pairs, cell)
+    # The reduced-cell rule is exact for distances below half the shortest cell width, which states and coordinates are meant for.
+    short = near < 0.8
+    assert short.sum() > 20
+    np.testing.assert_allclose(found[short], near[short], atol=1e-5)
+    np.testing.assert_allclose(distance(x, pairs, None), np.linalg.norm(x[:, pairs[:, 1]] - x[:, pairs[:, 0]], axis=-1))
+
+
+@dataclass(frozen=True)
+class Heavy:
+    """A condition from outside: the first atom is high up."""
+
+    height: float
+    key = "height"
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        return np.asarray(positions)[..., 0, 1] > self.height
+
+    def to_json(self) -> Any:
+        return self.height
+
+    def apart(self, other: Condition) -> bool:
+        return False
+
+
+def test_a_condition_from_outside_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpacetimeError, match="unknown condition 'height'"):
+        state_of([{"height": [0.05]}], cell=None, read=PLACES.__getitem__)
+    monkeypatch.setitem(states.CONDITIONS, "height", lambda entry, cell, read: [Heavy(h) for h in entry])
+    mine = state_of([{"height": [0.05]}], cell=None, read=PLACES.__getitem__)
+    assert mine.contains(HERE)
+    assert mine.to_json() == [{"height": [0.05]}]
