@@ -141,7 +141,7 @@ class _Held:
         away = reference - np.average(reference, axis=0, weights=masses)
         inertia = np.linalg.eigvalsh((masses[:, None, None] * ((away**2).sum(-1)[:, None, None] * np.eye(3) - _outer(away))).sum(0))
         stiff = (SOFTEST / timestep) ** 2
-        self._k, self._on = float(stiff * max(inertia[0], 0.1 * inertia[1])), False
+        self._k = float(stiff * max(inertia[0], 0.1 * inertia[1]))
         everywhere = np.zeros((system.getNumParticles(), 3))
         everywhere[atoms] = reference
         self._orientation = openmm.OrientationRestraintForce(0.0, everywhere.tolist(), atoms)
