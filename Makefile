@@ -28,8 +28,8 @@ truth: $(VENV)/clustered
 
 # The unbiased transitions of `make unbiased` against OpenPathSampling's two-way shooting; another half an hour.
 two-way: unbiased $(VENV)-ops/installed
-	$(VENV)-ops/bin/spacetime-tps benchmark two-way runs/unbiased/seed_1 --out runs/two_way
-	$(BIN)/spacetime-tps benchmark truth runs/two_way runs/unbiased/seed_1 runs/unbiased/seed_2 runs/unbiased/seed_3 \
+	$(VENV)-ops/bin/python workflows/benchmark.py two-way runs/unbiased/seed_1 --out runs/two_way
+	$(BIN)/python workflows/benchmark.py truth runs/two_way runs/unbiased/seed_1 runs/unbiased/seed_2 runs/unbiased/seed_3 \
 		--against mcmc_two_way --out runs/two_way_table
 
 test: lint fast-test
@@ -62,7 +62,7 @@ $(VENV)/clustered: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[cluster]"
 	touch $@
 
-# OpenPathSampling needs numpy 1, the rest runs on numpy 2: an environment of its own, for `benchmark two-way` and its tests.
+# OpenPathSampling needs numpy 1, the rest runs on numpy 2: an environment of its own, for `workflows/benchmark.py two-way` and its tests.
 $(VENV)-ops/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-ops
 	$(VENV)-ops/bin/pip install --quiet --constraint constraints.txt "torch==2.13.0"

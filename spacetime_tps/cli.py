@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from spacetime_tps.benchmarks.cli import benchmark
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
@@ -14,7 +13,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="All-atom transition paths between two structures of a molecule, along geodesics in the spacetime of a diffusion model.",
 )  # fmt: skip
-app.add_typer(benchmark, name="benchmark")
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 

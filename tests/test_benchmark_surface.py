@@ -8,9 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from spacetime_tps.benchmarks.surface import bundled_surface
-from spacetime_tps.benchmarks.torus import Region, search, sobol
-from spacetime_tps.cli import app
+from benchmarks.cli import app
+from benchmarks.surface import bundled_surface
+from benchmarks.torus import Region, search, sobol
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.engines.surface.dynamics import Overdamped
@@ -95,7 +95,7 @@ def test_lattice_paths_end_where_they_should_in_every_class() -> None:
 
 
 def test_command_writes_scorable_paths(tmp_path: Path) -> None:
-    arguments = ["benchmark", "surface", "--paths", "40", "--seed", "3", "--out", str(tmp_path), "--chains", "4"]
+    arguments = ["surface", "--paths", "40", "--seed", "3", "--out", str(tmp_path), "--chains", "4"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     table = json.loads((tmp_path / "table.json").read_text())

@@ -1,6 +1,8 @@
 """The toy benchmark: reference values reproduced and not exceeded, and files as announced."""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,10 +11,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from spacetime_tps.benchmarks import toy
-from spacetime_tps.benchmarks.toy import FAMILY, MIXTURE, REFERENCE, FlowAndGeodesic, flows_and_geodesics, log_snr_at, time_at
-from spacetime_tps.benchmarks.toy_plane import ENDS, PullbackAndSpacetime, largest_departure, pullback_and_spacetime
-from spacetime_tps.cli import app
+from benchmarks import toy
+from benchmarks.cli import app
+from benchmarks.toy import FAMILY, MIXTURE, REFERENCE, FlowAndGeodesic, flows_and_geodesics, log_snr_at, time_at
+from benchmarks.toy_plane import ENDS, PullbackAndSpacetime, largest_departure, pullback_and_spacetime
 from spacetime_tps.denoisers.diffusion import denoise
 from spacetime_tps.geometry import curve
 
@@ -75,7 +77,7 @@ def test_density_is_normalised_and_times_invert() -> None:
 
 
 def test_command_writes_what_it_announces(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["benchmark", "toy", "--out", str(tmp_path / "toy"), "--seed", "3"])
+    result = CliRunner().invoke(app, ["toy", "--out", str(tmp_path / "toy"), "--seed", "3"])
     assert result.exit_code == 0, result.output
     files = {path.name for path in (tmp_path / "toy").iterdir()}
     assert files == {"table.md", "table.json", "curves.npz", "spacetime.png", "posteriors.png", "pullback.png", "trajectories.png"}
@@ -91,9 +93,18 @@ def test_command_writes_what_it_announces(tmp_path: Path) -> None:
     assert (tmp_path / "toy" / "table.md").read_text().count("\n|---|") == 3
 
 
+def test_the_script_finds_its_modules_from_anywhere(tmp_path: Path) -> None:
+    """pytest puts workflows/ on the path; a user has nothing but the script."""
+    script = Path(__file__).parent.parent / "workflows" / "benchmark.py"
+    result = subprocess.run([sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for command in ("toy", "surface", "brute-force", "two-way", "truth"):
+        assert f" {command} " in result.stdout
+
+
 def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    result = CliRunner().invoke(app, ["benchmark", "toy", "--out", str(tmp_path / "taken")])
+    result = CliRunner().invoke(app, ["toy", "--out", str(tmp_path / "taken")])
     assert result.exit_code == 2
     assert "taken" in result.output
     assert "Traceback" not in result.output

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import i0, i1
 
-from spacetime_tps.benchmarks.torus import sobol
+from benchmarks.torus import sobol
 from spacetime_tps.denoisers.bessel import log_i0
 from spacetime_tps.denoisers.network import TrainedDenoiser, load, save
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature

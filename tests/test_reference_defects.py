@@ -14,7 +14,7 @@ from scipy.special import ive
 from torch.distributions import Independent, Normal
 from torch.distributions import kl_divergence as closed_form
 
-from spacetime_tps.benchmarks.torus import STEEPEST
+from benchmarks.torus import STEEPEST
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpson

@@ -11,9 +11,9 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
-from spacetime_tps.benchmarks import brute_force
-from spacetime_tps.benchmarks.truth import Paths, judge, load
-from spacetime_tps.cli import app
+from benchmarks import brute_force
+from benchmarks.cli import app
+from benchmarks.truth import Paths, judge, load
 from spacetime_tps.pipeline import prepared as preparation
 from spacetime_tps.sampling.comparison import density_agreement, difference_interval, jensen_shannon, share_interval
 
@@ -24,7 +24,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(brute_force, "SEGMENT", 50_000)
         patch.setattr(brute_force, "WALKERS", 4)
-        words = ["benchmark", "brute-force", "alanine_dipeptide", "--temperature", "900", "--transitions", "4", "--out", str(folder)]
+        words = ["brute-force", "alanine_dipeptide", "--temperature", "900", "--transitions", "4", "--out", str(folder)]
         result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     return folder
@@ -51,7 +51,7 @@ def test_a_reference_agrees_with_itself(reference: Path) -> None:
     paths = load([reference], "brute_force")
     verdict = judge(paths, paths, seed=1)
     assert [verdict.length.distance, verdict.highest.distance, verdict.density.distance] == [0.0, 0.0, 0.0]
-    result = CliRunner().invoke(app, ["benchmark", "truth", str(reference), str(reference), "--stage", "guided"])
+    result = CliRunner().invoke(app, ["truth", str(reference), str(reference), "--stage", "guided"])
     assert result.exit_code == 2
     assert "holds no path of the stage guided" in " ".join(result.output.split())
 

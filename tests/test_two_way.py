@@ -11,10 +11,10 @@ import pytest
 from openmm import app
 from typer.testing import CliRunner
 
+from benchmarks.cli import app as command
+from benchmarks.truth import load
+from benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
 from spacetime_tps.baselines.brute_force import transitions
-from spacetime_tps.benchmarks.truth import load
-from spacetime_tps.benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
-from spacetime_tps.cli import app as command
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
@@ -69,8 +69,8 @@ def finished(turning, through_180, tmp_path):
 
 
 def test_without_open_path_sampling_the_command_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr("spacetime_tps.benchmarks.two_way.find_spec", lambda name: None)
-    result = CliRunner().invoke(command, ["benchmark", "two-way", str(tmp_path), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr("benchmarks.two_way.find_spec", lambda name: None)
+    result = CliRunner().invoke(command, ["two-way", str(tmp_path), "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert 'pip install "spacetime_tps[ops]"' in result.output
     assert result.output.count("\n") == 1
@@ -97,7 +97,7 @@ def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
     """Three bonds with omega dt = 0.71: <E> = kT/2 each. Velocities drawn at whole steps make it 1.9 of that. 9,000 energies, of which
     three in a row are worth one, have a relative standard error of 3 percent: 15 fail once in a million."""
     pytest.importorskip("openpathsampling")
-    from spacetime_tps.benchmarks.open_path_sampling import WholeSteps
+    from benchmarks.open_path_sampling import WholeSteps
 
     timestep, stiffness, mass = 0.005, 1e5, 10.0  # reduced mass 5 at the ends of a pair: omega = sqrt(1e5 / 5) = 141 per ps
     system, bonds = openmm.System(), openmm.HarmonicBondForce()
@@ -125,7 +125,7 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
     """Path lengths of the rotor, and where between the states its frames are, against transitions that were waited for. Standard errors
     come from the series themselves; beyond 4.5 of them is once in 100,000."""
     pytest.importorskip("openpathsampling")
-    from spacetime_tps.benchmarks.open_path_sampling import Selector, two_way_chain
+    from benchmarks.open_path_sampling import Selector, two_way_chain
 
     start = through_180[0]
     chain = two_way_chain(
@@ -141,7 +141,7 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
 def test_a_motion_turned_at_whole_steps_runs_back(turning):
     """Without friction LangevinMiddle is leapfrog: from whole-step velocities turned round it returns to where it was, to rounding."""
     pytest.importorskip("openpathsampling")
-    from spacetime_tps.benchmarks.open_path_sampling import WholeStepEngine
+    from benchmarks.open_path_sampling import WholeStepEngine
 
     frictionless = replace(turning, model=replace(turning.model, friction=0.0))
     engine = WholeStepEngine(frictionless, stride=STRIDE, longest=10, seed=1)

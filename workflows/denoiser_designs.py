@@ -15,8 +15,8 @@ from pathlib import Path
 
 import matplotlib
 import torch
-from designs import figures, molecule_problem, surface_problem
 
+from designs import figures, molecule_problem, surface_problem
 from spacetime_tps.files import write_json, write_text
 from spacetime_tps.report.figures import STYLE
 

@@ -6,6 +6,7 @@ and the same without weights.
 """
 
 OUT = config.get("out", "runs/truth")
+BENCHMARK = f"{workflow.basedir}/benchmark.py"
 SYSTEM = config.get("system", "alanine_dipeptide")
 TEMPERATURE = config.get("temperature", 800)
 SEEDS = [int(s) for s in str(config.get("seeds", "1,2,3")).split(",")]
@@ -26,7 +27,7 @@ rule reference:
         f"{OUT}/brute_force/summary.json",
     threads: workflow.cores
     shell:
-        "rm -rf {OUT}/brute_force && spacetime-tps benchmark brute-force {SYSTEM} --temperature {TEMPERATURE}"
+        "rm -rf {OUT}/brute_force && python {BENCHMARK:q} brute-force {SYSTEM} --temperature {TEMPERATURE}"
         " --transitions {TRANSITIONS} --seed {REFERENCE_SEED} --out {OUT}/brute_force"
 
 
@@ -49,4 +50,4 @@ rule table:
     params:
         folders=" ".join(f"{OUT}/seed_{s}" for s in SEEDS),
     shell:
-        "spacetime-tps benchmark truth {OUT}/brute_force {params.folders} --out {OUT}"
+        "python {BENCHMARK:q} truth {OUT}/brute_force {params.folders} --out {OUT}"

@@ -7,9 +7,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.torus import sobol
 from designs import measures
 from designs.surface_problem import FAMILY, Problem, Result
-from spacetime_tps.benchmarks.torus import sobol
 from spacetime_tps.geometry.denoiser import Denoiser
 
 COLOURS = {"weighted samples": "#1b2733", "von Mises mixture": "#c2410c", "network for mu": "#0072b2", "network for psi": "#009e73"}

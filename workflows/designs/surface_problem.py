@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.torus import sobol
 from designs import measures
 from designs.torsion_networks import Plain, Potential
-from spacetime_tps.benchmarks.torus import sobol
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import RATES, Lessons, draw_eta, from_samples, regression, teach, train

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spacetime_tps.benchmarks.toy_plane import FAMILY, PLANE
+from benchmarks.toy_plane import FAMILY, PLANE
 from spacetime_tps.denoisers.diagnostics import TwoSampleTest, energy_test, quasi_linearity
 from spacetime_tps.denoisers.diffusion import denoising_trajectory, noise, probability_flow, reverse_sde
 

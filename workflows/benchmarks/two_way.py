@@ -24,7 +24,7 @@ from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
 if TYPE_CHECKING:
-    from spacetime_tps.benchmarks.open_path_sampling import Selector
+    from benchmarks.open_path_sampling import Selector
 
 STAGE, FROM = "mcmc_two_way", "unbiased"
 STRIDE = 25
@@ -48,7 +48,7 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
     """
     if find_spec("openpathsampling") is None:
         raise SpacetimeError('OpenPathSampling is not here; in an environment with numpy 1, pip install "spacetime_tps[ops]"')
-    from spacetime_tps.benchmarks.open_path_sampling import two_way_chain
+    from benchmarks.open_path_sampling import two_way_chain
 
     if out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty; choose another --out")
@@ -161,7 +161,7 @@ def series(values: list[float]) -> dict[str, float | None]:
 
 def _crossing(folder: Path, prepared: Prepared) -> "Selector":
     """Where most of the run's reactive shots were fired, and the window that they were fired from."""
-    from spacetime_tps.benchmarks.open_path_sampling import Selector
+    from benchmarks.open_path_sampling import Selector
 
     crossings = (json.loads((folder / "summary.json").read_text()).get("unbiased") or {}).get("crossings")
     if not crossings:

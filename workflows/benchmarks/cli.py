@@ -1,4 +1,4 @@
-"""The `benchmark` commands: each computes, writes its tables, curves and figures into a folder, and prints the table."""
+"""The commands of workflows/benchmark.py: each computes, writes its tables, curves and figures into a folder, and prints the table."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,22 +7,25 @@ import typer
 
 from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
-benchmark = typer.Typer(no_args_is_help=True, help="Compute the published figures, with their reference values beside them.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Compute the published figures, with their reference values beside them.",
+)  # fmt: skip
 
 Out = Annotated[Path, typer.Option(help="Folder for table.md, table.json, curves.npz and the figures.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Every random number follows from it.")]
 
 
-@benchmark.command()
+@app.command()
 def toy(out: Out, seed: Seed = 1) -> None:
     """Gaussian mixtures with exact denoisers: probability flow against geodesics, pullback metric, samplers. Ten seconds."""
     with errors_as_sentences():
-        from spacetime_tps.benchmarks.toy_report import run_toy
+        from benchmarks.toy_report import run_toy
 
         console.print(run_toy(out, seed=seed), markup=False)
 
 
-@benchmark.command()
+@app.command()
 def surface(
     out: Out,
     file: Annotated[str, typer.Option("--surface", help="A file of phi, psi, energy, or a bundled one.")] = "alanine_dipeptide_surface",
@@ -33,14 +36,14 @@ def surface(
 ) -> None:
     """The paper's experiments on a (phi, psi) surface, and unbiased paths beside them. One to three minutes."""
     with errors_as_sentences():
-        from spacetime_tps.benchmarks.surface import bundled_surface
-        from spacetime_tps.benchmarks.surface_report import run_surface
+        from benchmarks.surface import bundled_surface
+        from benchmarks.surface_report import run_surface
 
         table = run_surface(bundled_surface(file), out, kT=kT, paths=paths, chains=chains, seed=seed, say=console.print)
         console.print(table, markup=False)
 
 
-@benchmark.command("brute-force")
+@app.command("brute-force")
 def brute_force(
     system: Annotated[str, typer.Argument(help="A system folder or the name of a bundled system.", show_default=False)],
     out: Annotated[Path, typer.Option(help="A new run folder.", show_default=False)],
@@ -50,7 +53,7 @@ def brute_force(
 ) -> None:
     """Unbiased transitions cut from long trajectories: the reference for shooting. 1000 of alanine dipeptide at 800 K take ten minutes."""
     with errors_as_sentences():
-        from spacetime_tps.benchmarks.brute_force import run_brute_force
+        from benchmarks.brute_force import run_brute_force
         from spacetime_tps.pipeline.system import load_system
 
         spec = load_system(system, temperature=temperature)
@@ -58,7 +61,7 @@ def brute_force(
         console.print(f"{summary['transitions']} transitions, {summary['by_route']}", markup=False)
 
 
-@benchmark.command("two-way")
+@app.command("two-way")
 def two_way(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A finished run with unbiased paths.", show_default=False)],
     out: Annotated[Path, typer.Option(help="A new run folder.", show_default=False)],
@@ -71,13 +74,13 @@ def two_way(
     60,000 moves of alanine dipeptide take half an hour of one core.
     """
     with errors_as_sentences():
-        from spacetime_tps.benchmarks.two_way import run_two_way
+        from benchmarks.two_way import run_two_way
 
         summary = run_two_way(folder, out, moves=moves, every=every, seed=seed, progress=ConsoleProgress())
         console.print(f"{summary['transitions']} samples, {summary['acceptance']:.2f} of the moves accepted", markup=False)
 
 
-@benchmark.command()
+@app.command()
 def truth(
     reference: Annotated[Path, typer.Argument(help="A run folder of independent transitions, as of brute-force.", show_default=False)],
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders; their paths are pooled.", show_default=False)],
@@ -88,6 +91,6 @@ def truth(
 ) -> None:
     """Weighted paths against a reference: distances and their bootstrap nulls, with and without weights, shares of routes, rates."""
     with errors_as_sentences():
-        from spacetime_tps.benchmarks.truth import run_truth
+        from benchmarks.truth import run_truth
 
         console.print(run_truth(reference, folders, stage=stage, against=against, out=out, seed=seed), markup=False)

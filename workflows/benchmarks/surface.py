@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.benchmarks.torus import Found, Region, search, sobol
+from benchmarks.torus import Found, Region, search, sobol
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.engines.surface.dynamics import Overdamped
@@ -222,8 +222,8 @@ def geodesics(learned: Learned) -> tuple[Found, Found, Found, float]:
 
 def bundled_surface(name: str) -> Path:
     """A surface file: a path, or the name of a folder in systems/ that holds surface.npz. Raises SpacetimeError."""
-    package = Path(__file__).parent.parent
-    for path in (Path(name), *(root / "systems" / name / "surface.npz" for root in (package, package.parent))):
+    root = Path(__file__).parents[2]
+    for path in (Path(name), root / "systems" / name / "surface.npz"):
         if path.is_file():
             return path
     raise SpacetimeError(f"there is no surface {name!r}: give a file, or 'alanine_dipeptide_surface'")

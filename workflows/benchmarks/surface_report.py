@@ -10,10 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import torch
 
-from spacetime_tps.benchmarks import surface as experiments
-from spacetime_tps.benchmarks import surface_figures as figures
-from spacetime_tps.benchmarks.surface import FAMILY, Guided, Learned, Unbiased
-from spacetime_tps.benchmarks.torus import relaxed, sobol
+from benchmarks import surface as experiments
+from benchmarks import surface_figures as figures
+from benchmarks.surface import FAMILY, Guided, Learned, Unbiased
+from benchmarks.torus import relaxed, sobol
 from spacetime_tps.files import write_bytes, write_json, write_npz, write_text
 from spacetime_tps.geometry import curve
 from spacetime_tps.potentials.tabulated import load_surface

@@ -8,10 +8,10 @@ import matplotlib as mpl
 import numpy as np
 import torch
 
-from spacetime_tps.benchmarks.toy import FAMILY, REFERENCE, FlowAndGeodesic, flows_and_geodesics, time_at
-from spacetime_tps.benchmarks.toy_figures import STYLE, posteriors, pullback, spacetime, trajectories
-from spacetime_tps.benchmarks.toy_plane import PullbackAndSpacetime, largest_departure, pullback_and_spacetime
-from spacetime_tps.benchmarks.toy_sampling import SCHEDULE, Sampling, sampling
+from benchmarks.toy import FAMILY, REFERENCE, FlowAndGeodesic, flows_and_geodesics, time_at
+from benchmarks.toy_figures import STYLE, posteriors, pullback, spacetime, trajectories
+from benchmarks.toy_plane import PullbackAndSpacetime, largest_departure, pullback_and_spacetime
+from benchmarks.toy_sampling import SCHEDULE, Sampling, sampling
 from spacetime_tps.files import write_bytes, write_json, write_npz, write_text
 
 

@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from spacetime_tps.benchmarks.surface import END, FAMILY, START, Guided, Learned, Unbiased, forbidden_energy
+from benchmarks.surface import END, FAMILY, START, Guided, Learned, Unbiased, forbidden_energy
 from spacetime_tps.report.figures import INK, MUTED, STYLE
 
 __all__ = ["STYLE", "energies", "faithfulness", "paths_on_surface"]

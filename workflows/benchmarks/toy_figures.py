@@ -7,10 +7,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from spacetime_tps.benchmarks import toy, toy_plane, toy_sampling
-from spacetime_tps.benchmarks.toy import FlowAndGeodesic
-from spacetime_tps.benchmarks.toy_plane import PullbackAndSpacetime
-from spacetime_tps.benchmarks.toy_sampling import Sampling
+from benchmarks import toy, toy_plane, toy_sampling
+from benchmarks.toy import FlowAndGeodesic
+from benchmarks.toy_plane import PullbackAndSpacetime
+from benchmarks.toy_sampling import Sampling
 from spacetime_tps.geometry.spline import resample
 from spacetime_tps.report.figures import INK, MUTED, STYLE
 
