@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --unbiased 300 --seed 1
 
 demo-short: $(VENV)/installed
-	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --unbiased 20 --seed 1 --set training.segments_a=2 --set rounds.max_rounds=2
+	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo-short --guided 10 --unbiased 20 --seed 1 --set training.steps_a=12700 --set rounds.max_rounds=2
 
 # Three seeds of the guided benchmark with its baseline; about ten minutes on two cores.
 benchmark: $(VENV)/clustered

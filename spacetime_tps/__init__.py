@@ -2,15 +2,25 @@
 
 from typing import Any
 
-__all__ = ["Settings", "SpacetimeError", "SystemSpec", "load_system", "run", "two_structures"]
+__all__ = [
+    "Folder", "Memory", "Problem", "Settings", "Simulation", "SpacetimeError", "SystemSpec", "load_system", "prepare", "run", "run_stages",
+    "summarise", "two_structures",
+]  # fmt: skip
 
 _HOMES = {
-    "Settings": "spacetime_tps.pipeline.settings",
+    "Folder": "spacetime_tps.storage.folder",
+    "Memory": "spacetime_tps.storage.memory",
+    "Problem": "spacetime_tps.problems.problem",
+    "Settings": "spacetime_tps.stages.settings",
+    "Simulation": "spacetime_tps.engines.openmm.simulation",
     "SpacetimeError": "spacetime_tps.errors",
-    "SystemSpec": "spacetime_tps.pipeline.system",
-    "load_system": "spacetime_tps.pipeline.system",
+    "SystemSpec": "spacetime_tps.problems.system",
+    "load_system": "spacetime_tps.problems.system",
+    "prepare": "spacetime_tps.problems.problem",
     "run": "spacetime_tps.pipeline.run",
-    "two_structures": "spacetime_tps.pipeline.system",
+    "run_stages": "spacetime_tps.stages.driver",
+    "summarise": "spacetime_tps.pipeline.summary",
+    "two_structures": "spacetime_tps.problems.system",
 }
 
 

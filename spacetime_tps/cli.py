@@ -30,7 +30,7 @@ def run(
     budget: Annotated[int | None, typer.Option(help="Evaluations for them, at most.  [default: 10 million]", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
     routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
-    steered: Annotated[int | None, typer.Option(help="Also steered MD on the straight line, for comparison.", show_default=False)] = None,
+    steered: Annotated[int | None, typer.Option(help="Also steered MD, on straight lines: so many on each.", show_default=False)] = None,
     avoid: Annotated[
         list[str] | None,
         typer.Option(help="Keep out of a region: 'phi=-20:20 psi=-60:60' or 'phi=0 psi=0 kappa=50'; may be repeated.", show_default=False),
@@ -46,10 +46,10 @@ def run(
     Example: spacetime-tps run alanine_dipeptide --out runs/ala --guided 100 --seed 1
     """
     with errors_as_sentences():
+        from spacetime_tps.exploration.regions import parse_regions
         from spacetime_tps.pipeline import run as pipeline
-        from spacetime_tps.pipeline.regions import parse_regions
-        from spacetime_tps.pipeline.settings import parse_settings
-        from spacetime_tps.pipeline.system import load_system, two_structures
+        from spacetime_tps.problems.system import load_system, two_structures
+        from spacetime_tps.stages.settings import parse_settings
 
         if out is None:
             raise SpacetimeError("say where the run goes: --out DIR")
@@ -63,7 +63,7 @@ def run(
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {
             "guided.paths": guided,
-            "guided.steered": steered,
+            "steered.paths": steered,
             "seed": seed,
             "rounds.routes": routes,
             "unbiased.paths": unbiased,
@@ -157,11 +157,13 @@ def compare(
 def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
     if summary["failed"]:
         console.print(summary["failed"], markup=False)
-    for stage, s in summary["stages"].items():
-        line = f"{stage}: {s['hits']} of {s['paths']} paths connect, {s['evaluations_per_path']:.0f} evaluations each"
-        if "max_energy_above_thermal_kj_mol" in s:
-            above = s["max_energy_above_thermal_kj_mol"]
-            line += f", highest energy {above['mean']:.1f} ± {above['standard_error']:.1f} kJ/mol above an equally long run in A"
+    for stage, route, s in ((stage, route, s) for stage, routes in summary["by_route"].items() for route, s in routes.items()):
+        line = f"{stage}, {route}: {s['hits']} of {s['paths']} paths connect, {s['evaluations_per_path']:.0f} evaluations each"
+        references = {"thermal": "an equally long run in A", "embedded": "unbiased paths embedded in one"}
+        above = {text: s[f"max_energy_above_{key}_kj_mol"] for key, text in references.items() if f"max_energy_above_{key}_kj_mol" in s}
+        if above:
+            told = " and ".join(f"{x['mean']:.1f} ± {x['standard_error']:.1f} kJ/mol above {text}" for text, x in above.items())
+            line += f", highest energy {told}"
         console.print(line, markup=False)
     if summary["unbiased"]:
         u = summary["unbiased"]

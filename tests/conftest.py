@@ -13,17 +13,17 @@ from hypothesis import settings
 
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import Model
-from spacetime_tps.pipeline.prepared import Prepared, prepare
-from spacetime_tps.pipeline.settings import parse_settings
-from spacetime_tps.pipeline.system import load_system
+from spacetime_tps.problems.problem import Problem, prepare
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.system import load_system
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")
-def alanine() -> Prepared:
-    return prepare(load_system("alanine_dipeptide"), parse_settings(["dynamics.platform=Reference"]))
+def alanine() -> Problem:
+    return prepare(load_system("alanine_dipeptide"), DynamicsSettings(platform="Reference"))
 
 
 @pytest.fixture(scope="session")

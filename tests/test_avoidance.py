@@ -11,17 +11,17 @@ import yaml
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration import lines as routing
+from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, Side, bind
+from spacetime_tps.exploration.detours import detours
+from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, parse_regions
+from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
-from spacetime_tps.pipeline import routes as routing
-from spacetime_tps.pipeline.avoidance import Avoidance, Box, Point, Side, bind
-from spacetime_tps.pipeline.detours import detours
 from spacetime_tps.pipeline.entries import cannot_be_met
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.regions import ForbiddenBox, ForbiddenPoint, parse_regions
-from spacetime_tps.pipeline.routes import Nearness, Route
-from spacetime_tps.pipeline.settings import parse_settings, validated
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.stages.settings import parse_settings, validated
 
 FAMILY = VonMises(2)
 PLANE = Torsions(("phi", "psi"), ((0, 1, 2, 3), (1, 2, 3, 4)))
@@ -79,7 +79,7 @@ def test_a_region_that_is_none_is_a_sentence(text: str, sentence: str) -> None:
     assert sentence in str(raised.value)
 
 
-def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Prepared) -> None:
+def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Problem) -> None:
     bound = bind(parse_regions(["psi=-40:60 phi=170:-170", "psi=30 phi=-10 kappa=100"]), alanine)
     angles = np.radians([[175.0, 0.0], [-175.0, 59.0], [165.0, 0.0], [175.0, 61.0], [-10.0, 30.0], [-10.0, 41.0], [-10.0, 42.0]])
     np.testing.assert_array_equal(bound[0].holds(angles), [True, True, False, False, False, False, False])

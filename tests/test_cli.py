@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spacetime_tps.cli import app
-from spacetime_tps.pipeline.system import bundled_systems
+from spacetime_tps.problems.system import bundled_systems
 
 FOLDER = bundled_systems()["alanine_dipeptide"]
 START, END = str(FOLDER / "c5.pdb"), str(FOLDER / "c7ax.pdb")

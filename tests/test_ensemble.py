@@ -384,9 +384,9 @@ def test_clusters_are_drawn_whole_and_once_on_average() -> None:
     for k in first:
         assert (times[:, cluster == cluster[k]] == times[:, [k]]).all()
     assert (times[:, first].sum(axis=1) == 4).all()
-    # Binomial(4, 1/4) each, of variance 3/4: four means within 4 standard errors (1 in 4000), and variances within 10 %.
-    np.testing.assert_allclose(times[:, first].mean(axis=0), 1.0, atol=4.0 * math.sqrt(0.75 / 4000))
-    np.testing.assert_allclose(times[:, first].var(axis=0), 0.75, rtol=0.1)
+    # 4/3 of Binomial(3, 1/4) each, of variance 1: four means within 4 standard errors (1 in 4000), and variances within 10 %.
+    np.testing.assert_allclose(times[:, first].mean(axis=0), 1.0, atol=4.0 * math.sqrt(1.0 / 4000))
+    np.testing.assert_allclose(times[:, first].var(axis=0), 1.0, rtol=0.1)
 
 
 def test_bootstrap_errors_are_the_analytic_ones_for_independent_values() -> None:

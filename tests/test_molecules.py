@@ -18,20 +18,20 @@ from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.rotatable import changed_torsions, rotatable_torsions
-from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State, check_endpoints, state_of
 from spacetime_tps.states.torsion_range import TorsionRange
 
 
-def test_torsion_angles_agree_with_mdtraj(alanine: Prepared) -> None:
+def test_torsion_angles_agree_with_mdtraj(alanine: Problem) -> None:
     rng = np.random.default_rng(0)
     xyz = alanine.start.positions + rng.normal(scale=0.02, size=(20, 22, 3))
     frames = md.Trajectory(xyz, md.Topology.from_openmm(alanine.start.topology))
     np.testing.assert_allclose(alanine.coordinates.values(xyz), md.compute_dihedrals(frames, alanine.coordinates.atoms), atol=1e-5)
 
 
-def test_restraint_energy_and_force_are_those_of_the_posterior(alanine: Prepared) -> None:
+def test_restraint_energy_and_force_are_those_of_the_posterior(alanine: Problem) -> None:
     system = openmm.XmlSerializer.deserialize(alanine.model.system_xml)
     restraint = CurveBias(alanine.coordinates).attach(system, alanine.model.kT, alanine.model.timestep)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
@@ -108,7 +108,7 @@ def test_guided_samples_in_a_harmonic_well_have_the_gaussian_posteriors_mean_and
         assert abs(mean[k, 1] - spread) < 3.5 * error[k, 1]
 
 
-def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Prepared) -> None:
+def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Problem) -> None:
     bias = CurveBias(alanine.coordinates)
     dynamics = Dynamics(alanine.model, bias)
     eta = np.array([[20.0, 0.0, 0.0, 20.0], [0.0, 20.0, 0.0, 20.0]])
@@ -125,7 +125,7 @@ def test_a_walk_depends_on_its_seed_and_on_nothing_else(alanine: Prepared) -> No
     assert not np.array_equal(first.positions, viscous.positions)
 
 
-def test_frames_are_at_every_stride_and_evaluations_are_steps(alanine: Prepared) -> None:
+def test_frames_are_at_every_stride_and_evaluations_are_steps(alanine: Problem) -> None:
     bias = CurveBias(alanine.coordinates)
     task = Walk(bias, np.zeros((3, 4)), 100, 25, 1, alanine.start.positions)
     frames = Dynamics(alanine.model, bias).walk(task)
@@ -139,7 +139,7 @@ def test_frames_are_at_every_stride_and_evaluations_are_steps(alanine: Prepared)
     np.testing.assert_allclose(burned.time, [0.075, 0.1, 0.175, 0.2, 0.275, 0.3])
 
 
-def test_an_exploding_walk_is_reported_and_paid_for(alanine: Prepared) -> None:
+def test_an_exploding_walk_is_reported_and_paid_for(alanine: Problem) -> None:
     wild = dataclasses.replace(alanine.model, timestep=0.05)
     bias = CurveBias(alanine.coordinates)
     frames = Dynamics(wild, bias).walk(Walk(bias, np.zeros((1, 4)), 1000, 25, 1, alanine.start.positions))
@@ -147,7 +147,7 @@ def test_an_exploding_walk_is_reported_and_paid_for(alanine: Prepared) -> None:
     assert 0 < frames.evaluations <= 1000
 
 
-def test_minimisation_counts_every_call(alanine: Prepared) -> None:
+def test_minimisation_counts_every_call(alanine: Problem) -> None:
     potential = Potential(alanine.model)
     rng = np.random.default_rng(2)
     minimum = minimise(potential, alanine.start.positions + rng.normal(scale=0.003, size=(22, 3)), tolerance=1.0)
@@ -169,14 +169,14 @@ def test_interval_is_periodic(low: float, high: float, angle: float) -> None:
         assert bool(interval.includes(angle + 360.0))
 
 
-def test_states_of_the_bundled_system(alanine: Prepared) -> None:
+def test_states_of_the_bundled_system(alanine: Problem) -> None:
     assert alanine.a.contains(alanine.start.positions)
     assert not alanine.a.contains(alanine.end.positions)
     assert alanine.b.contains(alanine.end.positions)
     assert state_of(alanine.a.to_json(), cell=None, read=lambda file: alanine.start.positions) == alanine.a
 
 
-def test_states_that_overlap_or_hold_both_ends_are_refused(alanine: Prepared) -> None:
+def test_states_that_overlap_or_hold_both_ends_are_refused(alanine: Problem) -> None:
     everything = State((tuple(TorsionRange(t, -180.0, 180.0) for t in alanine.coordinates.atoms),))
     with pytest.raises(SpacetimeError, match="both structures are in state A"):
         check_endpoints(everything, alanine.b, alanine.start.positions, alanine.end.positions)
@@ -186,7 +186,7 @@ def test_states_that_overlap_or_hold_both_ends_are_refused(alanine: Prepared) ->
         check_endpoints(a, b, alanine.start.positions, alanine.end.positions)
 
 
-def test_rotatable_torsions_of_alanine_dipeptide(alanine: Prepared) -> None:
+def test_rotatable_torsions_of_alanine_dipeptide(alanine: Problem) -> None:
     assert set(alanine.coordinates.atoms) <= set(rotatable_torsions(alanine.start.topology).atoms)
     assert changed_torsions(alanine.start, alanine.end).atoms == alanine.coordinates.atoms
     with pytest.raises(SpacetimeError, match="no torsion differs"):

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.exploration import lines as routing
+from spacetime_tps.exploration.avoidance import Avoidance
+from spacetime_tps.exploration.optimisation import CurveOptimiser
+from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
-from spacetime_tps.pipeline import routes as routing
-from spacetime_tps.pipeline.avoidance import Avoidance
-from spacetime_tps.pipeline.optimisation import CurveOptimiser
-from spacetime_tps.pipeline.settings import AvoidanceSettings, GeodesicSettings
 
 FAMILY = VonMises(1)
 SETTINGS = GeodesicSettings(points=32)

@@ -14,7 +14,7 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.molecules.structure import Structure, atom_index
-from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.trajectories.frames import Frames, joined, part, time_reversed
@@ -156,7 +156,7 @@ def rotated(structure: Structure, axis: tuple[str, str], residue: str, degrees: 
     return moved
 
 
-def test_turned_amides_and_inverted_centres_are_noticed(alanine: Prepared) -> None:
+def test_turned_amides_and_inverted_centres_are_noticed(alanine: Problem) -> None:
     start = alanine.start
     whole = Integrity.of(start)
     assert len(whole.amides.atoms) == 2
@@ -169,7 +169,7 @@ def test_turned_amides_and_inverted_centres_are_noticed(alanine: Prepared) -> No
     assert Integrity.of(Structure(start.topology, frames[2])).holds(np.array(frames[:3])).tolist() == [False, False, True]
 
 
-def test_hot_and_cold_walks_of_an_intact_molecule_hold(alanine: Prepared) -> None:
+def test_hot_and_cold_walks_of_an_intact_molecule_hold(alanine: Problem) -> None:
     frames = Dynamics(alanine.model).walk(Walk(None, FREE, 2000, 50, 2, alanine.start.positions))
     assert Integrity.of(alanine.start).holds(frames.positions).all()
 
@@ -196,7 +196,7 @@ def state(*boxes: dict[tuple[int, int, int, int], tuple[float, float]]) -> State
     return State(tuple(tuple(TorsionRange(atoms, *ends) for atoms, ends in box.items()) for box in boxes))
 
 
-def test_separating_torsions_of_the_bundled_system(alanine: Prepared) -> None:
+def test_separating_torsions_of_the_bundled_system(alanine: Problem) -> None:
     # psi goes up from 20 to -150 in A and from -120 to 20 in B: the two share an end and no more.
     both, phi = alanine.coordinates, Torsions(alanine.coordinates.names[:1], alanine.coordinates.atoms[:1])
     assert both.separating(*alanine.boxes) == (Angle("phi", 4, 0, 1), Angle("psi", 4, 2, 3))

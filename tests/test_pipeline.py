@@ -18,21 +18,22 @@ import yaml
 from spacetime_tps import SpacetimeError, load_system, run, two_structures
 from spacetime_tps.denoisers.network import load as load_denoiser
 from spacetime_tps.engines.openmm.minimisation import Potential
+from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.geometry.curve import segments
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
-from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.export import export
-from spacetime_tps.pipeline.progress import Silent
-from spacetime_tps.pipeline.regions import parse_regions
-from spacetime_tps.pipeline.settings import Settings, parse_settings
-from spacetime_tps.pipeline.system import bundled_systems
 from spacetime_tps.pipeline.throughput import measure
-from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.system import bundled_systems
+from spacetime_tps.progress import Silent
 from spacetime_tps.report.table import runs_table
+from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.storage.folder import Folder
 
 SMALL = [
-    "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
+    "dynamics.platform=Reference", "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500",
     "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6", "guided.points=47",
     "denoiser.components=16", "denoiser.lessons=300", "denoiser.steps=60",
@@ -47,7 +48,7 @@ def settings(*more: str) -> Settings:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "first"
-    run(load_system("alanine_dipeptide"), folder, settings("guided.steered=2"))
+    run(load_system("alanine_dipeptide"), folder, settings("steered.paths=2"))
     return folder
 
 
@@ -95,24 +96,24 @@ def test_weighted_samples_can_be_kept_as_the_denoiser(tmp_path: Path) -> None:
 
 
 def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
-    prepared = preparation.load(finished)
-    potential = Potential(prepared.model)
-    rows = read_transitions(finished)
-    assert [r.stage for r in rows] == ["guided"] * 6 + ["steered"] * 2
+    problem = preparation.load(finished)
+    potential = Potential(problem.model)
+    rows = read_transitions(Folder(finished))
+    assert [r.stage for r in rows] == ["guided"] * 6 + ["steered"] * 4
     for row in rows:
         path = md.load(str(finished / row.file), top=str(finished / "topology.pdb"))
         assert len(path) == row.n_frames == 24 * 100 // 25 + 1
         assert row.evaluations == 2400
         assert row.weight is None
-        energies = [potential(x.astype(float))[0] - prepared.zero for x in path.xyz]
+        energies = [potential(x.astype(float))[0] - problem.zero for x in path.xyz]
         assert max(energies) == pytest.approx(row.max_energy_kj_mol, abs=0.2)
-        assert row.hit == bool(prepared.a.contains(path.xyz[0]) and prepared.b.contains(path.xyz[-1]))
+        assert row.hit == bool(problem.a.contains(path.xyz[0]) and problem.b.contains(path.xyz[-1]))
         np.testing.assert_allclose(path.time, np.arange(len(path)) * 0.025, atol=1e-5)
         with open((finished / row.file).with_suffix(".csv")) as handle:
             table = list(csv.DictReader(handle))
         eta = np.load(finished / "geodesic.npz")["eta"]
         if row.stage == "guided":
-            bias = -prepared.model.kT * float(eta[-1] @ prepared.coordinates.features(path.xyz[-1]))
+            bias = -problem.model.kT * float(eta[-1] @ problem.coordinates.features(path.xyz[-1]))
             assert float(table[-1]["bias_energy_kj_mol"]) == pytest.approx(bias, abs=1e-3)
 
 
@@ -121,7 +122,7 @@ def test_every_evaluation_is_in_the_total(finished: Path) -> None:
     counted = summary["evaluations"]
     assert counted["total"] == sum(v for k, v in counted.items() if k != "total")
     assert counted["guided"] == 6 * 2400
-    assert summary["baseline_evaluations"]["steered"] == 2 * 2400
+    assert summary["baseline_evaluations"]["steered"] == 4 * 2400
     assert counted["training_md"] == 2 * (2 * 500 + (2 + 1) * 97 * 25)
     walks = json.loads((finished / "samples/walks.json").read_text())
     windows = sum(w["evaluations"] for name, w in walks.items() if name.startswith("round"))
@@ -130,7 +131,7 @@ def test_every_evaluation_is_in_the_total(finished: Path) -> None:
 
 
 def test_one_seed_gives_identical_files_and_another_gives_others(first: Path, tmp_path: Path) -> None:
-    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("guided.steered=2", "workers=1"))
+    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("steered.paths=2", "workers=1"))
     same, expected = contents(tmp_path / "same"), contents(first)
     differing = {name for name in expected if expected[name] != same.get(name)}
     assert differing <= {"config.yaml"}, differing  # which says how many workers there were
@@ -141,13 +142,13 @@ def test_one_seed_gives_identical_files_and_another_gives_others(first: Path, tm
 
 def test_a_second_call_does_only_what_is_missing(finished: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
-    summary = run(load_system("alanine_dipeptide"), finished, settings("guided.steered=2", "guided.paths=7"))
+    summary = run(load_system("alanine_dipeptide"), finished, settings("steered.paths=2", "guided.paths=7"))
     after = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
     assert summary["stages"]["guided"]["paths"] == 7
     assert {p for p in after if after[p] != before.get(p)} == {p for p in after if p.stem.endswith("_0006")}
     summary = run(load_system("alanine_dipeptide"), finished, settings())
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")} == after, "finished paths stay, also when fewer are asked for"
-    assert (summary["stages"]["guided"]["paths"], summary["stages"]["steered"]["paths"]) == (7, 2)
+    assert {k: s["paths"] for k, s in summary["stages"].items()} == {"guided": 7, "steered": 4}
 
 
 class StopsIn(Silent):
@@ -171,10 +172,10 @@ class StopsIn(Silent):
 def test_an_interrupted_run_goes_on_to_the_same_end(finished: Path, tmp_path: Path, stage: str) -> None:
     spec = load_system("alanine_dipeptide")
     with pytest.raises(KeyboardInterrupt):
-        run(spec, tmp_path / "run", settings("guided.steered=2"), StopsIn(stage, 2))
+        run(spec, tmp_path / "run", settings("steered.paths=2"), StopsIn(stage, 2))
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.trr")}
     assert kept
-    run(spec, tmp_path / "run", settings("guided.steered=2"))
+    run(spec, tmp_path / "run", settings("steered.paths=2"))
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
     expected = contents(finished)
     got = contents(tmp_path / "run")
@@ -185,7 +186,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(finished: Path, tmp_path: Pa
 def test_exports_open_in_mdtraj_and_mdanalysis_with_the_same_coordinates(finished: Path, tmp_path: Path, file_format: str) -> None:
     topology = str(finished / "topology.pdb")
     files = export(finished, file_format, tmp_path)
-    row = read_transitions(finished)[0]
+    row = read_transitions(Folder(finished))[0]
     stored = md.load(str(finished / row.file), top=topology)
     universe = MDAnalysis.Universe(topology, str(finished / row.file))
     assert universe.trajectory[0].has_velocities
@@ -214,11 +215,11 @@ def test_two_pdb_files_alone_whatever_their_atom_order(tmp_path: Path) -> None:
 
 def test_two_routes_are_sampled_and_told_apart(tmp_path: Path) -> None:
     summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("rounds.routes=2", "guided.paths=2"))
-    rows = read_transitions(tmp_path / "run")
+    rows = read_transitions(Folder(tmp_path / "run"))
     names = [r["name"] for r in summary["routes"][:2]]
     assert sorted({r.route for r in rows}) == sorted(names)
     assert [r.route for r in rows] == [names[0]] * 2 + [names[1]] * 2
-    assert set(summary["guided_by_route"]) == set(names)
+    assert set(summary["by_route"]["guided"]) == set(names)
     for rank, name in enumerate(names, 1):
         route = np.load(tmp_path / f"run/routes/{rank}.npz")
         assert str(route["name"]) == name
@@ -236,7 +237,7 @@ def test_a_region_that_no_path_can_avoid_is_said_and_counted(tmp_path: Path) -> 
         f"The constraint cannot be met: the best curve found, {summary['route']['name']}, runs through the region"
     )
     assert told["sentence"] in html.unescape((tmp_path / "run/report.html").read_text())
-    rows = read_transitions(tmp_path / "run")
+    rows = read_transitions(Folder(tmp_path / "run"))
     topology, atoms = str(tmp_path / "run/topology.pdb"), preparation.load(tmp_path / "run").coordinates.atoms
     angles = [np.degrees(md.compute_dihedrals(md.load(str(tmp_path / "run" / r.file), top=topology), atoms)).T for r in rows]
     counted = [
@@ -268,8 +269,10 @@ def test_throughput_and_compare_read_a_finished_run(finished: Path, tmp_path: Pa
     assert timed.ratio > 0
     table = runs_table([finished])
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    hits = sum(r.hit for r in read_transitions(finished) if r.stage == "guided")
-    assert [(r[1], r[2]) for r in rows] == [("1", "guided"), ("1", "steered")]
+    hits = sum(r.hit for r in read_transitions(Folder(finished)) if r.stage == "guided")
+    assert [(r[1], r[2]) for r in rows] == [
+        ("1", stage) for stage in ("guided, phi+207_psi+160", "steered, straight", "steered, straight_same_way")
+    ]
     assert rows[0][3] == f"{hits}/6"
     with pytest.raises(SpacetimeError, match="no finished run"):
         runs_table([tmp_path])
@@ -307,11 +310,12 @@ def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
 def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The optimiser is made to hand back the long way round phi for every curve, which is trusted; the run must notice, go on, and keep the
     # classes apart.
+    from spacetime_tps.exploration import lines as routes
+    from spacetime_tps.exploration import optimisation, rounds
     from spacetime_tps.geometry.geodesic import Geodesic, evaluate
-    from spacetime_tps.pipeline import optimisation, rounds, routes
 
-    prepared = preparation.load(first)
-    long = routes.straight_routes(prepared.coordinates, *prepared.ends, np.full((24, 2), 20.0), 4)[1]
+    problem = preparation.load(first)
+    long = routes.straight_routes(problem.coordinates, *problem.ends, np.full((24, 2), 20.0), 4)[1]
 
     def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
         return evaluate(torch.from_numpy(long.eta), denoiser, family=VonMises(2), points=points)

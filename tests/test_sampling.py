@@ -15,10 +15,10 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration import lines as routes
 from spacetime_tps.geometry.families import VonMises
-from spacetime_tps.pipeline import routes
+from spacetime_tps.methods.driving import is_hit
 from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours, profile
-from spacetime_tps.sampling.guided import is_hit
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks

@@ -16,14 +16,14 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Engine, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.shooting import IN_A, IN_B, NOWHERE, Outcome, Shot, shoot
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.pipeline.openmm_shooting import first_frame
-from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.comparison import agreement
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.weights import Region, path_weights
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.unbiased.engine import first_frame
 from spacetime_tps.units import thermal_energy
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
@@ -369,7 +369,7 @@ PHI = Angle("phi", 4, 0, 1)
 
 
 @pytest.fixture(scope="module")
-def fired(alanine: Prepared) -> list[tuple[Shot, Outcome]]:
+def fired(alanine: Problem) -> list[tuple[Shot, Outcome]]:
     """Shots of alanine dipeptide from a walk with phi held at 5 degrees."""
     bias = WindowBias(alanine.coordinates, PHI)
     held = held_at(Window(PHI, math.radians(5.0), 100.0))
@@ -380,7 +380,7 @@ def fired(alanine: Prepared) -> list[tuple[Shot, Outcome]]:
     return [(s, shoot(engine, s)) for s in shots]
 
 
-def test_a_shot_depends_on_its_seed_and_on_nothing_else(alanine: Prepared, fired: list[tuple[Shot, Outcome]]) -> None:
+def test_a_shot_depends_on_its_seed_and_on_nothing_else(alanine: Problem, fired: list[tuple[Shot, Outcome]]) -> None:
     shot, outcome = next((s, o) for s, o in fired if o.path is not None)
     engine = Engine(alanine.model)
     assert same(outcome, shoot(engine, shot))
@@ -390,7 +390,7 @@ def test_a_shot_depends_on_its_seed_and_on_nothing_else(alanine: Prepared, fired
     assert not same(outcome, shoot(engine, dataclasses.replace(shot, seed=shot.seed + 1)))
 
 
-def test_paths_of_alanine_dipeptide_run_from_a_to_b(alanine: Prepared, fired: list[tuple[Shot, Outcome]]) -> None:
+def test_paths_of_alanine_dipeptide_run_from_a_to_b(alanine: Problem, fired: list[tuple[Shot, Outcome]]) -> None:
     potential, whole = Potential(alanine.model), Integrity.of(alanine.start)
     assert all((o.path is None) == (o.features is None) == (set(o.ends) != {IN_A, IN_B}) for _, o in fired)
     paths = [o.path for _, o in fired if o.path is not None]
@@ -404,7 +404,7 @@ def test_paths_of_alanine_dipeptide_run_from_a_to_b(alanine: Prepared, fired: li
         np.testing.assert_allclose(path.potential_energy, again, atol=0.5)  # float32 positions
 
 
-def test_shots_that_run_out_of_steps_or_explode_end_nowhere(alanine: Prepared, fired: list[tuple[Shot, Outcome]]) -> None:
+def test_shots_that_run_out_of_steps_or_explode_end_nowhere(alanine: Problem, fired: list[tuple[Shot, Outcome]]) -> None:
     shot = dataclasses.replace(fired[0][0], first=25, longest=25)
     short = shoot(Engine(alanine.model), shot)
     assert (short.ends, short.evaluations, short.stable, short.path) == ((NOWHERE, NOWHERE), 50, True, None)

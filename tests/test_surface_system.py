@@ -10,8 +10,8 @@ from openmm import unit
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.system import bundled_systems
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.problems.system import bundled_systems
 
 FOLDER = Path(__file__).parent.parent / "systems" / "alanine_dipeptide_surface"
 KAPPA = 2000.0
@@ -23,21 +23,21 @@ def surface() -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def relaxed(prepared: Prepared, positions: np.ndarray, target: np.ndarray) -> float:
+def relaxed(problem: Problem, positions: np.ndarray, target: np.ndarray) -> float:
     """Energy in kJ/mol of a structure turned to the target in steps by OpenMM's minimiser, and corrected for the angle it misses."""
-    dynamics = Dynamics(prepared.model, CurveBias(prepared.coordinates))
-    context, angular = dynamics.context, prepared.coordinates.angular
+    dynamics = Dynamics(problem.model, CurveBias(problem.coordinates))
+    context, angular = dynamics.context, problem.coordinates.angular
     context.setPositions(positions)
-    here = prepared.coordinates.values(positions)
+    here = problem.coordinates.values(positions)
     change = difference(here, target, angular)
     for fraction in np.linspace(0.0, 1.0, 1 + int(np.ceil(np.abs(change).max() / np.radians(8)))):
         center = here + fraction * change
         dynamics.set_bias(KAPPA * np.stack([np.cos(center), np.sin(center)], axis=-1).ravel())
         openmm.LocalEnergyMinimizer.minimize(context, 1.0 if fraction == 1 else 10.0)
     state = context.getState(energy=True, positions=True, groups={0})
-    reached = prepared.coordinates.values(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    reached = problem.coordinates.values(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     miss = difference(target, reached, angular)
-    slope = -KAPPA * prepared.model.kT * np.sin(miss)
+    slope = -KAPPA * problem.model.kT * np.sin(miss)
     return float(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) - slope @ miss)
 
 
@@ -61,7 +61,7 @@ def test_the_surface_is_a_periodic_grid_with_minimum_zero(surface: dict[str, np.
     [("start", -75, 60), ("start", -100, -10), ("end", 60, -40), ("end", 0, -25), ("end", 90, 30)],
 )
 def test_points_relaxed_anew_from_the_nearer_end_agree_with_the_surface(
-    alanine: Prepared, surface: dict[str, np.ndarray], end: str, phi: int, psi: int
+    alanine: Problem, surface: dict[str, np.ndarray], end: str, phi: int, psi: int
 ) -> None:
     def height(phi: int, psi: int) -> float:
         return float(surface["energy"][(phi + 180) // 5, (psi + 180) // 5])

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.summary import paths_summary
-from spacetime_tps.pipeline.transitions import Transition
 from spacetime_tps.sampling.thermal import inside, longest_stretch, thermal_maxima
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange

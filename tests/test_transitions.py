@@ -1,15 +1,46 @@
-"""Rows of transitions.csv: what is written comes back, and who has a weight."""
+"""Rows of transitions.csv: what is written comes back, who has a weight, and whose rows are replaced."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from spacetime_tps.files import read_csv
-from spacetime_tps.pipeline.transitions import FILE, Transition, read_transitions, write_transitions
+from spacetime_tps.paths.transition import TABLE, Transition, read_transitions, remove_paths, replace_transitions, write_transitions
+from spacetime_tps.storage.folder import Folder
 
 PULLED = Transition("guided_r_0000", "guided", "ok", 1, 40.25, 257, 6400, 7, None, "r", "transitions/guided_r_0000.trr")
+STEERED = replace(PULLED, path="steered_r_0000", stage="steered", file="transitions/steered_r_0000.trr")
 SHOT = Transition("unbiased_0", "unbiased", "ok", 1, 31.5, 12, 900, 8, 0.25, "r", "transitions/unbiased_0.trr")
 
 
-def test_a_pulled_path_has_an_empty_weight(tmp_path: Path) -> None:
-    write_transitions(tmp_path, [PULLED, SHOT])
-    assert [r["weight"] for r in read_csv(tmp_path / FILE)] == ["", "0.25"]
-    assert read_transitions(tmp_path) == [PULLED, SHOT]
+@pytest.fixture
+def storage(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_pulled_path_has_an_empty_weight(storage: Folder) -> None:
+    assert read_transitions(storage) == []
+    write_transitions(storage, [PULLED, SHOT])
+    assert [r["weight"] for r in read_csv(storage.path / TABLE)] == ["", "0.25"]
+    assert read_transitions(storage) == [PULLED, SHOT]
+
+
+def test_a_stage_replaces_its_own_rows_where_they_stand(storage: Folder) -> None:
+    write_transitions(storage, [PULLED, STEERED, SHOT])
+    more = [STEERED, replace(STEERED, path="steered_r_0001")]
+    replace_transitions(storage, "steered", more)
+    assert read_transitions(storage) == [PULLED, *more, SHOT]
+    replace_transitions(storage, "guided", [])
+    assert read_transitions(storage) == [*more, SHOT]
+    replace_transitions(storage, "guided", [PULLED])
+    assert read_transitions(storage) == [*more, SHOT, PULLED]
+
+
+def test_removing_a_stage_leaves_the_others(storage: Folder) -> None:
+    write_transitions(storage, [PULLED, SHOT])
+    for row in (PULLED, SHOT):
+        storage.put_bytes(row.file, b"")
+    remove_paths(storage, "guided")
+    assert read_transitions(storage) == [SHOT]
+    assert storage.names("transitions/*") == [SHOT.file]

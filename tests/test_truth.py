@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from benchmarks import brute_force
 from benchmarks.cli import app
 from benchmarks.truth import Paths, judge, load
-from spacetime_tps.pipeline import prepared as preparation
+from spacetime_tps.problems import problem as preparation
 from spacetime_tps.sampling.comparison import density_agreement, difference_interval, jensen_shannon, share_interval
 
 
@@ -31,14 +31,14 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_brute_force_stores_whole_transitions(reference: Path) -> None:
-    prepared = preparation.load(reference)
+    problem = preparation.load(reference)
     with open(reference / "transitions.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert len(rows) >= 4
     for row in rows:
         path = md.load(str(reference / row["file"]), top=str(reference / "topology.pdb"))
-        assert prepared.a.contains(path.xyz).tolist() == [True] + [False] * (len(path) - 1)
-        assert prepared.b.contains(path.xyz).tolist() == [False] * (len(path) - 1) + [True]
+        assert problem.a.contains(path.xyz).tolist() == [True] + [False] * (len(path) - 1)
+        assert problem.b.contains(path.xyz).tolist() == [False] * (len(path) - 1) + [True]
         np.testing.assert_allclose(path.time, 0.025 * np.arange(len(path)), atol=1e-5)
         assert int(row["n_frames"]) == len(path)
     summary = json.loads((reference / "summary.json").read_text())

@@ -19,12 +19,13 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 from spacetime_tps.molecules.structure import Structure
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.progress import Silent
-from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
+from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.progress import Silent
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr
 from spacetime_tps.windows.angle import Angle
@@ -36,7 +37,7 @@ A, B = (State(((TorsionRange(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.
 
 
 @pytest.fixture(scope="module")
-def turning(rotor) -> Prepared:
+def turning(rotor) -> Problem:
     """The free rotor as a molecule, with two states."""
     model, torsions, positions = rotor
     topology = app.Topology()
@@ -44,7 +45,7 @@ def turning(rotor) -> Prepared:
     for index in range(4):
         topology.addAtom(f"C{index}", app.element.carbon, residue)
     structure = Structure(topology, positions)
-    return Prepared(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
+    return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def finished(turning, through_180, tmp_path):
     """A run folder with one unbiased path and a crossing between the states."""
     folder, path = tmp_path / "run", through_180[0]
     preparation.save(turning, folder)
-    file, highest = write_path(folder, turning, "unbiased_0", path)
-    write_transitions(folder, [Transition("unbiased_0", FROM, "ok", 1, highest, len(path), 1, 1, 1.0, "t", file)])
+    file, highest = keep_path(Folder(folder), turning, "unbiased_0", path)
+    write_transitions(Folder(folder), [Transition("unbiased_0", FROM, "ok", 1, highest, len(path), 1, 1, 1.0, "t", file)])
     place = {"variable": ANGLE.name, "center": 180.0, "stiffness": 3.0, "of": ANGLE.to_json()}
     crossing = {**place, "shots": 1, "reactive_fraction": 1.0}
     write_json(folder / "summary.json", {"system": "rotor", "unbiased": {"crossings": [crossing]}})

@@ -14,19 +14,20 @@ from typer.testing import CliRunner
 from spacetime_tps import SpacetimeError, load_system, run
 from spacetime_tps.cli import app
 from spacetime_tps.engines.openmm.minimisation import Potential
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.progress import Silent
+from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.run import shoot
-from spacetime_tps.pipeline.settings import Settings, parse_settings
-from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.progress import Silent
 from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.shooting.allocation import LEAST, behind
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.crossing import Crossing
 from spacetime_tps.shooting.sites import Site
+from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.storage.folder import Folder
 
 SMALL = [
-    "dynamics.platform=Reference", "training.walks=2", "training.segments_a=2", "training.segments_b=1", "training.equilibration_steps=500",
+    "dynamics.platform=Reference", "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500",
     "windows.count=16", "windows.steps=900", "windows.discard=300", "rounds.max_rounds=2", "rounds.quenches=4", "geodesic.points=24",
     "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2", "guided.points=47", "denoiser.components=0", "unbiased.walkers=4",
     "unbiased.equilibration=600", "unbiased.points=4", "unbiased.rung_steps=600", "unbiased.states=4", "unbiased.state_shots=5",
@@ -64,23 +65,23 @@ def shot_files(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_path_is_a_transition_with_even_times_and_its_own_energy(first: Path) -> None:
-    prepared = preparation.load(first)
-    potential = Potential(prepared.model)
-    mine = [r for r in read_transitions(first) if r.stage == "unbiased"]
+    problem = preparation.load(first)
+    potential = Potential(problem.model)
+    mine = [r for r in read_transitions(Folder(first)) if r.stage == "unbiased"]
     assert effective_number(np.array([r.weight for r in mine])) >= 30
     assert sum(r.weight for r in mine) == pytest.approx(len(mine))
     for row in mine:
         path = md.load(str(first / row.file), top=str(first / "topology.pdb"))
-        in_a, in_b = prepared.a.contains(path.xyz), prepared.b.contains(path.xyz)
+        in_a, in_b = problem.a.contains(path.xyz), problem.b.contains(path.xyz)
         assert in_a.tolist() == [True] + [False] * (len(path) - 1)
         assert in_b.tolist() == [False] * (len(path) - 1) + [True]
         np.testing.assert_allclose(np.diff(path.time), 0.025, atol=1e-6)
-        highest = max(potential(x.astype(float))[0] for x in path.xyz) - prepared.zero
+        highest = max(potential(x.astype(float))[0] for x in path.xyz) - problem.zero
         assert highest == pytest.approx(row.max_energy_kj_mol, abs=0.05)
 
 
 def test_shots_and_paths_tell_the_same_story(first: Path) -> None:
-    shots, paths = rows(first, "shots.csv"), [r for r in read_transitions(first) if r.stage == "unbiased"]
+    shots, paths = rows(first, "shots.csv"), [r for r in read_transitions(Folder(first)) if r.stage == "unbiased"]
     reactive = {s["path"]: s for s in shots if s["path"]}
     assert set(reactive) == {p.path for p in paths}
     for path in paths:
@@ -144,6 +145,9 @@ def test_an_interrupted_stage_goes_on_to_the_same_end(finished: Path, tmp_path: 
     expected = shot_files(finished)
     for path in (finished / "samples/region", finished / "samples/shots"):
         shutil.rmtree(path)
+    storage = Folder(finished)
+    stages = storage.record("stages.json")
+    storage.put_record("stages.json", {**stages, "unbiased": {**stages["unbiased"], "finished": False}})
     with pytest.raises(KeyboardInterrupt):
         shoot(finished, ["unbiased.paths=30"], StopsAfter(lines))
     assert list((finished / "samples/shots").glob("*.npz"))
@@ -162,7 +166,7 @@ def test_more_can_be_asked_for_and_earlier_shots_stay(finished: Path) -> None:
     u = summary(finished)["unbiased"]
     assert u["effective_paths"] >= 45
     assert u["stopped_because"] == "the effective number is reached"
-    assert {r.stage for r in read_transitions(finished)} == {"guided", "unbiased"}
+    assert {r.stage for r in read_transitions(Folder(finished))} == {"guided", "unbiased"}
     assert "Unbiased transitions" in (finished / "report.html").read_text()
 
 
@@ -206,7 +210,7 @@ def test_other_settings_of_the_stage_start_it_anew(finished: Path) -> None:
     before = {s["seed"] for s in rows(finished, "shots.csv")}
     says = Says()
     shoot(finished, ["unbiased.paths=5", "unbiased.stiffness=150"], says)
-    assert any("those that are there are replaced" in line for line in says.lines)
+    assert any("unbiased have changed" in line for line in says.lines)
     shots = rows(finished, "shots.csv")
     assert {float(s["window_stiffness"]) for s in shots if s["purpose"] != "committor"} >= {150.0}
     assert len(list(finished.glob("transitions/unbiased_*.trr"))) == sum(bool(s["path"]) for s in shots)
@@ -220,12 +224,12 @@ def test_what_cannot_be_shot_is_a_sentence(finished: Path, tmp_path: Path) -> No
         shoot(finished, ["windows.count=5"])
     with pytest.raises(SpacetimeError, match=r"none of 0 shots was reactive"):
         shoot(finished, ["unbiased.paths=5", "unbiased.budget=1", "unbiased.stiffness=120"])
-    with pytest.raises(SpacetimeError, match=r"unbiased.spacing must divide guided.stride, got 7 and 25"):
+    with pytest.raises(SpacetimeError, match=r"spacing must divide stride, got 7 and 25"):
         parse_settings(["unbiased.spacing=7"])
 
 
 def test_crossings_whose_pilots_met_on_one_top_need_no_batches_of_their_own(first: Path) -> None:
-    pilot = replace(Batch.load(sorted((first / "samples/shots").glob("0_*.npz"))[-1]), pilot=True)
+    pilot = replace(Batch.of_arrays(Folder(first).arrays(Folder(first).names("samples/shots/0_*.npz")[-1])), pilot=True)
 
     def site(route: str, *batches: Batch) -> Site:
         guess = Crossing(route, replace(pilot.window, center=pilot.center + len(route)), 1.0, -5.0)

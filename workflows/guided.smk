@@ -1,6 +1,6 @@
 """The guided rows of the alanine dipeptide benchmark: `make benchmark`, or `snakemake -s workflows/guided.smk --cores 2`.
 
-Per seed: guided paths along the spacetime geodesic, and plain steered MD on the straight torsion line at equal cost. Then the ratio of
+Per seed: guided paths along the spacetime geodesic, and steered MD on straight lines, the short way round and the best route's, at equal cost. Then the ratio of
 guided to bare OpenMM steps per second, and one table. Runs of several seeds each use every core, so they run one after the other.
 """
 
@@ -8,7 +8,7 @@ OUT = config.get("out", "runs/benchmark")
 SYSTEM = config.get("system", "alanine_dipeptide")
 SEEDS = [int(s) for s in str(config.get("seeds", "1,2,3")).split(",")]
 PATHS = int(config.get("paths", 300))
-SEGMENTS = int(config.get("segments", 60))  # stretches of thermal reference in each of 4 walks
+STEPS = int(config.get("steps", 380_000))  # of each of the 4 walks in A that the thermal reference is cut from
 
 
 rule all:
@@ -22,7 +22,7 @@ rule run:
     threads: workflow.cores
     shell:
         "spacetime-tps run {SYSTEM} --out {OUT}/seed_{wildcards.seed} --seed {wildcards.seed} --guided {PATHS} --steered {PATHS}"
-        " --set training.segments_a={SEGMENTS} --set workers={threads}"
+        " --set training.steps_a={STEPS} --set workers={threads}"
 
 
 rule throughput:

@@ -60,11 +60,16 @@ class TrainedDenoiser(nn.Module):
         return Moments(psi, mean, torch.full_like(psi.detach(), torch.inf))
 
 
-def save(path: Path, denoiser: TrainedDenoiser) -> None:
-    """Write a trained denoiser to a file of tensors and words, in double."""
+def to_bytes(denoiser: TrainedDenoiser) -> bytes:
+    """The content of a file of tensors and words, in double."""
     buffer = io.BytesIO()
     torch.save({"kind": KIND, **{name: value.detach().double() for name, value in denoiser.state_dict().items()}}, buffer)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def save(path: Path, denoiser: TrainedDenoiser) -> None:
+    """Write a trained denoiser to a file."""
+    write_bytes(path, to_bytes(denoiser))
 
 
 def load(path: Path) -> TrainedDenoiser:

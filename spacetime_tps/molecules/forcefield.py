@@ -44,3 +44,8 @@ def read_system(path: Path, structure: Structure) -> openmm.System:
 def _bundled() -> set[str]:
     root = Path(app.__file__).parent / "data"
     return {str(path.relative_to(root)) for path in root.rglob("*.xml")}
+
+
+def serialised(system: openmm.System) -> str:
+    """A system as OpenMM's XML."""
+    return str(openmm.XmlSerializer.serialize(system))

@@ -1,17 +1,16 @@
 """Whether a run kept out of its forbidden regions: its best curve, and every stored frame of its guided paths."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
-from spacetime_tps.pipeline.avoidance import bind
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.regions import Forbidden
-from spacetime_tps.pipeline.transitions import Transition
-from spacetime_tps.trajectories.trr import read_trr
+from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.regions import Forbidden
+from spacetime_tps.paths.transition import Transition
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.storage.protocol import Storage
 
 LAG = (
     "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Stronger restraints "
@@ -20,7 +19,7 @@ LAG = (
 
 
 def avoidance_summary(
-    folder: Path, forbidden: Sequence[Forbidden], prepared: Prepared, route: dict[str, Any], rows: Sequence[Transition]
+    storage: Storage, forbidden: Sequence[Forbidden], problem: Problem, route: dict[str, Any], rows: Sequence[Transition]
 ) -> dict[str, Any] | None:
     """The part of summary.json on forbidden regions; None where there are none.
 
@@ -29,8 +28,8 @@ def avoidance_summary(
     """
     if not forbidden:
         return None
-    regions = bind(forbidden, prepared)
-    values = [prepared.coordinates.values(read_trr(folder / row.file)[0]) for row in rows if row.file]
+    regions = bind(forbidden, problem)
+    values = [problem.coordinates.values(storage.frames(row.file)[0]) for row in rows if row.file]
     found = []
     for region, near in zip(regions, route["nearness"], strict=True):
         inside = [int(region.holds(path).sum()) for path in values]
@@ -40,7 +39,7 @@ def avoidance_summary(
             "paths": len(values), "paths_entering": entering, "fraction_of_paths": entering / len(values) if values else None,
             "frames": frames, "frames_inside": sum(inside), "fraction_of_frames": sum(inside) / frames if frames else None,
         })  # fmt: skip
-    sentence = cannot_be_met(route, prepared.coordinates)
+    sentence = cannot_be_met(route, problem.coordinates)
     lag = LAG if sentence is None and any(r["paths_entering"] for r in found) else None
     return {"met": sentence is None, "sentence": sentence or lag, "regions": found}
 

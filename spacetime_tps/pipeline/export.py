@@ -5,7 +5,8 @@ from pathlib import Path
 import mdtraj as md
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.storage.folder import Folder
 
 FORMATS = ("xtc", "dcd", "pdb")
 
@@ -17,7 +18,7 @@ def export(folder: Path, file_format: str, out: Path | None = None) -> list[Path
     """
     if file_format not in FORMATS:
         raise SpacetimeError(f"unknown format {file_format!r}; there are {', '.join(FORMATS)}")
-    rows = [row for row in read_transitions(folder) if row.file]
+    rows = [row for row in read_transitions(Folder(folder)) if row.file]
     if not rows:
         raise SpacetimeError(f"{folder} holds no paths to export")
     out = out or folder / "export"

@@ -1,69 +1,101 @@
-"""summary.json: counts, rates, energies and costs of a run, from its files alone."""
+"""What a run amounts to: counts, rates, energies and costs, from the values of its stages."""
 
 import platform as python_platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spacetime_tps.files import write_json
-from spacetime_tps.pipeline.artifacts import read_rounds, read_unbiased
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.route import DISAGREEMENT
+from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.methods.registry import METHODS
+from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.entries import avoidance_summary
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.regions import Forbidden
-from spacetime_tps.pipeline.routes import DISAGREEMENT
-from spacetime_tps.pipeline.stages import Stages
-from spacetime_tps.pipeline.transitions import Transition, read_transitions
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.embedded import Embedded, embedded_highest
+from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.stages import exploration
+from spacetime_tps.stages.settings import Settings
+from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.trajectories.frames import thinned
+from spacetime_tps.unbiased.engine import STAGE as UNBIASED
+from spacetime_tps.unbiased.ensemble import Unbiased
 
 PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MDAnalysis")
+BASELINES = {"steered"}
+"""Methods whose evaluations are no part of what the run's own paths cost"""
 
 
-def summarise(folder: Path, name: str, prepared: Prepared, stages: Stages, *, avoid: Sequence[Forbidden] = ()) -> dict[str, Any]:
-    """Compute and write summary.json; returns it."""
-    rounds = read_rounds(folder)
-    rows = read_transitions(folder)
-    thermal = np.array(rounds["thermal_max_energy_kj_mol"])
-    guided = [r for r in rows if r.stage == "guided"]
-    unbiased = read_unbiased(folder)
+def summarise(name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of summary.json but for wall seconds, as plain data. values: of the stages (stages.driver.run_stages)."""
+    sampled: Sampled = values[exploration.NAME]
+    unbiased: Unbiased | None = values.get(UNBIASED)
+    paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in METHODS if values.get(m.name)}
+    thermal = thermal_energies(sampled, problem, settings)
+    embedded = embedded_reference(sampled, unbiased, problem, settings)
+    routes, spent = sampled.record["routes"], sampled.record["evaluations"]
+    guided = paths.get("guided", [])
     evaluations = {
-        "preparation": prepared.evaluations,
-        "training_md": rounds["evaluations"]["training_md"],
-        "windows": rounds["evaluations"]["windows"],
-        "geodesic": rounds["evaluations"]["geodesic"],
-        "guided": sum(r.evaluations for r in guided),
+        "preparation": problem.evaluations,
+        **spent,
+        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in METHODS if m.name not in BASELINES},
         "region": 0,
         "unbiased": 0,
-        **(unbiased["evaluations"] if unbiased else {}),
+        **(unbiased.record["evaluations"] if unbiased else {}),
     }
-    steered = [r for r in rows if r.stage == "steered"]
-    summary = {
+    return {
         "system": name,
-        "temperature_K": prepared.model.temperature,
-        "platform": prepared.model.platform,
-        "route": rounds["routes"][0],
-        "routes": rounds["routes"],
-        "curve_length_by_round": rounds["length"],
-        "kappa_floor": rounds["kappa_floor"],
-        "thermal_reference": _moments(thermal),
-        "failed": failure(rounds["routes"][0], guided),
-        "avoid": avoidance_summary(folder, avoid, prepared, rounds["routes"][0], guided),
-        "unbiased": unbiased,
-        "stages": {label: paths_summary(paths, thermal) for label, paths in (("guided", guided), ("steered", steered)) if paths},
-        "guided_by_route": {
-            route: paths_summary([r for r in guided if r.route == route], thermal) for route in {r.route: 0 for r in guided}
+        "temperature_K": problem.model.temperature,
+        "platform": problem.model.platform,
+        "route": routes[0],
+        "routes": routes,
+        "curve_length_by_round": sampled.record["length"],
+        "kappa_floor": sampled.record["kappa_floor"],
+        "thermal_reference": {**_moments(thermal), "max_energy_kj_mol": [round(float(e), 4) for e in thermal]},
+        "embedded_reference": embedded and vars(embedded),
+        "failed": failure(routes[0], guided),
+        "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], guided),
+        "unbiased": unbiased and unbiased.record,
+        "stages": {method: paths_summary(rows, thermal, embedded) for method, rows in paths.items()},
+        "by_route": {
+            method: {route: paths_summary([r for r in rows if r.route == route], thermal, embedded) for route in {r.route: 0 for r in rows}}
+            for method, rows in paths.items()
         },
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
-        "baseline_evaluations": {"steered": sum(r.evaluations for r in steered)},
-        "wall_seconds": stages.wall_seconds(),
+        "baseline_evaluations": {method: sum(r.evaluations for r in rows) for method, rows in paths.items() if method in BASELINES},
         "versions": {**{p: version(p) for p in PACKAGES}, "python": python_platform.python_version()},
     }
-    write_json(folder / "summary.json", summary)
-    return summary
 
 
-def failure(route: dict[str, Any], guided: Sequence[Transition]) -> str | None:
+def thermal_energies(sampled: Sampled, problem: Problem, settings: Settings) -> np.ndarray:
+    """Highest energies, kJ/mol above start.pdb, of stretches of plain MD that stay in A, as long as guided paths and looked at as often."""
+    every = settings.guided.stride // settings.training.stride
+    runs = [thinned(run, every) for run in sampled.in_a]
+    return thermal_maxima(runs, settings.guided.frames, problem.a) - problem.zero
+
+
+def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings) -> Embedded | None:
+    """Highest energy, kJ/mol above start.pdb, of unbiased paths embedded in equilibrium of A to the length of guided ones.
+
+    None where there are no unbiased paths, where they are looked at at another interval, or where no run stays in A for long enough.
+    """
+    if unbiased is None or settings.guided.stride != settings.unbiased.stride:
+        return None
+    runs = [thinned(run, settings.guided.stride // settings.training.stride) for run in sampled.in_a]
+    rows = unbiased.rows
+    try:
+        return embedded_highest(
+            np.array([r.max_energy_kj_mol for r in rows]), np.array([r.n_frames for r in rows]), np.array([r.weight for r in rows]),
+            [run.potential_energy - problem.zero for run in runs], [problem.a.contains(run.positions) for run in runs],
+            total=settings.guided.frames, rng=np.random.default_rng(settings.seed), cluster=unbiased.walker,
+        )  # fmt: skip
+    except SpacetimeError:
+        return None
+
+
+def failure(route: Mapping[str, Any], guided: Sequence[Transition]) -> str | None:
     """What went wrong with a run and what helps, in one sentence; None where paths connect along a route whose barrier is known."""
     if guided and not any(r.hit for r in guided):
         return (
@@ -79,8 +111,8 @@ def failure(route: dict[str, Any], guided: Sequence[Transition]) -> str | None:
     return None
 
 
-def paths_summary(rows: Sequence[Transition], thermal: np.ndarray) -> dict[str, Any]:
-    """Hits and highest energies of a stage's paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol."""
+def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: Embedded | None = None) -> dict[str, Any]:
+    """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol."""
     highest = np.array([r.max_energy_kj_mol for r in rows if r.hit])
     summary: dict[str, Any] = {
         "paths": len(rows),
@@ -91,9 +123,15 @@ def paths_summary(rows: Sequence[Transition], thermal: np.ndarray) -> dict[str, 
         "max_energy_kj_mol": _moments(highest),
     }
     if len(highest) > 1 and len(thermal) > 1:
-        error = np.sqrt(highest.var(ddof=1) / len(highest) + thermal.var(ddof=1) / len(thermal))
-        summary["max_energy_above_thermal_kj_mol"] = {"mean": float(highest.mean() - thermal.mean()), "standard_error": float(error)}
+        summary["max_energy_above_thermal_kj_mol"] = _above(highest, thermal.mean(), float(thermal.std(ddof=1) / np.sqrt(len(thermal))))
+    if len(highest) > 1 and embedded is not None:
+        summary["max_energy_above_embedded_kj_mol"] = _above(highest, embedded.mean, embedded.standard_error)
     return summary
+
+
+def _above(highest: np.ndarray, reference: float, error: float) -> dict[str, float]:
+    own = highest.std(ddof=1) / np.sqrt(len(highest))
+    return {"mean": float(highest.mean() - reference), "standard_error": float(np.hypot(own, error))}
 
 
 def _moments(x: np.ndarray) -> dict[str, Any]:

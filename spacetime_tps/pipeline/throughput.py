@@ -1,7 +1,7 @@
 """How much of OpenMM's raw speed the sampling of a guided path keeps, as a ratio of two timings taken side by side in one process."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ import yaml
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.artifacts import read_curves
-from spacetime_tps.pipeline.settings import validated
-from spacetime_tps.pipeline.transitions import store_path
-from spacetime_tps.sampling.guided import schedule
+from spacetime_tps.methods.driving import Driven, schedule
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.stages.paths import judged
+from spacetime_tps.stages.settings import validated
+from spacetime_tps.storage.folder import Folder
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,23 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
 
     A guided path is timed whole: dynamics, frames, judgement, and its files, which go to the folder `scratch`.
     """
-    prepared = preparation.load(folder)
-    curves = read_curves(folder)
-    if not curves:
+    problem = preparation.load(folder)
+    storage = Folder(folder)
+    if not storage.has("samples/weighted_1.trr"):
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
-    curve, settings = curves[0], validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
-    model = prepared.model
-    bias = CurveBias(prepared.coordinates)
+    settings = validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
+    positions, _ = storage.frames("samples/weighted_1.trr")
+    eta = schedule(storage.arrays("geodesic.npz")["eta"], settings.points, settings.steps_per_point)
+    model, kept = problem.model, Folder(scratch)
+    bias = CurveBias(problem.coordinates)
     dynamics, bare = Dynamics(model, bias), Dynamics(model, bias)
-    bare.begin(1, prepared.start.positions, parameters=curve.eta[0])
+    bare.begin(1, problem.start.positions, parameters=eta[0])
     guided, raw = [], []
-    curve = replace(curve, eta=schedule(curve.eta, settings.points, settings.steps_per_point))
     for index in range(pairs):
-        task = Walk(bias, curve.eta, settings.steps_per_point, settings.stride, index + 1, curve.positions[index].astype(float))
+        task = Walk(bias, eta, settings.steps_per_point, settings.stride, index + 1, positions[index].astype(float))
         begin = time.perf_counter()
         frames = dynamics.walk(task)
-        store_path(scratch, prepared, "guided", curve, index, task.seed, frames)
+        judged(kept, problem, "guided", f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))
         steps = frames.evaluations
         middle = time.perf_counter()
         bare.integrator.step(steps)

@@ -53,7 +53,7 @@ class RunData:
     @cached_property
     def thermal(self) -> np.ndarray:
         """Highest energies of the thermal reference, kJ/mol."""
-        return np.array(self.rounds["thermal_max_energy_kj_mol"])
+        return np.array(self.summary["thermal_reference"]["max_energy_kj_mol"])
 
     @cached_property
     def preparation(self) -> dict[str, Any]:

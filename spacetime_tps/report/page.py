@@ -159,17 +159,25 @@ def _forbidden(avoid: dict[str, Any] | None) -> str:
 
 
 def _paths(s: dict[str, Any]) -> str:
-    head = ["stage", "paths", "hits", "unstable", "evaluations a path", "highest energy, kJ/mol", "above an equally long run in A"]
+    head = [
+        "stage", "route", "paths", "hits", "unstable", "evaluations a path", "highest energy, kJ/mol", "above an equally long run in A",
+        "above unbiased paths embedded in A",
+    ]  # fmt: skip
     rows = []
-    for stage, p in s["stages"].items():
-        energy, above = p["max_energy_kj_mol"], p.get("max_energy_above_thermal_kj_mol")
+    for stage, route, p in ((stage, route, p) for stage, routes in s["by_route"].items() for route, p in routes.items()):
+        energy = p["max_energy_kj_mol"]
+        above = [p.get(f"max_energy_above_{reference}_kj_mol") for reference in ("thermal", "embedded")]
         rows.append([
-            stage, str(p["paths"]), f"{p['hits']} ({p['hit_rate']:.0%})", str(p["unstable"]), f"{p['evaluations_per_path']:,.0f}",
+            stage, route, str(p["paths"]), f"{p['hits']} ({p['hit_rate']:.0%})", str(p["unstable"]), f"{p['evaluations_per_path']:,.0f}",
             f"{number(energy['mean'], '.1f')} ± {number(energy['std'], '.1f')}",
-            f"{above['mean']:.1f} ± {above['standard_error']:.1f} (s.e.)" if above else "–",
+            *(f"{x['mean']:.1f} ± {x['standard_error']:.1f} (s.e.)" if x else "–" for x in above),
         ])  # fmt: skip
-    t = s["thermal_reference"]
-    rows.append(["equally long runs in A", str(t["count"]), "", "", "", f"{number(t['mean'], '.1f')} ± {number(t['std'], '.1f')}", "0"])
+    t, e = s["thermal_reference"], s["embedded_reference"]
+    rows.append(
+        ["equally long runs in A", "", str(t["count"]), "", "", "", f"{number(t['mean'], '.1f')} ± {number(t['std'], '.1f')}", "0", ""]
+    )
+    if e:
+        rows.append(["unbiased paths embedded in A", *[""] * 5, f"{e['mean']:.1f} (s.e. {e['standard_error']:.1f})", "", "0"])
     return table(head, rows)
 
 

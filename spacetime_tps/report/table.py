@@ -5,26 +5,37 @@ from pathlib import Path
 
 from spacetime_tps.report.data import RunData
 
-HEAD = ("run", "seed", "stage", "hits", "evaluations a path", "highest energy", "above thermal", "evaluations in all")
+HEAD = (
+    "run",
+    "seed",
+    "stage",
+    "hits",
+    "evaluations a path",
+    "highest energy",
+    "above thermal",
+    "above unbiased in A",
+    "evaluations in all",
+)
 
 
 def runs_table(folders: Sequence[Path]) -> str:
-    """One row a run and stage; energies in kJ/mol, mean ± standard error over paths, weighted ones where they have weights; evaluations per
+    """One row a run, stage and route; energies in kJ/mol, mean ± standard error over paths, weighted ones where they have weights; evaluations per
     effective path there. Raises SpacetimeError for an unfinished run."""
     rows = []
     for folder in folders:
         run = RunData.of(folder)
-        for stage, s in run.summary["stages"].items():
+        for stage, route, s in ((stage, route, s) for stage, routes in run.summary["by_route"].items() for route, s in routes.items()):
             energy, above = s["max_energy_kj_mol"], s.get("max_energy_above_thermal_kj_mol")
-            known = above is not None
+            embedded = s.get("max_energy_above_embedded_kj_mol")
             rows.append((
                 folder.name,
                 str(run.config["settings"]["seed"]),
-                stage,
+                f"{stage}, {route}",
                 f"{s['hits']}/{s['paths']}",
                 f"{s['evaluations_per_path']:.0f}",
                 f"{energy['mean']:.1f} ± {energy['std'] / max(energy['count'], 1) ** 0.5:.1f}" if energy["count"] else "–",
-                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if known else "–",
+                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–",
+                f"{embedded['mean']:.1f} ± {embedded['standard_error']:.1f}" if embedded else "–",
                 f"{run.summary['evaluations']['total']}",
             ))  # fmt: skip
         if u := run.unbiased:
@@ -37,6 +48,7 @@ def runs_table(folders: Sequence[Path]) -> str:
                 f"{u['evaluations_per_effective_path']:.0f}",
                 f"{energy['value']:.1f} ± {energy['standard_error']:.1f}",
                 f"{above['value']:.1f} ± {above['standard_error']:.1f}",
+                "",
                 f"{run.summary['evaluations']['total']}",
             ))  # fmt: skip
     return markdown(HEAD, rows)

@@ -50,7 +50,7 @@ def embedded_highest(
     sums, counts = _over_stretches(highest, lack, [np.where(i, e, np.inf) for e, i in zip(energies, inside, strict=True)])
     if not counts.sum(axis=1).all():
         needed = int(lack[counts.sum(axis=1) == 0].max())
-        raise SpacetimeError(f"no run in A stays there for the {needed} frames that a path needs: make training.segments_a larger")
+        raise SpacetimeError(f"no run in A stays there for the {needed} frames that a path needs: make training.steps_a larger")
 
     def mean(times: np.ndarray, runs: np.ndarray) -> float:
         here = counts @ runs

@@ -185,9 +185,7 @@ def profile(statistic: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profi
     inefficiency of its bias towards the next window. Raises SpacetimeError as `boltzmann_weights` does.
     """
     steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
-    thinned = [
-        np.concatenate([walk[:: _inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(statistic, steps, strict=True)
-    ]
+    thinned = [np.concatenate([walk[:: inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(statistic, steps, strict=True)]
     counts = np.array([len(t) for t in thinned])
     differences, _ = neighbours(thinned, eta)
     mbar = _solve(-(eta @ np.concatenate(thinned).T), counts, np.append(0.0, np.cumsum(differences)), _window_names(len(eta)))
@@ -197,8 +195,8 @@ def profile(statistic: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profi
     return Profile(found["Delta_f"][0], found["dDelta_f"][0], np.asarray(mbar.compute_overlap()["matrix"]), counts)
 
 
-def _inefficiency(series: np.ndarray) -> int:
-    """Frames from one independent frame to the next, at least one."""
+def inefficiency(series: np.ndarray) -> int:
+    """Frames (F,) of a walk from one independent frame to the next, at least one (Chodera et al. 2007, doi:10.1021/ct0502864)."""
     if len(series) < 4 or np.ptp(series) == 0.0:
         return 1
     return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency(series))), 1)

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.sampling.free_energy import OUTSIDE, Weights, boltzmann_weights
+from spacetime_tps.sampling.free_energy import OUTSIDE, Weights, boltzmann_weights, inefficiency
 from spacetime_tps.sampling.windows import Windows
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
@@ -28,23 +28,29 @@ class Pool:
     velocities: list[np.ndarray] = field(default_factory=list)
     windows: list[Windows] = field(default_factory=list)
     _ends: list[np.ndarray] = field(default_factory=list)
+    _correlated: list[np.ndarray] = field(default_factory=list)
 
     @staticmethod
     def of_ends(coordinates: Coordinates, a: State, b: State, in_a: list[Frames], in_b: list[Frames], *, every: int) -> "Pool":
         """A pool with every `every`-th frame of the MD in the two ends, frames outside their state left out."""
         pool = Pool(coordinates, a, b)
-        for frames, state in ((in_a, a), (in_b, b)):
+        features = [[coordinates.features(f.positions[::every]) for f in frames] for frames in (in_a, in_b)]
+        way = np.subtract(*(np.concatenate(walks).mean(axis=0) for walks in features))
+        for frames, state, walks in zip((in_a, in_b), (a, b), features, strict=True):
             x = np.concatenate([f.positions[::every] for f in frames])
             v = np.concatenate([f.velocities[::every] for f in frames])
             keep = state.contains(x)
             pool.positions.append(x[keep])
             pool.velocities.append(v[keep])
-            pool._ends.append(coordinates.features(x[keep]))
+            pool._ends.append(np.concatenate(walks)[keep])
+            pool._correlated.append(np.concatenate([np.full(len(t), inefficiency(t @ way)) for t in walks])[keep])
         return pool
 
     def copy(self) -> "Pool":
         """A pool that can grow on its own."""
-        return Pool(self.coordinates, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends])
+        return Pool(
+            self.coordinates, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends], [*self._correlated]
+        )
 
     def add(self, windows: Windows) -> None:
         """Take in the frames of a curve's windows."""
@@ -52,12 +58,21 @@ class Pool:
             ways = (windows.forward, windows.backward)
             self.positions.append(np.concatenate([f.positions[f.point == k] for f in ways]))
             self.velocities.append(np.concatenate([f.velocities[f.point == k] for f in ways]))
+            self._correlated.append(
+                np.concatenate([np.full((f.point == k).sum(), g[k]) for f, g in zip(ways, windows.inefficiency, strict=True)])
+            )
         self.windows.append(windows)
 
     @property
     def statistic(self) -> np.ndarray:
         """T (S, E) of all frames, ordered by ensemble: MD in A, MD in B, then window by window."""
         return self.coordinates.features(np.concatenate(self.positions))
+
+    @property
+    def inefficiency(self) -> np.ndarray:
+        """(S,): how many frames are worth one independent frame where each comes from: by the way between the ends for the MD in them, by
+        the bias towards the next window for windows."""
+        return np.concatenate(self._correlated)
 
     @property
     def counts(self) -> np.ndarray:

@@ -13,7 +13,7 @@ def draw_starts(log_weight: np.ndarray, allowed: np.ndarray, seeds: Sequence[int
     Returns indices (len(seeds),). Raises SpacetimeError where no frame is allowed.
     """
     if not allowed.any():
-        raise SpacetimeError("no sampled frame is in state A: widen the state or sample longer (training.segments_a)")
+        raise SpacetimeError("no sampled frame is in state A: widen the state or sample longer (training.steps_a)")
     logits = np.where(allowed, log_weight, -np.inf)
     cumulative = np.cumsum(np.exp(logits - logits.max()))
     draws = np.array([np.random.default_rng(seed).random() for seed in seeds])

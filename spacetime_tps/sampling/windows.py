@@ -1,13 +1,13 @@
 """Umbrella windows along a curve, walked both ways, and how well the two directions agree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Walk
-from spacetime_tps.sampling.free_energy import neighbours
+from spacetime_tps.sampling.free_energy import inefficiency, neighbours
 from spacetime_tps.trajectories.frames import Frames
 
 
@@ -35,6 +35,8 @@ class Windows:
     forward_profile: np.ndarray
     backward_profile: np.ndarray
     """(K,) the same from one direction's frames alone"""
+    inefficiency: np.ndarray
+    """(2, K): how many frames of each direction are worth one independent frame, by the bias towards the next window"""
 
     @property
     def disagreement(self) -> float:
@@ -60,17 +62,13 @@ def window_walks(
 
 def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward: Frames) -> Windows:
     """Put the two walks of `window_walks` together; the backward frames' point index is turned to count from A."""
-    backward = Frames(
-        positions=backward.positions,
-        velocities=backward.velocities,
-        time=backward.time,
-        potential_energy=backward.potential_energy,
-        point=len(eta) - 1 - backward.point,
-        evaluations=backward.evaluations,
-        stable=backward.stable,
-    )
+    backward = replace(backward, point=len(eta) - 1 - backward.point)
     ways = [[coordinates.features(f.positions[f.point == k]) for k in range(len(eta))] for f in (forward, backward)]
     both = [np.concatenate(pair) for pair in zip(*ways, strict=True)]
     pooled, overlap = neighbours(both, eta)
-    profiles = [np.append(0.0, np.cumsum(d)) for d in (pooled, *(neighbours(way, eta)[0] for way in ways))]
-    return Windows(eta, forward, backward, overlap, *profiles)
+    profile, forward_profile, backward_profile = (
+        np.append(0.0, np.cumsum(d)) for d in (pooled, *(neighbours(way, eta)[0] for way in ways))
+    )  # fmt: skip
+    steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
+    correlated = np.array([[inefficiency(t @ step) for t, step in zip(way, steps, strict=True)] for way in ways])
+    return Windows(eta, forward, backward, overlap, profile, forward_profile, backward_profile, correlated)

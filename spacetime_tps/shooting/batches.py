@@ -1,12 +1,12 @@
 """One shooting batch: walks in a window, shots from them, and what is kept of both."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from spacetime_tps.files import write_npz
 from spacetime_tps.shooting.crossing import Trial
 from spacetime_tps.states.ends import IN_B
 from spacetime_tps.windows.registry import variable_of
@@ -53,8 +53,7 @@ class Batch:
     path_shot: np.ndarray
     """Which shot each path is from"""
     path_name: np.ndarray
-    path_file: np.ndarray
-    """Where each path is stored, relative to the run; empty where the engine keeps it in memory"""
+    """What the engine keeps each under"""
     path_way: np.ndarray
     """Which way round each goes"""
     path_max_energy: np.ndarray
@@ -81,15 +80,15 @@ class Batch:
         """T (P, E) of each path's points."""
         return np.split(self.points, np.cumsum(self.path_points)[:-1]) if len(self.path_points) else []
 
-    def save(self, path: Path) -> None:
-        """Write the batch."""
-        write_npz(path, {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything, as named arrays."""
+        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
 
     @staticmethod
-    def load(path: Path) -> "Batch":
-        """Read what `save` wrote."""
-        with np.load(path) as data:
-            return Batch(**{f.name: data[f.name] if data[f.name].ndim else data[f.name].item() for f in fields(Batch)})
+    def of_arrays(arrays: Mapping[str, np.ndarray]) -> "Batch":
+        """From what `to_arrays` gave."""
+        values: dict[str, Any] = {f.name: arrays[f.name] if arrays[f.name].ndim else arrays[f.name].item() for f in fields(Batch)}
+        return Batch(**values)
 
 
 def trials(batches: list[Batch]) -> list[Trial]:

@@ -42,10 +42,15 @@ def path_weights(statistics: Sequence[np.ndarray], region: Region) -> np.ndarray
 
 
 def resampled(clusters: np.ndarray, *, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap multiplicities (draws, n) of n entries with a cluster label each: clusters are drawn with replacement, whole."""
+    """Bootstrap multiplicities (draws, n) of n entries with a cluster label each: clusters are drawn with replacement, whole.
+
+    Of C clusters C - 1 are drawn, each counted C / (C - 1) times, so that the variance of a mean has no bias however few clusters there are
+    (Rao and Wu 1988, doi:10.1080/01621459.1988.10478591). A single cluster is always drawn: it says nothing of any error.
+    """
     labels, member = np.unique(clusters, return_inverse=True)
-    times = rng.multinomial(len(labels), np.full(len(labels), 1.0 / len(labels)), size=draws)
-    return np.asarray(times[:, member])
+    count = max(len(labels) - 1, 1)
+    times = rng.multinomial(count, np.full(len(labels), 1.0 / len(labels)), size=draws)
+    return np.asarray(times[:, member] * (len(labels) / count))
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ def part(frames: Frames, which: slice) -> Frames:
     )  # fmt: skip
 
 
+def thinned(frames: Frames, every: int) -> Frames:
+    """Every `every`-th frame, the first included."""
+    return part(frames, slice(None, None, every))
+
+
 def time_reversed(frames: Frames) -> Frames:
     """The same motion run backwards: last frame first, velocities with the other sign.
 

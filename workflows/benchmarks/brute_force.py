@@ -14,13 +14,14 @@ from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.progress import Progress
-from spacetime_tps.pipeline.settings import Settings
-from spacetime_tps.pipeline.system import SystemSpec
-from spacetime_tps.pipeline.transitions import Transition, write_path, write_transitions
+from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.problems.system import SystemSpec
+from spacetime_tps.progress import Progress
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.stages.settings import Settings
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, joined, part
 
 STAGE = "brute_force"
@@ -32,9 +33,9 @@ STRIDE = 25
 class _Walker:
     """One long trajectory, a segment at a time."""
 
-    def __init__(self, prepared: Prepared, index: int):
-        self.prepared, self.index = prepared, index
-        self.integrity = Integrity.of(prepared.start)
+    def __init__(self, problem: Problem, index: int):
+        self.problem, self.index = problem, index
+        self.integrity = Integrity.of(problem.start)
         self.segments = 0
         self.frames_from = np.zeros(2, dtype=int)
         """Frames of a whole molecule so far that come from A, and from B"""
@@ -42,7 +43,7 @@ class _Walker:
 
     def _restart(self) -> None:
         self.open: Frames | None = None
-        self.positions, self.velocities = self.prepared.start.positions, None
+        self.positions, self.velocities = self.problem.start.positions, None
 
     def task(self, seed: int) -> Walk:
         """The next segment."""
@@ -57,8 +58,8 @@ class _Walker:
         self.segments += 1
         new = frames if self.open is None else part(frames, slice(1, None))
         pieces = [new] if self.open is None else [self.open, new]
-        a, b = self.prepared.a, self.prepared.b
-        stretch = joined(pieces, spacing=STRIDE * self.prepared.model.timestep)
+        a, b = self.problem.a, self.problem.b
+        stretch = joined(pieces, spacing=STRIDE * self.problem.model.timestep)
         before = (0, 0) if self.open is None else self._residence(self.open)
         self.frames_from += np.subtract(self._residence(stretch), before)
         found, self.open = transitions(stretch, a, b)
@@ -69,7 +70,7 @@ class _Walker:
         return whole, len(found) - len(whole)
 
     def _residence(self, frames: Frames) -> tuple[int, int]:
-        return residence(frames, self.prepared.a, self.prepared.b, self.integrity.holds(frames.positions))
+        return residence(frames, self.problem.a, self.problem.b, self.integrity.holds(frames.positions))
 
 
 def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progress: Progress) -> dict[str, Any]:
@@ -80,16 +81,16 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
     if out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty; choose another --out")
     begin = time.perf_counter()
-    settings = Settings(seed=seed)
-    prepared = preparation.prepare(spec, settings)
-    preparation.save(prepared, out)
-    prepared = preparation.load(out)
+    settings, storage = Settings(seed=seed), Folder(out)
+    problem = preparation.prepare(spec)
+    preparation.save(problem, out)
+    problem = preparation.load(out)
     content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
     write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
-    walkers = [_Walker(prepared, index) for index in range(WALKERS)]
+    walkers = [_Walker(problem, index) for index in range(WALKERS)]
     rows: list[Transition] = []
     broken = evaluations = 0
-    with Workers(prepared.model) as workers:
+    with Workers(problem.model) as workers:
         while len(rows) < count:
             tasks = [walker.task(seed) for walker in walkers]
             with progress.task(f"{len(rows)} transitions", WALKERS * SEGMENT) as advance:
@@ -103,15 +104,15 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
                     for path in found:
                         name = f"{STAGE}_{len(rows):05d}"
                         path = replace(path, time=path.time - path.time[0])
-                        file, highest = write_path(out, prepared, name, path)
-                        way = prepared.coordinates.way_of(prepared.coordinates.values(path.positions), *prepared.ends)
+                        file, highest = keep_path(storage, problem, name, path)
+                        way = problem.coordinates.way_of(problem.coordinates.values(path.positions), *problem.ends)
                         steps = STRIDE * (len(path) - 1)
                         rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), steps, task.seed, 1.0, way, file))
-            write_transitions(out, rows)
-    time_from = np.sum([w.frames_from for w in walkers], axis=0) * STRIDE * prepared.model.timestep
-    counted = {"preparation": prepared.evaluations}
+            write_transitions(storage, rows)
+    time_from = np.sum([w.frames_from for w in walkers], axis=0) * STRIDE * problem.model.timestep
+    counted = {"preparation": problem.evaluations}
     summary = {
-        "system": spec.name, "temperature_K": spec.temperature_K, "platform": prepared.model.platform, "seed": seed,
+        "system": spec.name, "temperature_K": spec.temperature_K, "platform": problem.model.platform, "seed": seed,
         "transitions": len(rows), "transitions_of_a_broken_molecule_left_out": broken,
         "by_route": {way: sum(r.route == way for r in rows) for way in sorted({r.route for r in rows})},
         "time_from_A_ps": float(time_from[0]), "time_from_B_ps": float(time_from[1]),

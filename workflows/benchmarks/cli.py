@@ -54,7 +54,7 @@ def brute_force(
     """Unbiased transitions cut from long trajectories: the reference for shooting. 1000 of alanine dipeptide at 800 K take ten minutes."""
     with errors_as_sentences():
         from benchmarks.brute_force import run_brute_force
-        from spacetime_tps.pipeline.system import load_system
+        from spacetime_tps.problems.system import load_system
 
         spec = load_system(system, temperature=temperature)
         summary = run_brute_force(spec, out, count=transitions, seed=seed, progress=ConsoleProgress())

@@ -17,7 +17,7 @@ from openpathsampling.snapshot_modifier import SnapshotModifier
 
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, inverse_masses
-from spacetime_tps.pipeline.prepared import Prepared
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.windows.window import Window
 
@@ -95,13 +95,13 @@ class WholeSteps:
 class WholeStepEngine(engines.Engine):  # type: ignore[misc]
     """OpenPathSampling's engine for OpenMM, with LangevinMiddle and velocities at whole steps."""
 
-    def __init__(self, prepared: Prepared, *, stride: int, longest: int, seed: int):
+    def __init__(self, problem: Problem, *, stride: int, longest: int, seed: int):
         """A snapshot is every `stride` steps; trajectories of more than `longest` snapshots are given up."""
-        model = prepared.model
+        model = problem.model
         integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
         integrator.setRandomNumberSeed(seed)
         super().__init__(
-            engines.topology.MDTrajTopology(mdtraj.Topology.from_openmm(prepared.start.topology)),
+            engines.topology.MDTrajTopology(mdtraj.Topology.from_openmm(problem.start.topology)),
             openmm.XmlSerializer.deserialize(model.system_xml),
             integrator,
             openmm_properties={"Threads": "1"} if model.platform == "CPU" else {},
@@ -146,15 +146,15 @@ class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
     pi(x) f(x) as it is, so pi(x) K(x to x') / (pi(x') K(x' to x)) = f(x') / f(x), which the modifier's ratio takes from the acceptance.
     """
 
-    def __init__(self, prepared: Prepared, chosen: Selector, make: Callable[[np.ndarray, np.ndarray], Any], rng: np.random.Generator):
+    def __init__(self, problem: Problem, chosen: Selector, make: Callable[[np.ndarray, np.ndarray], Any], rng: np.random.Generator):
         """`make` turns positions and velocities into a snapshot."""
         super().__init__()
         self.chosen, self.make, self.rng = chosen, make, rng
-        window, self.coordinates = chosen.window, prepared.coordinates
-        self.walk = Dynamics(prepared.model, WindowBias(self.coordinates, window.variable))
+        window, self.coordinates = chosen.window, problem.coordinates
+        self.walk = Dynamics(problem.model, WindowBias(self.coordinates, window.variable))
         place = np.array([window.center, window.stiffness])
-        self.walk.begin(int(rng.integers(1, 2**31)), prepared.start.positions, parameters=place)
-        self.dynamics = WholeSteps(self.walk.context, prepared.model)
+        self.walk.begin(int(rng.integers(1, 2**31)), problem.start.positions, parameters=place)
+        self.dynamics = WholeSteps(self.walk.context, problem.model)
 
     def __call__(self, snapshot: Any) -> Any:
         self.dynamics.put(snapshot.coordinates._value, snapshot.velocities._value)
@@ -171,7 +171,7 @@ class RestrainedWalk(SnapshotModifier):  # type: ignore[misc]
 
 
 def two_way_chain(
-    prepared: Prepared, positions: np.ndarray, velocities: np.ndarray, chosen: Selector, *, stride: int, longest: int, seed: int
+    problem: Problem, positions: np.ndarray, velocities: np.ndarray, chosen: Selector, *, stride: int, longest: int, seed: int
 ) -> Iterator[Move]:
     """Two-way shooting without end from a path (F, atoms, 3), in nm and nm/ps, in the ensemble of paths of any length between A and B.
 
@@ -179,13 +179,13 @@ def two_way_chain(
     weight in the new path to that in the old one, times the modifier's ratio.
     """
     rng = np.random.default_rng(seed)
-    engine = WholeStepEngine(prepared, stride=stride, longest=longest, seed=int(rng.integers(1, 2**31)))
-    place = paths.FunctionCV("place", lambda snapshot: _place(prepared, snapshot.xyz), cv_time_reversible=True)
+    engine = WholeStepEngine(problem, stride=stride, longest=longest, seed=int(rng.integers(1, 2**31)))
+    place = paths.FunctionCV("place", lambda snapshot: _place(problem, snapshot.xyz), cv_time_reversible=True)
     a, b = (paths.CVDefinedVolume(place, which - 0.5, which + 0.5) for which in (IN_A, IN_B))
-    weight = paths.FunctionCV("weight", lambda snapshot: _weight(prepared, chosen, snapshot.xyz), cv_time_reversible=True)
+    weight = paths.FunctionCV("weight", lambda snapshot: _weight(problem, chosen, snapshot.xyz), cv_time_reversible=True)
     selector = paths.BiasedSelector(weight)
     ensemble = paths.TPSNetwork.from_states_all_to_all([a, b]).sampling_ensembles[0]
-    modifier = RestrainedWalk(prepared, chosen, engine.snapshot, rng)
+    modifier = RestrainedWalk(problem, chosen, engine.snapshot, rng)
     mover = paths.TwoWayShootingMover(ensemble, selector, modifier, engine)
     for part in (selector, mover, *mover.movers):
         part._rng = rng
@@ -200,13 +200,13 @@ def two_way_chain(
         yield Move(bool(change.accepted), x, v, engine.dynamics.evaluations + modifier.dynamics.evaluations - before)
 
 
-def _place(prepared: Prepared, positions: np.ndarray) -> int:
-    if prepared.a.contains(positions):
+def _place(problem: Problem, positions: np.ndarray) -> int:
+    if problem.a.contains(positions):
         return IN_A
-    return IN_B if prepared.b.contains(positions) else NOWHERE
+    return IN_B if problem.b.contains(positions) else NOWHERE
 
 
-def _weight(prepared: Prepared, chosen: Selector, positions: np.ndarray) -> float:
-    if _place(prepared, positions) != NOWHERE:
+def _weight(problem: Problem, chosen: Selector, positions: np.ndarray) -> float:
+    if _place(problem, positions) != NOWHERE:
         return 0.0
-    return float(np.exp(chosen.window.log_factor(prepared.coordinates.features(positions))))
+    return float(np.exp(chosen.window.log_factor(problem.coordinates.features(positions))))

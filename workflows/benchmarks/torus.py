@@ -10,14 +10,14 @@ from torch import Tensor
 
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration import lines as routing
+from spacetime_tps.exploration.route import Route
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families import VonMises, VonMisesAbove
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
 from spacetime_tps.geometry.graph import LatticePath, lattice_paths
 from spacetime_tps.geometry.penalties import Avoid, Barrier, Divergence, EffectiveSamples, Penalty
-from spacetime_tps.pipeline import routes as routing
-from spacetime_tps.pipeline.routes import Route
 from spacetime_tps.surfaces.annealed import largest_variance
 
 FIRST_FLOOR, LAST_FLOOR, RAISE = 50.0, 1600.0, 2.0

@@ -10,10 +10,11 @@ import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.transitions import read_transitions
+from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.problems import problem as preparation
 from spacetime_tps.report.table import markdown
 from spacetime_tps.sampling.comparison import Agreement, agreement, density_agreement, difference_interval, effective_number, share_interval
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.trr import read_trr
 
 BIN = 20.0
@@ -53,9 +54,9 @@ def load(folders: Sequence[Path], stage: str) -> Paths:
     """The paths of a stage that run folders hold. Raises SpacetimeError where one holds none, or they differ in temperature."""
     weight, length, highest, way, visits, temperatures = [], [], [], [], [], set()
     for folder in folders:
-        prepared = preparation.load(folder)
-        temperatures.add(prepared.model.temperature)
-        rows = [r for r in read_transitions(folder) if r.stage == stage and r.hit]
+        problem = preparation.load(folder)
+        temperatures.add(problem.model.temperature)
+        rows = [r for r in read_transitions(Folder(folder)) if r.stage == stage and r.hit]
         if not rows:
             raise SpacetimeError(f"{folder} holds no path of the stage {stage}")
         w = np.array([1.0 if r.weight is None else r.weight for r in rows])
@@ -63,7 +64,7 @@ def load(folders: Sequence[Path], stage: str) -> Paths:
         length += [r.n_frames for r in rows]
         highest += [r.max_energy_kj_mol for r in rows]
         way += [r.route for r in rows]
-        visits += [_visits(prepared.coordinates.values(read_trr(folder / r.file)[0][1:-1]), prepared.coordinates.angular) for r in rows]
+        visits += [_visits(problem.coordinates.values(read_trr(folder / r.file)[0][1:-1]), problem.coordinates.angular) for r in rows]
     if len(temperatures) > 1:
         raise SpacetimeError(f"these runs are at different temperatures: {', '.join(f'{t:g} K' for t in sorted(temperatures))}")
     part = np.array([w.sum() for w in weight])

@@ -13,13 +13,14 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.pipeline import prepared as preparation
-from spacetime_tps.pipeline.averages import read_center
-from spacetime_tps.pipeline.prepared import Prepared
-from spacetime_tps.pipeline.progress import Progress
-from spacetime_tps.pipeline.transitions import Transition, read_transitions, write_path, write_transitions
+from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, write_transitions
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.progress import Progress
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, time_reversed
 from spacetime_tps.trajectories.trr import read_trr
+from spacetime_tps.unbiased.averages import read_center
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
@@ -53,18 +54,18 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
     if out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty; choose another --out")
     begin = time.perf_counter()
-    prepared = preparation.load(folder)
-    selector = _crossing(folder, prepared)
+    problem = preparation.load(folder)
+    selector = _crossing(folder, problem)
     first, velocities = _start(folder, seed)
-    preparation.save(prepared, out)
-    chain = two_way_chain(prepared, first, velocities, selector, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
-    kept = _Kept(prepared, out, seed)
-    potential = Potential(prepared.model)
-    path = _path(prepared, potential, first, velocities)
+    preparation.save(problem, out)
+    chain = two_way_chain(problem, first, velocities, selector, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
+    kept = _Kept(problem, out, seed)
+    potential = Potential(problem.model)
+    path = _path(problem, potential, first, velocities)
     for number, move in enumerate(islice(chain, moves), 1):
         kept.spent(move.evaluations)
         if move.accepted:
-            path = _path(prepared, potential, move.positions, move.velocities)
+            path = _path(problem, potential, move.positions, move.velocities)
             kept.accepted(path)
         if number % every == 0:
             kept.add(path)
@@ -72,10 +73,10 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
             kept.write()
             progress.say(f"{number} of {moves} moves, {len(kept.lengths) / number:.2f} accepted, {kept.evaluations:,} evaluations")
     kept.write()
-    counted = {"preparation": prepared.evaluations}
+    counted = {"preparation": problem.evaluations}
     summary = {
         "system": json.loads((folder / "summary.json").read_text())["system"],
-        "temperature_K": prepared.model.temperature, "platform": prepared.model.platform, "seed": seed,
+        "temperature_K": problem.model.temperature, "platform": problem.model.platform, "seed": seed,
         "moves": moves, "acceptance": len(kept.lengths) / moves, "moves_per_sample": every,
         "shooting_points": {
             "variable": selector.window.variable.name, "center": read_center(selector.window),
@@ -93,9 +94,9 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
 class _Kept:
     """The samples of a chain, written into a run folder as they come, and what its accepted paths were like."""
 
-    def __init__(self, prepared: Prepared, out: Path, seed: int):
-        self.prepared, self.out, self.seed = prepared, out, seed
-        self.integrity = Integrity.of(prepared.start)
+    def __init__(self, problem: Problem, out: Path, seed: int):
+        self.problem, self.out, self.seed = problem, out, seed
+        self.integrity = Integrity.of(problem.start)
         self.rows: list[Transition] = []
         self.lengths: list[float] = []
         self.heights: list[float] = []
@@ -109,7 +110,7 @@ class _Kept:
     def accepted(self, path: Frames) -> None:
         """A path that a move led to."""
         self.lengths.append(float(len(path)))
-        self.heights.append(float(path.potential_energy.max()) - self.prepared.zero)
+        self.heights.append(float(path.potential_energy.max()) - self.problem.zero)
 
     def add(self, path: Frames) -> None:
         """A sample, from A to B; the row counts what was spent since the last one."""
@@ -118,14 +119,14 @@ class _Kept:
             self.broken += 1
             return
         name = f"{STAGE}_{len(self.rows):05d}"
-        file, highest = write_path(self.out, self.prepared, name, path)
-        coordinates = self.prepared.coordinates
-        way = coordinates.way_of(coordinates.values(path.positions), *self.prepared.ends)
+        file, highest = keep_path(Folder(self.out), self.problem, name, path)
+        coordinates = self.problem.coordinates
+        way = coordinates.way_of(coordinates.values(path.positions), *self.problem.ends)
         self.rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), spent, self.seed, 1.0, way, file))
 
     def write(self) -> None:
         """Write transitions.csv."""
-        write_transitions(self.out, self.rows)
+        write_transitions(Folder(self.out), self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for summary.json."""
@@ -159,7 +160,7 @@ def series(values: list[float]) -> dict[str, float | None]:
     }
 
 
-def _crossing(folder: Path, prepared: Prepared) -> "Selector":
+def _crossing(folder: Path, problem: Problem) -> "Selector":
     """Where most of the run's reactive shots were fired, and the window that they were fired from."""
     from benchmarks.open_path_sampling import Selector
 
@@ -175,7 +176,7 @@ def _crossing(folder: Path, prepared: Prepared) -> "Selector":
 
 def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions and velocities (F, atoms, 3) of an unbiased path, drawn by weight."""
-    rows = [r for r in read_transitions(folder) if r.stage == FROM and r.hit]
+    rows = [r for r in read_transitions(Folder(folder)) if r.stage == FROM and r.hit]
     if not rows:
         raise SpacetimeError(f"{folder} holds no path of the stage {FROM}")
     weight = np.array([r.weight for r in rows])
@@ -184,10 +185,10 @@ def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return positions, velocities
 
 
-def _path(prepared: Prepared, potential: Potential, positions: np.ndarray, velocities: np.ndarray) -> Frames:
+def _path(problem: Problem, potential: Potential, positions: np.ndarray, velocities: np.ndarray) -> Frames:
     """Frames of a path (F, atoms, 3), from A to B."""
     frames = Frames(
-        positions.astype(np.float32), velocities.astype(np.float32), STRIDE * prepared.model.timestep * np.arange(len(positions)),
+        positions.astype(np.float32), velocities.astype(np.float32), STRIDE * problem.model.timestep * np.arange(len(positions)),
         np.array([potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True,
     )  # fmt: skip
-    return time_reversed(frames) if prepared.b.contains(positions[0]) else frames
+    return time_reversed(frames) if problem.b.contains(positions[0]) else frames

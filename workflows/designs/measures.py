@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacetime_tps.exploration import lines as routing
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
 from spacetime_tps.geometry.families import Family, VonMisesAbove
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.geometry.penalties import Barrier
 from spacetime_tps.geometry.relax import relax
-from spacetime_tps.pipeline import routes as routing
 
 LINES, LINE_POINTS = 300, 64
 FLOORS, BARRIER, SHARPNESS = (25.0, 50.0, 100.0), 0.2, 2.0

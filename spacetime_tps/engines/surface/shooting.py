@@ -107,7 +107,7 @@ class SurfaceShooting:
         points = [self._features(path[1:-1]) for path in found.paths]
         highest = [float(self.dynamics.surface.energy(torch.from_numpy(path)).max()) for path in found.paths]
         return {
-            "path_shot": shot[found.source], "path_name": np.array(names, dtype=str), "path_file": np.full(len(names), ""),
+            "path_shot": shot[found.source], "path_name": np.array(names, dtype=str),
             "path_way": np.full(len(names), ""), "path_max_energy": np.array(highest),
             "path_frames": np.array([len(p) for p in found.paths], dtype=int),
             "path_points": np.array([len(p) for p in points], dtype=int),

@@ -1,0 +1,82 @@
+"""What is known of each class of routes: frames of the ends and of sound windows, their weights, and the denoiser that these make."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
+from spacetime_tps.sampling.free_energy import Weights
+from spacetime_tps.sampling.pool import Pool
+from spacetime_tps.sampling.windows import Windows
+
+
+@dataclass
+class ClassSamples:
+    """The samples of one class."""
+
+    pool: Pool
+    sets: list[tuple[int, str]] = field(default_factory=list)
+    """(round, route) of each set of windows in the pool, in their order there"""
+    sound: bool = False
+    """Whether the two directions of the windows in the pool agree"""
+    weights: Weights | None = None
+    """Of the pool's frames, once they were computed"""
+
+    def take(self, windows: Windows, count: int, route: str, ends: Pool) -> None:
+        """Windows of a round. Those whose two directions disagree are no equilibrium: the latest alone stay, and only while there are no
+        others. ends: a pool without windows."""
+        agree = windows.disagreement <= DISAGREEMENT
+        if not self.sound:
+            self.pool, self.sets = ends.copy(), []
+        if agree or not self.sound:
+            self.pool.add(windows)
+            self.sets.append((count, route))
+        self.sound = self.sound or agree
+
+    def weigh(self) -> None:
+        """Boltzmann weights of all frames, by MBAR."""
+        self.weights = self.pool.weights()
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """(S,) of the pool's frames."""
+        assert self.weights is not None
+        return self.weights.log_weight
+
+    @property
+    def denoiser(self) -> WeightedSamples:
+        """The posterior of the weighted samples; frames count as effective only as far as they are independent."""
+        inefficiency = torch.from_numpy(self.pool.inefficiency)
+        return WeightedSamples(torch.from_numpy(self.pool.statistic), torch.from_numpy(self.log_weight), inefficiency=inefficiency)
+
+
+@dataclass
+class Classes:
+    """All classes that windows were sampled in, and the latest windows of each route."""
+
+    ends: Pool
+    of: dict[Winding, ClassSamples] = field(default_factory=dict)
+    latest: dict[str, Windows] = field(default_factory=dict)
+
+    def __contains__(self, kind: Winding) -> bool:
+        return kind in self.of
+
+    def take(self, route: Route, count: int, windows: Windows) -> None:
+        """The windows of a route, of round `count`, into the samples of its class; `weigh` is to follow."""
+        self.latest[route.name] = windows
+        self.of.setdefault(route.winding, ClassSamples(self.ends.copy())).take(windows, count, route.name, self.ends)
+
+    def weigh(self, kinds: set[Winding]) -> None:
+        """Weights of all frames of some classes."""
+        for kind in sorted(kinds):
+            self.of[kind].weigh()
+
+    def denoiser(self, kind: Winding) -> WeightedSamples:
+        """That of a class."""
+        return self.of[kind].denoiser
+
+    def frames(self) -> np.ndarray:
+        """Positions (F, atoms, 3) of all frames of all classes."""
+        return np.concatenate([np.concatenate(samples.pool.positions) for samples in self.of.values()])

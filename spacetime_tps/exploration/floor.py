@@ -1,0 +1,39 @@
+"""The noise floor: how narrow the noise along curves must be, moved by what the windows of the last round say."""
+
+from dataclasses import dataclass
+
+from spacetime_tps.exploration.route import Route
+from spacetime_tps.exploration.settings import GeodesicSettings, WindowSettings
+
+STEP = 2.0**0.5
+HOPELESS, RAISED = 20.0, 4.0
+"""kT between the two directions from which the noise floor rises by so much at once"""
+PLENTY = 0.4
+"""Overlap of neighbouring windows that a higher floor still leaves enough of"""
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """A precision, per rad^2 or 0.01 nm^2, and the number of windows that a curve of it is given."""
+
+    precision: float
+    windows: int
+
+    def after(self, best: Route, geodesic: GeodesicSettings, windows: WindowSettings) -> "NoiseFloor":
+        """The floor of the next round, the same where the best route's windows do not ask for another.
+
+        Windows that disagree between the two directions hold several basins at once: narrower noise tells them apart, and more windows keep
+        the overlap. Where neighbours hardly overlap the floor sinks, and where it was raised before, windows are put between them instead;
+        where they overlap more than is needed it rises.
+        """
+        if best.unsettled and self.precision < geodesic.highest_floor:
+            factor = min(RAISED if best.disagreement > HOPELESS else 2.0, geodesic.highest_floor / self.precision)
+            count = round(factor**0.5 * self.windows) if best.lowest_overlap < PLENTY else self.windows
+            return NoiseFloor(self.precision * factor, count)
+        if best.lowest_overlap < windows.min_overlap and self.precision > geodesic.floor:
+            return NoiseFloor(self.precision, round(STEP * self.windows))
+        if best.lowest_overlap < windows.min_overlap:
+            return NoiseFloor(self.precision / STEP, self.windows)
+        if best.lowest_overlap > windows.max_overlap and STEP * self.precision <= geodesic.highest_floor:
+            return NoiseFloor(self.precision * STEP, self.windows)
+        return self

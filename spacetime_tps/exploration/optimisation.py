@@ -1,0 +1,83 @@
+"""One curve under weighted samples: the objective that it is the minimum of, and how much of the way there samples can follow."""
+
+from dataclasses import dataclass
+
+import torch
+
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.exploration import lines
+from spacetime_tps.exploration.avoidance import Avoidance
+from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
+from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
+from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
+
+HALVINGS = 4
+"""Of the way from the curve before to the optimised one, where samples cannot follow the whole"""
+LEAP = 2.0
+"""d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
+LEAST_SUPPORT = 0.2
+"""Of the wanted effective samples, at every point"""
+SAFETY = 2.0
+"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
+
+
+@dataclass(frozen=True)
+class CurveOptimiser:
+    """What does not change from round to round; the noise floor does."""
+
+    family: Family
+    settings: GeodesicSettings
+    pushes: AvoidanceSettings
+    avoidance: Avoidance
+
+    def penalties(self, unit: float, *, floor: float) -> list[Penalty]:
+        """On every curve; `unit` is the straight curve's energy."""
+        g = self.settings
+        return [
+            LowVariance(self.family, floor, weight=unit * g.low_variance_weight),
+            Barrier(weight=unit * g.barrier_weight, sharpness=g.barrier_sharpness),
+            Followable(self.family, limit=g.steepest, weight=unit * g.followable_weight),
+            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=unit * g.effective_samples_weight),
+        ]
+
+    def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
+        """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
+        return self.avoidance.penalties(denoiser, weight=weight * lines.straight_energy(start, denoiser, self.family))
+
+    def geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, floor: float, first: bool) -> Geodesic:
+        """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from
+        pass to pass."""
+        g = self.settings
+        unit = lines.straight_energy(start, denoiser, self.family)
+        if not self.avoidance.regions:
+            return self._minimum(start, denoiser, self.penalties(unit, floor=floor))
+        weights = self.pushes.weights
+        for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
+            near = denoiser.supporting(start)
+            found = self._minimum(start, near, [*self.penalties(unit, floor=floor), *self.regions(start, near, weight)])
+            start = found.eta
+        return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
+
+    def trusted(self, start: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
+        """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
+        before, trace = self._described(start, denoiser, found), found.trace
+        for _ in range(HALVINGS):
+            if self.followed(found, denoiser):
+                return found
+            halfway = 0.5 * (self.family.chart(before.eta) + self.family.chart(found.eta))
+            found = evaluate(self.family.from_chart(halfway), denoiser, family=self.family, points=self.settings.points, trace=trace)
+        return found if self.followed(found, denoiser) else before
+
+    def followed(self, curve: Geodesic, denoiser: WeightedSamples) -> bool:
+        """Whether samples support the curve everywhere, and it neither leaps nor holds two basins at once."""
+        steepness = Followable(self.family, limit=self.settings.steepest, weight=1.0).steepness(curve.eta, denoiser.moments(curve.eta))
+        supported = float(curve.effective_samples.min()) >= LEAST_SUPPORT * self.settings.min_effective_samples
+        return supported and float(curve.segment.max()) <= LEAP and float(steepness.max()) <= 2.0 * self.settings.steepest
+
+    def _minimum(self, start: torch.Tensor, denoiser: WeightedSamples, penalties: list[Penalty]) -> Geodesic:
+        g = self.settings
+        return minimise(start, denoiser, penalties, family=self.family, nodes=g.nodes, points=g.points, evaluations=g.evaluations)
+
+    def _described(self, start: torch.Tensor, denoiser: WeightedSamples, found: Geodesic) -> Geodesic:
+        return evaluate(start, denoiser, family=self.family, points=self.settings.points, trace=found.trace)

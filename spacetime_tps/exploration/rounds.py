@@ -1,0 +1,251 @@
+"""The exploration: windows, weights and geodesics, repeated until the best curve stays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from spacetime_tps.denoisers.network import TrainedDenoiser
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.training import Trained
+from spacetime_tps.engines.openmm.dynamics import Walk
+from spacetime_tps.engines.openmm.minimisation import Potential
+from spacetime_tps.engines.openmm.minimisation import minimise as quench
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration import lines, polish
+from spacetime_tps.exploration.avoidance import Avoidance, bind
+from spacetime_tps.exploration.choice import best, explored, followed
+from spacetime_tps.exploration.classes import Classes
+from spacetime_tps.exploration.detours import detours
+from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.optimisation import SAFETY, CurveOptimiser
+from spacetime_tps.exploration.route import Route, Winding
+from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
+from spacetime_tps.geometry.geodesic import evaluate
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+from spacetime_tps.seeds import seed_of
+
+QUENCH_TOLERANCE = 20.0
+"""kJ/mol/nm: enough to tell which basin a frame falls into"""
+
+
+@dataclass(frozen=True)
+class WindowSet:
+    """One set of windows: when and along what they were walked, and what they said."""
+
+    round: int
+    route: str
+    lowest_overlap: float
+    disagreement: float
+    """kT"""
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What the rounds leave behind."""
+
+    routes: list[Route]
+    """All routes: those along which windows were sampled first, best rank first"""
+    ends: Ends
+    classes: Classes
+    trained: dict[Winding, tuple[TrainedDenoiser, Trained]]
+    """The denoiser of each class that paths are sampled in, and what its training did; empty where weighted samples are kept"""
+    floor: float
+    """Precision that the last round worked with"""
+    lengths: list[float]
+    """of the best curve after each round"""
+    sets: list[WindowSet]
+    evaluations: int
+    """Of windows, and of the quenches between them"""
+
+
+def explore(problem: Problem, simulation: Simulation, settings: ExplorationSettings, *, seed: int) -> Explored:
+    """MD in both ends, then rounds until the best curve stays and its windows ask for nothing else.
+
+    Raises SpacetimeError where MD leaves its state at once, a walk is unstable, or ensembles do not overlap.
+    """
+    ends = walk_ends(problem, simulation, settings.training, seed=seed)
+    work = Rounds(problem, simulation, settings, ends, seed=seed)
+    limit = settings.rounds.max_routes
+    routes = lines.straight_routes(problem.coordinates, *problem.ends, work.precisions(), max(limit // 2, 1))
+    lengths: list[float] = []
+    for count in range(1, settings.rounds.max_rounds + 1):
+        routes = work.sample(count, routes)
+        if count == 1:
+            routes += work.through_minima(limit - len(routes))
+        floor = work.floor.precision
+        routes = lines.distinct([new for route in routes for new in work.optimise(route)], problem.coordinates)
+        leader = best(routes)
+        if count == 1:
+            routes += work.past_regions(routes)
+        fresh = count == 1 or (leader.rounds == 1 and bool(work.avoidance.regions))
+        settled = fresh or work.move_floor(leader)  # windows are at constant speed from a route's second round on
+        lengths.append(leader.length)
+        simulation.progress.say(_describe(count, leader, floor))
+        still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < settings.rounds.length_tolerance
+        enough = count >= settings.rounds.min_rounds and leader.rounds > 1 and work.explored(routes, leader)
+        if enough and settled and still and not work.held_back(leader):
+            break
+    simulation.cache(GROUP).sweep()
+    routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
+    wanted = routes[: settings.rounds.routes]
+    trained = work.train(wanted)
+    routes = [work.polish(route, trained) for route in wanted] + routes[len(wanted) :]
+    return Explored(routes, ends, work.classes, trained, floor, lengths, work.sets, work.evaluations)
+
+
+class Rounds:
+    """What changes from round to round: the samples of each class, the noise floor, and what was spent."""
+
+    def __init__(self, problem: Problem, simulation: Simulation, settings: ExplorationSettings, ends: Ends, *, seed: int):
+        self.problem, self.simulation, self.settings, self.ends, self.seed = problem, simulation, settings, ends, seed
+        self.coordinates, self.family = problem.coordinates, problem.coordinates.family()
+        options = settings.avoidance
+        self.avoidance = Avoidance(bind(settings.avoid, problem), self.family, margin=options.margin_degrees, floor=options.floor_nats)
+        self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
+        self.floor = NoiseFloor(settings.geodesic.floor, settings.windows.count)
+        self.classes = Classes(ends.pool(every=settings.training.pool_stride))
+        self.sets: list[WindowSet] = []
+        self.evaluations = 0
+
+    def precisions(self) -> np.ndarray:
+        """Precisions (points, L) of an initial curve under the present floor."""
+        return self.ends.precisions(self.floor.precision, self.settings.geodesic.points)
+
+    def sample(self, count: int, routes: list[Route]) -> list[Route]:
+        """The routes, with windows sampled and weighted along those that are followed, all at once."""
+        plan = self.settings.windows
+        chosen = followed(routes, self.classes.of, self.settings.rounds, avoiding=bool(self.avoidance.regions))
+        etas = [plan.stiffness * pick(route.eta, min(self.floor.windows, len(route.eta))) for route in chosen]
+        named: list[tuple[str, Walk]] = []
+        for route, eta in zip(chosen, etas, strict=True):
+            name = f"round{count}_{route.name}"
+            start, end = self.ends.last
+            walks = window_walks(
+                self.coordinates, eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=start, end=end,
+                seeds=(seed_of(self.seed, name, 0), seed_of(self.seed, name, 1)),
+            )  # fmt: skip
+            named += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
+        frames = self.simulation.cached_walks(GROUP, named, title=f"round {count}: windows, routes followed: {len(chosen)}")
+        self.evaluations += sum(f.evaluations for f in frames)
+        measured = {}
+        for index, (route, eta) in enumerate(zip(chosen, etas, strict=True)):
+            windows = gather(self.coordinates, eta, frames[2 * index], frames[2 * index + 1])
+            self.classes.take(route, count, windows)
+            found = WindowSet(count, route.name, float(windows.overlap.min()), windows.disagreement)
+            self.sets.append(found)
+            self.simulation.progress.say(
+                f"  {route.name}: overlap of neighbours >= {found.lowest_overlap:.2f}, "
+                f"both directions differ by {found.disagreement:.1f} kT"
+            )
+            measured[route.name] = replace(
+                route, rounds=route.rounds + 1, disagreement=found.disagreement, lowest_overlap=found.lowest_overlap
+            )  # fmt: skip
+        self.classes.weigh({route.winding for route in chosen})
+        return [measured.get(route.name, route) for route in routes]
+
+    def optimise(self, route: Route) -> list[Route]:
+        """The route with its geodesic under its class's denoiser; a route of a class without windows stays as it is.
+
+        Where the optimiser turned the curve into another class, the route keeps what it had, and the turned curve is a route of its own.
+        """
+        if route.winding not in self.classes:
+            return [route]
+        denoiser = self.classes.denoiser(route.winding)
+        start = torch.from_numpy(lines.at_precision(self.family, lines.centers(route.eta, self.family), self.precisions()))
+        if route.unsettled:  # samples that are no equilibrium lead nowhere
+            stays = evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
+            return [self._placed(replace(route, eta=stays.eta.numpy(), geodesic=stays), denoiser)]
+        found = self.optimiser.geodesic(start, denoiser, floor=self.floor.precision, first=route.geodesic is None)
+        if lines.class_of(found.eta.numpy(), self.family) == route.winding:
+            found = self.optimiser.trusted(start, found, denoiser)
+            return [self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), denoiser)]
+        turned = lines.reclassed(route, found.eta.numpy(), self.family)
+        self.simulation.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
+        stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
+        return [self._placed(replace(route, geodesic=stays), denoiser), turned]
+
+    def through_minima(self, most: int) -> list[Route]:
+        """Routes through minima that sampled frames fall into, the lowest first; at most so many."""
+        if most < 1:
+            return []
+        potential = Potential(self.problem.model)
+        here, there = self.problem.ends
+        known = [here, there]
+        frames = self.classes.frames()
+        chosen = frames[np.linspace(0, len(frames) - 1, self.settings.rounds.quenches).astype(int)]
+        minima = [quench(potential, x, tolerance=QUENCH_TOLERANCE) for x in chosen]
+        self.evaluations += potential.evaluations
+        found = []
+        for minimum in sorted(minima, key=lambda m: m.energy):
+            values = self.coordinates.values(minimum.positions)
+            if all(self.coordinates.changed(k, values) for k in known):
+                known.append(values)
+                found.append(lines.through(self.coordinates, here, values, there, self.precisions()))
+        return lines.numbered(found[:most])
+
+    def past_regions(self, routes: Sequence[Route]) -> list[Route]:
+        """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""
+        entering = sorted((r for r in routes if r.lack), key=lambda r: r.barrier)
+        found = [d for r in entering for d in detours(r, self.avoidance.regions, self.precisions(), self.coordinates)]
+        return lines.numbered(found)[: max(self.settings.rounds.max_routes // 2, 1)]
+
+    def move_floor(self, leader: Route) -> bool:
+        """Move the floor of the next round where the best route's windows ask for it; True when it stays."""
+        moved = self.floor.after(leader, self.settings.geodesic, self.settings.windows)
+        if leader.unsettled and moved != self.floor:
+            self.simulation.progress.say(
+                f"  windows walked from A and from B differ by {leader.disagreement:.1f} kT on {leader.name}: the noise floor rises to "
+                f"{moved.precision:.0f}, which tells basins apart that one window held"
+            )
+        stays, self.floor = moved == self.floor, moved
+        return stays
+
+    def explored(self, routes: Sequence[Route], leader: Route) -> bool:
+        """Whether more rounds would not help against forbidden regions."""
+        return not self.avoidance.regions or explored(routes, leader, self.classes.of, self.settings.rounds)
+
+    def held_back(self, route: Route) -> bool:
+        """Whether the edge of the sampled region holds the curve back: its penalty acts, and more windows would let the curve move on."""
+        assert route.geodesic is not None
+        return float(route.geodesic.effective_samples.min()) < SAFETY * self.settings.geodesic.min_effective_samples
+
+    def train(self, routes: Sequence[Route]) -> dict[Winding, tuple[TrainedDenoiser, Trained]]:
+        """A trained denoiser for each class of these routes, where there is one for the family and one is wanted."""
+        trained: dict[Winding, tuple[TrainedDenoiser, Trained]] = {}
+        for route in routes if self.settings.denoiser.components and polish.trainable(self.family) else []:
+            if route.rounds and route.winding not in trained:
+                samples = self.classes.denoiser(route.winding)
+                trained[route.winding] = polish.train_for(route, samples, self.settings.denoiser, seed=self.seed)
+                loss = trained[route.winding][1].held_out_loss
+                self.simulation.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {loss:.3f}")
+        return trained
+
+    def polish(self, route: Route, trained: dict[Winding, tuple[TrainedDenoiser, Trained]]) -> Route:
+        """The route's geodesic under the trained denoiser of its class, where there is one."""
+        if route.winding not in trained or not route.rounds:
+            return route
+        samples = self.classes.denoiser(route.winding)
+        start = torch.from_numpy(route.eta)
+        regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
+        unit = lines.straight_energy(start, samples, self.family)
+        penalties = [*self.optimiser.penalties(unit, floor=self.floor.precision), *regions]
+        supported = polish.Supported(trained[route.winding][0], samples)
+        found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
+        return found if found.lack <= route.lack else route
+
+    def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
+        """The route with how near it comes to the forbidden regions."""
+        return replace(route, nearness=self.avoidance.nearness(route.eta, denoiser))
+
+
+def _describe(count: int, leader: Route, floor: float) -> str:
+    assert leader.geodesic is not None
+    return (
+        f"round {count}: best route {leader.name}, length {leader.length:.2f}, barrier {leader.barrier:.2f} kT, effective samples >= "
+        f"{float(leader.geodesic.effective_samples.min()):.0f}, largest segment {float(leader.geodesic.segment.max()):.3f}, "
+        f"kappa floor {floor:.1f}"
+    )

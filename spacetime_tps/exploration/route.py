@@ -1,0 +1,90 @@
+"""A route from A to B: its curve, what is known of it, and what routes are ranked by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spacetime_tps.geometry.geodesic import Geodesic
+
+DISAGREEMENT = 5.0
+"""kT between windows walked from A and from B beyond which a barrier says nothing"""
+KEPT = 0.9
+"""Share of a forbidden region's floor that counts as kept: the penalty is soft"""
+
+Winding = tuple[int, ...]
+"""The class of a route: turns of each coordinate beyond the short way round. Routes of one class share their samples"""
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a curve comes to a forbidden region."""
+
+    region: str
+    divergence: float | None
+    """From the region with its margin, the least along the curve, nats; None where no sample is in it"""
+    floor: float
+    """What it must not fall below"""
+    probability: float
+    """P_eta(region), the largest along the curve; 0 where no sample is in it"""
+    center: tuple[float, ...] | None
+    """Center of the curve where the divergence is least, as people read it"""
+    crosses: bool
+    """Whether the line of its centers runs through the region: samples then must, even where the weight of p_eta lies on either side"""
+
+    @property
+    def lack(self) -> float:
+        """Nats that the curve comes too near by; 0 where it keeps away."""
+        if self.crosses:
+            return self.floor
+        return 0.0 if self.divergence is None else max(KEPT * self.floor - self.divergence, 0.0)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A curve from A to B, before and after it was optimised."""
+
+    name: str
+    winding: Winding
+    """Turns of each coordinate beyond the short way round: the class that a route must not leave unnoticed"""
+    eta: np.ndarray
+    """(N, E)"""
+    geodesic: Geodesic | None = None
+    rounds: int = 0
+    """Rounds in which windows were sampled along it"""
+    disagreement: float = float("nan")
+    """kT, of its last windows' forward and backward free energies"""
+    lowest_overlap: float = float("nan")
+    """of neighbours among its last windows"""
+    nearness: tuple[Nearness, ...] = ()
+    """To each forbidden region, after the last optimisation"""
+
+    @property
+    def length(self) -> float:
+        """Fisher-Rao length; nan before the first optimisation."""
+        return self.geodesic.length if self.geodesic else float("nan")
+
+    @property
+    def barrier(self) -> float:
+        """kT; infinite before the first optimisation."""
+        return self.geodesic.barrier if self.geodesic else float("inf")
+
+    @property
+    def lack(self) -> float:
+        """Nats by which it comes too near a forbidden region; 0 where it keeps away from all."""
+        return max((n.lack for n in self.nearness), default=0.0)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether its centers run through a forbidden region."""
+        return any(n.crosses for n in self.nearness)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether its windows walked from A and from B disagree so much that its barrier says nothing yet."""
+        return self.disagreement > DISAGREEMENT
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """What routes are sorted by: those that keep out of forbidden regions first, of these those whose barrier is known, by barrier;
+        with the nats that they lack where they do not keep out."""
+        return self.lack > 0.0, self.unsettled, self.barrier + self.lack

@@ -1,0 +1,251 @@
+"""What the exploration gives to later stages, the report and other tools: curves with weighted frames, windows, the denoiser."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from spacetime_tps.denoisers import network
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.rounds import Explored
+from spacetime_tps.exploration.route import Route, Winding
+from spacetime_tps.exploration.training import GROUP
+from spacetime_tps.geometry.families import Family
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.free_energy import profile
+from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.trajectories.frames import Frames
+
+FRAMES = ("statistic", "log_weight", "ensembles", "counts")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve to sample paths along, with the weighted frames they can start from."""
+
+    route: str
+    eta: np.ndarray
+    """(N, E)"""
+    cost: np.ndarray
+    """(N,) kT, of confining the molecule to each of its points"""
+    positions: np.ndarray
+    """(S, atoms, 3) nm"""
+    velocities: np.ndarray
+    """(S, atoms, 3) nm/ps"""
+    statistic: np.ndarray
+    """(S, E)"""
+    log_weight: np.ndarray
+    """(S,) Boltzmann"""
+    ensembles: np.ndarray
+    """(K, E) eta of the ensembles that the frames are from, in their order: MD in A, MD in B, windows"""
+    counts: np.ndarray
+    """(K,) frames of each"""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The value of the exploration."""
+
+    curves: list[Curve]
+    """Those that paths can be walked along, best rank first: the first routes, and the best of each other class that was sampled"""
+    routes: list[dict[str, np.ndarray]]
+    """Every optimised route as arrays (`_arrays`), best rank first"""
+    ranks: list[int]
+    """Which of the routes each curve is, from 1"""
+    windows: dict[str, np.ndarray]
+    """One entry a window: eta (W, E), round, route, frames, overlap with the next of its set, MBAR and BAR free energies in kT"""
+    free_energy: dict[str, np.ndarray]
+    """Along the best route's last windows, forward and backward alone, errors and overlaps; kT"""
+    denoiser: bytes
+    """What denoiser.pt holds"""
+    record: dict[str, Any]
+    """Routes, rounds, the denoiser's training and what it took, as plain data"""
+    in_a: list[Frames]
+    """Plain MD that began in A, every `training.stride` steps: the thermal reference is cut from it"""
+
+    def save(self, storage: Storage, problem: Problem) -> None:
+        """routes/RANK.npz, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, samples/weighted_RANK;
+        the walks in A are there."""
+        for pattern in ("routes/*.npz", "samples/weighted_*"):
+            storage.remove(pattern)
+        for rank, route in enumerate(self.routes, 1):
+            storage.put_arrays(f"routes/{rank}.npz", route)
+        model = problem.model
+        for rank, curve in zip(self.ranks, self.curves, strict=True):
+            order = np.arange(len(curve.positions))
+            nothing = np.zeros(len(order))
+            numbered = Frames(curve.positions, curve.velocities, order * model.timestep, nothing, order, 0, True)  # numbered, not timed
+            storage.put_frames(f"samples/weighted_{rank}.trr", numbered, timestep=model.timestep, cell=model.cell)
+            storage.put_arrays(f"samples/weighted_{rank}.npz", {key: getattr(curve, key) for key in FRAMES})
+        storage.put_arrays("geodesic.npz", self.routes[0])
+        storage.put_bytes("denoiser.pt", self.denoiser)
+        storage.put_arrays("samples/windows.npz", self.windows)
+        storage.put_arrays("free_energy.npz", self.free_energy)
+        storage.put_record("samples/rounds.json", self.record)
+
+    @staticmethod
+    def load(simulation: Simulation) -> "Sampled":
+        """Read what `save` wrote; the denoiser stays where it is."""
+        storage = simulation.storage
+        ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names("samples/weighted_*.npz"))
+        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(storage.names("routes/*.npz")) + 1)]
+        curves = []
+        for rank in ranks:
+            route, frames = routes[rank - 1], storage.arrays(f"samples/weighted_{rank}.npz")
+            positions, velocities = storage.frames(f"samples/weighted_{rank}.trr")
+            curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
+        record = storage.record("samples/rounds.json")
+        windows, free_energy = storage.arrays("samples/windows.npz"), storage.arrays("free_energy.npz")
+        return Sampled(curves, routes, ranks, windows, free_energy, b"", record, _walks_in_a(simulation))
+
+    @staticmethod
+    def of(explored: Explored, problem: Problem, *, routes: int) -> "Sampled":
+        """From what the rounds leave. routes: along how many paths are wanted."""
+        family = problem.coordinates.family()
+        optimised = [r for r in explored.routes if r.geodesic is not None]
+        arrays = [_arrays(route, family) for route in optimised]
+        ranks = list(_ranks(optimised, routes))
+        return Sampled(
+            curves=[_curve(arrays[rank - 1], explored, optimised[rank - 1].winding) for rank in ranks],
+            routes=arrays, ranks=ranks, windows=_windows(explored), free_energy=_profile(explored, problem),
+            denoiser=_denoiser(explored), record=_record(explored), in_a=explored.ends.in_a,
+        )  # fmt: skip
+
+
+def _walks_in_a(simulation: Simulation) -> list[Frames]:
+    cache = simulation.cache(GROUP)
+    names = (name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_A_*.trr"))
+    return [cache.stored(name) for name in sorted(names, key=lambda name: int(name.split("_")[-1]))]
+
+
+def _ranks(optimised: list[Route], routes: int) -> Iterator[int]:
+    """Ranks, from 1, of the first routes that were sampled, and of the best one of each other class."""
+    shown: list[Winding] = []
+    for rank, route in enumerate(optimised, 1):
+        if route.rounds and (len(shown) < routes or route.winding not in shown):
+            shown.append(route.winding)
+            yield rank
+
+
+def _curve(arrays: dict[str, np.ndarray], explored: Explored, kind: Winding) -> Curve:
+    samples = explored.classes.of[kind]
+    pool = samples.pool
+    positions, velocities = np.concatenate(pool.positions), np.concatenate(pool.velocities)
+    return Curve(
+        str(arrays["name"]),
+        arrays["eta"],
+        arrays["kl_kT"],
+        positions,
+        velocities,
+        pool.statistic,
+        samples.log_weight,
+        pool.eta,
+        pool.counts,
+    )
+
+
+def _arrays(route: Route, family: Family) -> dict[str, np.ndarray]:
+    g = route.geodesic
+    assert g is not None
+    return {
+        "name": np.array(route.name),
+        "eta": g.eta.numpy(),
+        "level": family.level(g.eta).numpy(),
+        "precision": family.precisions(g.eta).numpy(),
+        "center": family.center(g.eta).numpy(),
+        "segment": g.segment.numpy(),
+        "n_eff": g.effective_samples.numpy(),
+        "kl_kT": g.cost.numpy(),
+        "energy": np.array(g.energy),
+        "length": np.array(g.length),
+        "trace": np.array(g.trace),
+    }
+
+
+def _denoiser(explored: Explored) -> bytes:
+    best, buffer = explored.routes[0], io.BytesIO()
+    if best.winding in explored.trained:
+        return network.to_bytes(explored.trained[best.winding][0])
+    samples = explored.classes.of[best.winding]
+    content = {"statistic": torch.from_numpy(samples.pool.statistic), "log_weights": torch.from_numpy(samples.log_weight)}
+    torch.save({"kind": "weighted_samples", **content}, buffer)
+    return buffer.getvalue()
+
+
+def _record(explored: Explored) -> dict[str, Any]:
+    return {
+        "kappa_floor": explored.floor,
+        "length": explored.lengths,
+        "windows": [
+            {"round": s.round, "route": s.route, "lowest_overlap": s.lowest_overlap, "forward_backward_kT": s.disagreement}
+            for s in explored.sets
+        ],
+        "routes": [_describe(r) for r in explored.routes],
+        "training": [
+            {"route": next(r.name for r in explored.routes if r.winding == kind), "held_out_loss": t.held_out_loss, "curve": t.curve}
+            for kind, (_, t) in explored.trained.items()
+        ],
+        "evaluations": {"training_md": explored.ends.evaluations, "windows": explored.evaluations, "geodesic": 0},
+    }
+
+
+def _describe(route: Route) -> dict[str, Any]:
+    g = route.geodesic
+    return {
+        "name": route.name,
+        "winding": list(route.winding),
+        "rounds": route.rounds,
+        "barrier_kT": g.barrier if g else None,
+        "length": g.length if g else None,
+        "energy": g.energy if g else None,
+        "largest_segment": float(g.segment.max()) if g else None,
+        "effective_samples": float(g.effective_samples.min()) if g else None,
+        "lowest_overlap": route.lowest_overlap if route.rounds else None,
+        "forward_backward_kT": route.disagreement if route.rounds else None,
+        "nearness": [
+            {
+                "region": n.region, "divergence_nats": n.divergence, "floor_nats": n.floor, "lack_nats": n.lack, "p_eta": n.probability,
+                "center": n.center, "crosses": n.crosses,
+            }
+            for n in route.nearness
+        ],
+    }  # fmt: skip
+
+
+def _windows(explored: Explored) -> dict[str, np.ndarray]:
+    """The frames' own weights, per class of routes, are those of the curves."""
+    columns: dict[str, list[np.ndarray]] = {
+        key: [] for key in ("eta", "round", "route", "frames", "overlap", "free_energy", "forward", "backward", "weight")
+    }
+    for samples in explored.classes.of.values():
+        assert samples.weights is not None
+        pool, free_energy, weight = samples.pool, samples.weights.free_energy[2:], np.exp(samples.log_weight)
+        totals = np.add.reduceat(weight, np.concatenate([[0], np.cumsum(pool.counts)[:-1]]))[2:]
+        first = 0
+        for (count, name), windows in zip(samples.sets, pool.windows, strict=True):
+            size = len(windows.eta)
+            columns["eta"].append(windows.eta)
+            columns["round"].append(np.full(size, count))
+            columns["route"].append(np.full(size, name))
+            columns["frames"].append(pool.counts[2 + first : 2 + first + size])
+            columns["overlap"].append(np.append(windows.overlap, np.nan))
+            columns["free_energy"].append(free_energy[first : first + size])
+            columns["forward"].append(windows.forward_profile)
+            columns["backward"].append(windows.backward_profile)
+            columns["weight"].append(totals[first : first + size])
+            first += size
+    return {key: np.concatenate(values) for key, values in columns.items()}
+
+
+def _profile(explored: Explored, problem: Problem) -> dict[str, np.ndarray]:
+    last = explored.classes.latest[explored.routes[0].name]
+    ways = (last.forward, last.backward)
+    walked = [[problem.coordinates.features(f.positions[f.point == k]) for f in ways] for k in range(len(last.eta))]
+    found = profile(walked, last.eta)
+    return {
+        "eta": last.eta, "free_energy_kT": found.free_energy, "error_kT": found.error, "forward_kT": last.forward_profile,
+        "backward_kT": last.backward_profile, "overlap": found.overlap, "independent_frames": found.independent,
+    }  # fmt: skip

@@ -1,0 +1,71 @@
+"""Driving a molecule along a curve: annealed Langevin dynamics under the curve's denoising distributions, one walk a path."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.engines.openmm.bias import CurveBias
+from spacetime_tps.engines.openmm.dynamics import Walk
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.methods.settings import hold_points
+from spacetime_tps.sampling.starts import draw_starts
+from spacetime_tps.states.state import State
+from spacetime_tps.trajectories.frames import Frames
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A path under a restraint."""
+
+    seed: int
+    frames: Frames
+    eta: np.ndarray
+    """(F, E): of the restraint that each frame was made under"""
+
+
+def schedule(eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
+    """What a path walks: the curve eta (N, E) at `points` points, with the last one held.
+
+    A jump between points dissipates half its d_eta . d_mu, which the molecule keeps as heat: many points of few steps lose less than few
+    points of many.
+    """
+    fine = CubicSpline(np.linspace(0.0, 1.0, len(eta)), eta)(np.linspace(0.0, 1.0, points))
+    return np.concatenate([fine, np.repeat(fine[-1:], hold_points(steps_per_point), axis=0)])
+
+
+def walks_along(
+    coordinates: Coordinates, eta: np.ndarray, *, steps_per_point: int, stride: int, seeds: Sequence[int],
+    positions: np.ndarray, velocities: np.ndarray,
+) -> list[Walk]:  # fmt: skip
+    """One walk a path over all points of a schedule eta (N, E); positions and velocities (paths, atoms, 3) at their starts."""
+    return [
+        Walk(CurveBias(coordinates), eta, steps_per_point, stride, seed, x.astype(float), v.astype(float))
+        for seed, x, v in zip(seeds, positions, velocities, strict=True)
+    ]
+
+
+def drive(
+    coordinates: Coordinates, a: State, simulation: Simulation, curve: Curve, *, points: int, steps_per_point: int, stride: int,
+    seeds: Sequence[int],
+) -> Iterator[Driven]:  # fmt: skip
+    """Paths along a curve, one a seed, as they come; each starts from a frame in A drawn under the curve's first point.
+
+    Raises SpacetimeError where no weighted frame of the curve is in A.
+    """
+    eta = schedule(curve.eta, points, steps_per_point)
+    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], a.contains(curve.positions), seeds)
+    tasks = walks_along(
+        coordinates, eta, steps_per_point=steps_per_point, stride=stride, seeds=seeds,
+        positions=curve.positions[starts], velocities=curve.velocities[starts],
+    )  # fmt: skip
+    for seed, frames in zip(seeds, simulation.walks(tasks), strict=True):
+        yield Driven(seed, frames, eta[frames.point])
+
+
+def is_hit(frames: Frames, a: State, b: State) -> bool:
+    """Whether the first stored frame is in A and the LAST in B. An unstable walk is none."""
+    return bool(frames.stable and a.contains(frames.positions[0]) and b.contains(frames.positions[-1]))

@@ -1,0 +1,35 @@
+"""What a method that makes transition paths along curves is to the stage that runs it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.methods.driving import Driven
+from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.problems.problem import Problem
+
+
+class Method(Protocol):
+    """Paths that begin in A and are judged by their last frame. Register one in `registry.METHODS`."""
+
+    @property
+    def name(self) -> str:
+        """As transitions.csv has it in the column stage, and files have it in their names."""
+
+    def asked(self, settings: MethodSettings) -> int:
+        """Paths along each curve; 0 leaves the method out."""
+
+    def made_from(self, settings: MethodSettings) -> Any:
+        """The settings that its paths depend on, as plain data. How many are asked for is none of them."""
+
+    def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
+        """The curves that it walks, each with a route name of its own; from the geodesics, best first."""
+
+    def steps(self, settings: MethodSettings) -> int:
+        """Evaluations of one path."""
+
+    def paths(
+        self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
+    ) -> Iterator[Driven]:
+        """One path a seed along a curve, in their order, as they come."""

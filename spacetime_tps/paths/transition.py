@@ -1,0 +1,85 @@
+"""Transition paths: one row of transitions.csv and one trajectory each."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.trajectories.frames import Frames
+
+TABLE = "transitions.csv"
+ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level")
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of transitions.csv. The highest energy is over the stored frames, in kJ/mol above start.pdb; nan where no frame is."""
+
+    path: str
+    stage: str
+    status: str
+    hit: int
+    max_energy_kj_mol: float
+    n_frames: int
+    evaluations: int
+    seed: int
+    weight: float | None
+    """Statistical weight; None for paths that have none, an empty cell"""
+    route: str
+    file: str
+    """Name of the trajectory in the storage; empty for an unstable path, which has none"""
+
+
+COLUMNS = [f.name for f in fields(Transition)]
+
+
+def read_transitions(storage: Storage) -> list[Transition]:
+    """All rows; none where there is no table yet."""
+    if not storage.has(TABLE):
+        return []
+    return [
+        Transition(
+            r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), int(r["n_frames"]), int(r["evaluations"]),
+            int(r["seed"]), float(r["weight"]) if r["weight"] else None, r["route"], r["file"],
+        )
+        for r in storage.table(TABLE)
+    ]  # fmt: skip
+
+
+def write_transitions(storage: Storage, rows: Sequence[Transition]) -> None:
+    """Replace all rows."""
+    storage.put_table(TABLE, COLUMNS, [astuple(r) for r in rows])
+
+
+def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition]) -> None:
+    """Replace the rows of one stage, where they stand or at the end."""
+    before = read_transitions(storage)
+    place = next((k for k, r in enumerate(before) if r.stage == stage), len(before))
+    others = [r for r in before if r.stage != stage]
+    write_transitions(storage, [*others[:place], *rows, *others[place:]])
+
+
+def keep_path(
+    storage: Storage, problem: Problem, name: str, frames: Frames, *, bias: np.ndarray | None = None, level: np.ndarray | None = None
+) -> tuple[str, float]:
+    """Keep a path's trajectory and, beside it, its table of energies; the trajectory's name, and the path's highest energy.
+
+    bias (F,), kJ/mol, and level (F,), mean precision of the restraint; zero where None.
+    """
+    file = f"transitions/{name}.trr"
+    storage.put_frames(file, frames, timestep=problem.model.timestep, cell=problem.model.cell)
+    energies = frames.potential_energy - problem.zero
+    nothing = np.zeros(len(frames))
+    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level)
+    rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
+    storage.put_table(f"transitions/{name}.csv", ENERGIES, rows)
+    return file, round(float(energies.max()), 4)
+
+
+def remove_paths(storage: Storage, stage: str) -> None:
+    """Remove everything of a stage: its rows, and its trajectories with their tables."""
+    storage.remove(f"transitions/{stage}_*")
+    if storage.has(TABLE):
+        replace_transitions(storage, stage, [])

@@ -1,0 +1,183 @@
+"""The problem: a molecule that can be simulated, its coordinates and two states; from two PDB files, or from a folder."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import Cell, Distances
+from spacetime_tps.coordinates.positions import Positions
+from spacetime_tps.coordinates.protocol import Boxes, Coordinates
+from spacetime_tps.coordinates.registry import coordinates_of, joined
+from spacetime_tps.coordinates.superposition import superposed
+from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.engines.openmm import platforms
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.engines.openmm.minimisation import Potential, minimise
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules import rotatable
+from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
+from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, same_order, write_pdb
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.system import RmsdSpec, SystemSpec
+from spacetime_tps.states.around import states_around
+from spacetime_tps.states.state import State, check_endpoints, state_of
+
+GRADIENT_TOLERANCE = 1.0
+STORED = 4
+"""Decimals of a nanometre that a PDB file keeps"""
+PLAIN = DynamicsSettings()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A molecule with a way to tell A from B: all that sampling has to know."""
+
+    model: Model
+    coordinates: Coordinates
+    start: Structure
+    end: Structure
+    a: State
+    b: State
+    zero: float
+    """Potential energy of start.pdb as stored, kJ/mol: the zero of all reported energies"""
+    steps_per_second: float
+    """of one process, from the platform's trial"""
+    evaluations: int
+
+    @property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values (D,) of the coordinates at start and end."""
+        return self.coordinates.values(self.start.positions), self.coordinates.values(self.end.positions)
+
+    @property
+    def boxes(self) -> tuple[Boxes, Boxes]:
+        """A and B as states.json has them."""
+        return self.a.to_json(), self.b.to_json()
+
+
+def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
+    """Check, parametrise, minimise and time; writes nothing. Raises SpacetimeError for what is wrong with the input."""
+    start = load_pdb(spec.start)
+    end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
+    system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
+    wanted = dynamics.platform
+    model = Model(
+        serialised(system),
+        spec.temperature_K,
+        spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
+        1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
+        "Reference" if wanted == "auto" else platforms.check(wanted),
+    )
+    coordinates = _coordinates(spec, start, end, model.cell)
+    name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
+    model = replace(model, platform=name)
+    potential = Potential(model)
+    minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    if model.cell is None:
+        minima[1] = superposed(minima[1], minima[0])
+    start, end = (Structure(start.topology, x.round(STORED)) for x in minima)
+    coordinates = _coordinates(spec, start, end, model.cell) if spec.coordinates and "positions" in spec.coordinates else coordinates
+    a, b = _states(spec, coordinates, start, end, model.cell)
+    check_endpoints(a, b, start.positions, end.positions)
+    zero, _ = potential(start.positions)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+
+
+def save(problem: Problem, folder: Path) -> None:
+    """Write system.xml, topology.pdb, start.pdb, end.pdb, states.json, coordinates.json and preparation.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "system.xml", problem.model.system_xml)
+    for name, structure in (("topology", problem.start), ("start", problem.start), ("end", problem.end)):
+        write_pdb(folder / f"{name}.pdb", structure)
+    write_json(folder / "states.json", dict(zip("AB", problem.boxes, strict=True)))
+    write_json(folder / "coordinates.json", {"blocks": problem.coordinates.to_json(), "reference": "start.pdb"})
+    model = problem.model
+    write_json(folder / "preparation.json", {
+        "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
+        "cell_nm": model.cell,
+        "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
+    })  # fmt: skip
+
+
+def load(folder: Path) -> Problem:
+    """Read what `save` wrote; positions and energy are those of the files. Raises SpacetimeError where a file is missing."""
+    try:
+        notes = json.loads((folder / "preparation.json").read_text())
+        blocks = json.loads((folder / "coordinates.json").read_text())["blocks"]
+        boxes = json.loads((folder / "states.json").read_text())
+        system_xml = (folder / "system.xml").read_text()
+    except FileNotFoundError as missing:
+        raise SpacetimeError(f"{folder} is not a complete run folder: {Path(missing.filename).name} is missing") from missing
+    model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], notes["platform"])
+    start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
+    zero, _ = Potential(model)(start.positions)
+    a, b = (state_of(boxes[name], cell=model.cell, read=lambda file: load_pdb(folder / file).positions) for name in "AB")
+    coordinates = coordinates_of(blocks, model.cell)
+    return Problem(model, coordinates, start, end, a, b, zero, notes["steps_per_second"], notes["evaluations"])
+
+
+def _coordinates(spec: SystemSpec, start: Structure, end: Structure, cell: Cell | None) -> Coordinates:
+    """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
+    named = tuple(kind for kind in ("torsions", "distances", "positions") if getattr(spec, kind) is not None)
+    blocks: list[Coordinates] = []
+    for kind in spec.coordinates or named or ("torsions",):
+        if kind == "torsions":
+            blocks.append(rotatable.changed_torsions(start, end) if spec.torsions is None else _named_torsions(spec, start))
+        elif kind == "distances":
+            blocks.append(rotatable.changed_distances(start, end, cell) if spec.distances is None else _named_distances(spec, start, cell))
+        else:
+            blocks.append(_positions(spec, start, end))
+    return joined(blocks)
+
+
+def _named_torsions(spec: SystemSpec, start: Structure) -> Torsions:
+    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.torsions or {}).items()}
+    return Torsions(tuple(found), tuple((f[0], f[1], f[2], f[3]) for f in found.values()))
+
+
+def _named_distances(spec: SystemSpec, start: Structure, cell: Cell | None) -> Distances:
+    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.distances or {}).items()}
+    return Distances(tuple(found), tuple((f[0], f[1]) for f in found.values()), cell)
+
+
+def _positions(spec: SystemSpec, start: Structure, end: Structure) -> Positions:
+    """Superposed on the structure halfway: displacements of the two ends from it are alike."""
+    chosen = _atoms(spec.positions, start)
+    here = start.positions[chosen]
+    middle = 0.5 * (here + superposed(end.positions[chosen], here))
+    labels = [rotatable.atom_label(atom) for atom in start.topology.atoms()]
+    return Positions(tuple(labels[k] for k in chosen), tuple(chosen), tuple((float(x), float(y), float(z)) for x, y, z in middle))
+
+
+def _atoms(labels: tuple[str, ...] | None, start: Structure) -> list[int]:
+    return rotatable.heavy_atoms(start.topology) if labels is None else [atom_index(start.topology, label) for label in labels]
+
+
+def _states(spec: SystemSpec, coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
+    if spec.states is None:
+        return states_around(coordinates, start.positions, end.positions, cell=cell)
+    torsions = _named_torsions(spec, start)
+    distances = _named_distances(spec, start, cell)
+    places = {"start.pdb": start.positions, "end.pdb": end.positions}
+    found = []
+    for name in "AB":
+        boxes: list[dict[str, Any]] = []
+        for box in spec.states[name]:
+            entry: dict[str, Any] = {}
+            for key, limits in box.items():
+                if isinstance(limits, RmsdSpec):
+                    bounds = {"max_nm": limits.max_nm, "min_nm": limits.min_nm}
+                    entry["rmsd"] = {
+                        "file": f"{limits.to}.pdb", "atoms": _atoms(limits.atoms, start), **{k: v for k, v in bounds.items() if v},
+                    }  # fmt: skip
+                elif key in torsions.names:
+                    entry.setdefault("torsions", []).append([*torsions.atoms[torsions.names.index(key)], *limits])
+                else:
+                    entry.setdefault("distances", []).append([*distances.atoms[distances.names.index(key)], *limits])
+            boxes.append(entry)
+        found.append(state_of(boxes, cell=cell, read=places.__getitem__))
+    return found[0], found[1]

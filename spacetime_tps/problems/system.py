@@ -1,0 +1,139 @@
+"""What a run is about: two structures, a force field, torsions and states, from a system folder or from two PDB files."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.validation import first_error
+
+Range = tuple[float, float]
+CoordinateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.'-]+$")]
+"""Names become part of file names"""
+
+
+class RmsdSpec(BaseModel):
+    """A distance from one of the two structures after superposition."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: Literal["start", "end"]
+    atoms: tuple[str, ...] | None = Field(None, min_length=1)
+    """'residue number:atom name'; all but hydrogen where it is left out"""
+    max_nm: float | None = Field(None, gt=0)
+    min_nm: float | None = Field(None, gt=0)
+
+
+StateBox = dict[str, Range | RmsdSpec]
+"""Conditions that all hold: the names of torsions and distances, and 'rmsd'"""
+
+
+class SystemSpec(BaseModel):
+    """A system.yaml. Coordinates and states that are left out are found from the two structures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    start: Path
+    end: Path
+    forcefield: tuple[str, ...] = ()
+    """OpenMM force-field files; none where `system` is given"""
+    system: Path | None = None
+    """A serialised openmm.System, instead of a force field"""
+    temperature_K: float = Field(300.0, gt=0)
+    timestep_fs: float = Field(1.0, gt=0)
+    friction_per_ps: float = Field(1.0, gt=0)
+    coordinates: tuple[Literal["torsions", "distances", "positions"], ...] | None = Field(None, min_length=1)
+    """The blocks that the transition is described by; those that are named below where it is left out, or else torsions that change"""
+    torsions: dict[CoordinateName, tuple[str, str, str, str]] | None = Field(None, min_length=1)
+    """name: four atoms, each 'residue number:atom name'; those that change where it is left out"""
+    distances: dict[CoordinateName, tuple[str, str]] | None = Field(None, min_length=1)
+    """name: two atoms; bonded ones that change where it is left out"""
+    positions: tuple[str, ...] | None = Field(None, min_length=1)
+    """atoms whose superposed positions are meant; all but hydrogen where it is left out"""
+    states: dict[str, tuple[StateBox, ...]] | None = None
+    """A and B: boxes, of which one holds: each name (from, to), in degrees going up or in nm; and an RMSD to a structure"""
+
+    @model_validator(mode="after")
+    def _one_energy(self) -> "SystemSpec":
+        if bool(self.forcefield) == (self.system is not None):
+            raise ValueError("give either a forcefield or a system, and not both")
+        if self.states is not None and set(self.states) != {"A", "B"}:
+            raise ValueError("states must hold A and B")
+        return self
+
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
+        own = [(name, Path(name)) for name in self.forcefield if Path(name).is_file()]
+        own += [("system", self.system)] if self.system is not None else []
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
+
+    def fingerprint(self) -> str:
+        """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
+        content = {**self.inputs(), **{f"spec_{k}": v for k, v in self.model_dump(mode="json", exclude={"start", "end", "system"}).items()}}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def bundled_systems() -> dict[str, Path]:
+    """Systems that come with the package, by name."""
+    package = Path(__file__).parent.parent
+    roots = (package / "systems", package.parent / "systems")  # in a wheel, in a checkout
+    return {p.parent.name: p.parent for root in roots for p in sorted(root.glob("*/system.yaml"))}
+
+
+def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
+    """From the folder of a system, or the name of a bundled one. Raises SpacetimeError."""
+    folder = Path(system)
+    if not (folder / "system.yaml").is_file():
+        if system not in bundled_systems():
+            raise SpacetimeError(
+                f"there is no system {system!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
+            )
+        folder = bundled_systems()[system]
+    try:
+        data = yaml.safe_load((folder / "system.yaml").read_text())
+    except yaml.YAMLError as problem:
+        raise SpacetimeError(f"{folder / 'system.yaml'} is not valid YAML: {problem}") from problem
+    if not isinstance(data, dict):
+        raise SpacetimeError(f"{folder / 'system.yaml'} must hold keys and values")
+    for key in ("start", "end", "system"):
+        if key in data:
+            data[key] = folder / str(data[key])
+    if isinstance(data.get("forcefield"), list):
+        data["forcefield"] = [str(folder / f) if (folder / str(f)).is_file() else f for f in data["forcefield"]]
+    if temperature is not None:
+        data["temperature_K"] = temperature
+    return _spec(data, str(folder / "system.yaml"))
+
+
+def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float) -> SystemSpec:
+    """A system of two PDB files alone; torsions and states are found when it is prepared."""
+    name = f"{start.stem}_to_{end.stem}"
+    return _spec({"name": name, "start": start, "end": end, "forcefield": forcefield, "temperature_K": temperature}, "the system")
+
+
+def _spec(data: dict[str, Any], source: str) -> SystemSpec:
+    try:
+        spec = SystemSpec.model_validate(data)
+    except ValidationError as problem:
+        raise SpacetimeError(f"{source}: {first_error(problem)}") from problem
+    for path in (spec.start, spec.end, *([spec.system] if spec.system else [])):
+        if not path.is_file():
+            raise SpacetimeError(f"{path}: there is no such file")
+    named = {*(spec.torsions or {}), *(spec.distances or {})}
+    for name, boxes in (spec.states or {}).items():
+        if not boxes or not all(boxes):
+            raise SpacetimeError(f"{source}: state {name} holds no range: it needs a box with one coordinate at least")
+        for box in boxes:
+            for key, limits in box.items():
+                if isinstance(limits, RmsdSpec) != (key == "rmsd"):
+                    raise SpacetimeError(
+                        f"{source}: state {name}: {key!r} wants {'to, max_nm or min_nm' if key == 'rmsd' else 'two limits'}"
+                    )
+                if key != "rmsd" and key not in named:
+                    raise SpacetimeError(f"{source}: state {name} bounds {key!r}, which is not one of the named torsions or distances")
+    return spec

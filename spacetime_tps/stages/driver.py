@@ -1,0 +1,65 @@
+"""The one loop over stages: each is run where it is missing or out of date, and read where it is there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.stages.protocol import Given, Stage
+from spacetime_tps.stages.records import Records, fingerprint
+from spacetime_tps.stages.registry import STAGES
+from spacetime_tps.stages.settings import Settings
+
+
+def run_stages(
+    problem: Problem, simulation: Simulation, settings: Settings, *, stages: Sequence[Stage] = STAGES, made_from: str = ""
+) -> dict[str, Any]:
+    """The value of each stage by its name, in their order; a stage that is not asked for and was never made is left out.
+
+    What the simulation's storage keeps is used where it was made from the same settings, the same values before it, and the same
+    `made_from`, which stands for the problem. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile.
+    """
+    records = Records(simulation.storage)
+    values: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    with _one_thread():
+        for stage in stages:
+            keys[stage.name] = fingerprint(made_from, [keys[name] for name in stage.needs], stage.made_from(settings))
+            found = drive(stage, Given(problem, simulation, settings, values), records, keys[stage.name])
+            if found is not None:
+                values[stage.name] = found
+    return values
+
+
+def drive(stage: Stage, given: Given, records: Records, made_from: str) -> Any:
+    """The value of one stage; None where it is not asked for and was never made."""
+    wanted = stage.asked(given.settings)
+    asked = fingerprint(wanted)
+    if not records.begun(stage.name, made_from):
+        if stage.clear(given):
+            given.simulation.progress.say(f"the settings behind {stage.name} have changed: what is there is replaced")
+        records.forget(stage.name)
+    if wanted is None:
+        return stage.load(given) if records.finished(stage.name, made_from) else None
+    if records.current(stage.name, made_from, asked):
+        return stage.load(given)
+    with records.making(stage.name, made_from, asked):
+        value = stage.run(given)
+        stage.save(value, given)
+    return value
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, so that the same seed gives the same curve whatever the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,46 @@
+"""The stage that finds routes: MD in both ends, windows and geodesics."""
+
+from typing import Any
+
+from spacetime_tps.exploration.rounds import explore
+from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.stages.protocol import Given
+from spacetime_tps.stages.settings import Settings
+
+NAME = "exploration"
+
+
+class Exploration:
+    """Its value is a Sampled."""
+
+    name, needs = NAME, ()
+
+    def made_from(self, settings: Settings) -> Any:
+        return settings.model_dump(include={"seed", *ExplorationSettings.model_fields})
+
+    def asked(self, settings: Settings) -> Any:
+        return {}
+
+    def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
+        t, w, r = settings.training, settings.windows, settings.rounds
+        training = t.walks * (2 * t.equilibration_steps + t.steps_a + t.steps_b)
+        ways = len(problem.coordinates.ways(*problem.ends, max(r.max_routes // 2, 1)))
+        windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
+        return "the two ends and windows", training + windows
+
+    def run(self, given: Given) -> Sampled:
+        settings = given.settings
+        explored = explore(given.problem, given.simulation, settings, seed=settings.seed)
+        return Sampled.of(explored, given.problem, routes=settings.rounds.routes)
+
+    def save(self, value: Sampled, given: Given) -> None:
+        value.save(given.simulation.storage, given.problem)
+
+    def load(self, given: Given) -> Sampled:
+        return Sampled.load(given.simulation)
+
+    def clear(self, given: Given) -> bool:
+        """The walks stay: those that fit the new settings are used again, the others are swept away."""
+        return False

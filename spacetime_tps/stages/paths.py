@@ -1,0 +1,94 @@
+"""The stage of one method: paths along curves, judged by their ends, each kept as soon as it is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from spacetime_tps.exploration.sampled import Curve, Sampled
+from spacetime_tps.methods.driving import Driven, is_hit
+from spacetime_tps.methods.protocol import Method
+from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, remove_paths, replace_transitions
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.seeds import seed_of
+from spacetime_tps.stages import exploration
+from spacetime_tps.stages.protocol import Given
+from spacetime_tps.stages.settings import Settings
+from spacetime_tps.storage.protocol import Storage
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The stage of a method. Its value is its rows of transitions.csv, curve by curve; their trajectories are in the storage."""
+
+    method: Method
+
+    needs = (exploration.NAME,)
+
+    @property
+    def name(self) -> str:
+        return self.method.name
+
+    def made_from(self, settings: Settings) -> Any:
+        return self.method.made_from(settings)
+
+    def asked(self, settings: Settings) -> Any:
+        return self.method.asked(settings) or None
+
+    def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
+        return f"{self.name} paths", self.method.asked(settings) * self.method.steps(settings) * settings.rounds.routes
+
+    def run(self, given: Given) -> list[Transition]:
+        """Only missing paths are made; more than are asked for stay."""
+        sampled: Sampled = given.values[exploration.NAME]
+        before = [r for r in read_transitions(given.simulation.storage) if r.stage == self.name]
+        rows: list[Transition] = []
+        for curve in self.method.along(given.problem, sampled.curves[: given.settings.rounds.routes]):
+            done = [r for r in before if r.route == curve.route]
+            later = [r for r in before if r.route != curve.route and r not in rows]
+            rows += self._complete(given, curve, max(self.method.asked(given.settings), len(done)), done, rows, later)
+        return rows
+
+    def save(self, value: list[Transition], given: Given) -> None:
+        replace_transitions(given.simulation.storage, self.name, value)
+
+    def load(self, given: Given) -> list[Transition]:
+        return [r for r in read_transitions(given.simulation.storage) if r.stage == self.name]
+
+    def clear(self, given: Given) -> bool:
+        there = bool(self.load(given))
+        remove_paths(given.simulation.storage, self.name)
+        return there
+
+    def _complete(
+        self, given: Given, curve: Curve, count: int, done: Sequence[Transition], earlier: Sequence[Transition], later: Sequence[Transition]
+    ) -> list[Transition]:
+        """Paths 0 to count-1 of a curve, of which some are done; those of other curves are kept beside them whatever happens."""
+        settings, storage = given.settings, given.simulation.storage
+        rows = {r.path: r for r in done}
+        names = [f"{self.name}_{curve.route}_{index:04d}" for index in range(count)]
+        missing = [(k, name) for k, name in enumerate(names) if name not in rows]
+        seeds = [seed_of(settings.seed, f"{self.name}_{curve.route}", k) for k, _ in missing]
+        paths = self.method.paths(given.problem, given.simulation, curve, settings, seeds) if missing else iter(())
+        try:
+            with given.simulation.progress.task(f"{self.name} {curve.route}", len(missing) * self.method.steps(settings)) as advance:
+                for (_, name), path in zip(missing, paths, strict=True):
+                    rows[name] = judged(storage, given.problem, self.name, name, curve.route, path)
+                    advance(path.frames.evaluations)
+        finally:
+            found = [rows[name] for name in names if name in rows]
+            replace_transitions(storage, self.name, [*earlier, *found, *later])
+        return found
+
+
+def judged(storage: Storage, problem: Problem, stage: str, name: str, route: str, path: Driven) -> Transition:
+    """A path's row, its trajectory and its table of energies kept. Unstable paths have no file."""
+    frames = path.frames
+    if not frames.stable:
+        return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, path.seed, None, route, "")
+    bias = -problem.model.kT * (path.eta * problem.coordinates.features(frames.positions)).sum(-1)
+    level = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
+    file, highest = keep_path(storage, problem, name, frames, bias=bias, level=level)
+    hit = int(is_hit(frames, problem.a, problem.b))
+    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, path.seed, None, route, file)

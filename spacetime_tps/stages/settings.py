@@ -1,0 +1,73 @@
+"""Every setting of a run, with its default; a typo is an error that names the key and the nearest valid one."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.regions import Forbidden
+from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.unbiased.settings import UnbiasedSettings
+from spacetime_tps.validation import first_error
+
+
+class Settings(ExplorationSettings, MethodSettings):
+    """All settings of a run; those of a stage stand beside it."""
+
+    seed: int = Field(1, ge=0)
+    workers: int = Field(0, ge=0, description="processes; 0 takes every core")
+    dynamics: DynamicsSettings = DynamicsSettings()
+    unbiased: UnbiasedSettings = UnbiasedSettings()
+
+    @model_validator(mode="after")
+    def _strides_fit(self) -> "Settings":
+        for name, stride in (("guided", self.guided.stride), ("unbiased", self.unbiased.stride)):
+            if stride % self.training.stride:
+                raise ValueError(
+                    f"{name}.stride must be a multiple of training.stride, which the thermal reference is cut from, got {stride} and "
+                    f"{self.training.stride}"
+                )
+        return self
+
+
+def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (), base: Settings | None = None) -> Settings:
+    """Settings from words like 'guided.paths=50', over `base` or the defaults. Raises SpacetimeError for an unknown key or a bad value."""
+    data = (base or Settings(avoid=tuple(avoid))).model_dump()
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SpacetimeError(f"--set wants key=value, got {assignment!r}")
+        parts = key.strip().split(".")
+        known = _keys(Settings())
+        if key.strip() not in known:
+            nearest = difflib.get_close_matches(key.strip(), known, n=1, cutoff=0.0)
+            raise SpacetimeError(f"unknown setting {key.strip()!r}; the nearest is {nearest[0]!r}")
+        place = data
+        for part in parts[:-1]:
+            place = place[part]
+        try:
+            place[parts[-1]] = yaml.safe_load(text)
+        except yaml.YAMLError as problem:
+            raise SpacetimeError(f"--set {key.strip()} cannot read the value {text!r}") from problem
+    return validated(data)
+
+
+def validated(data: dict[str, Any]) -> Settings:
+    """Settings from a nested dictionary; raises SpacetimeError with the first problem in one sentence."""
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as problem:
+        raise SpacetimeError(f"setting {first_error(problem)}") from problem
+
+
+def _keys(model: BaseModel, prefix: str = "") -> list[str]:
+    found = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        found.extend(_keys(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [prefix + name])
+    return found

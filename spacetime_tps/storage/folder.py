@@ -1,0 +1,67 @@
+"""Storage in a run folder, in files that other tools read: TRR, NPZ, CSV, JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.files import read_csv, write_bytes, write_csv, write_json, write_npz
+from spacetime_tps.storage.protocol import Row
+from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.trr import read_trr, write_trr
+
+
+class Folder:
+    """One file a name."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def _file(self, name: str) -> Path:
+        if not self.has(name):
+            raise SpacetimeError(f"{self.path} is not a complete run folder: {name} is missing")
+        return self.path / name
+
+    def put_frames(self, name: str, frames: Frames, *, timestep: float, cell: Cell | None) -> None:
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_trr(self.path / name, frames, timestep=timestep, cell=cell)
+
+    def frames(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        positions, velocities, _ = read_trr(self._file(name))
+        return positions, velocities
+
+    def put_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        write_npz(self.path / name, arrays)
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self._file(name)) as data:
+            return dict(data)
+
+    def put_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        write_csv(self.path / name, columns, rows)
+
+    def table(self, name: str) -> list[Row]:
+        return list(read_csv(self._file(name)))
+
+    def put_record(self, name: str, content: Any) -> None:
+        write_json(self.path / name, content)
+
+    def record(self, name: str) -> Any:
+        return json.loads(self._file(name).read_text())
+
+    def put_bytes(self, name: str, content: bytes) -> None:
+        write_bytes(self.path / name, content)
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def names(self, pattern: str) -> list[str]:
+        return sorted(str(file.relative_to(self.path)) for file in self.path.glob(pattern) if file.is_file())
+
+    def remove(self, pattern: str) -> None:
+        for name in self.names(pattern):
+            (self.path / name).unlink()

@@ -1,0 +1,166 @@
+"""The unbiased transition path ensemble of a molecule: its paths with weights, its shots, its transition states and its averages."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.paths.transition import Transition, read_transitions, replace_transitions
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.shooting.batches import Batch
+from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.states.ends import IN_A, IN_B
+from spacetime_tps.storage.protocol import Row, Storage
+from spacetime_tps.trajectories.frames import Frames, thinned
+from spacetime_tps.unbiased.averages import averages, counts, path_density, read_center
+from spacetime_tps.unbiased.committors import (
+    Trials,
+    committor_columns,
+    committor_rows,
+    shoot_again,
+    shooting_points,
+    transition_states,
+    tried_again,
+)
+from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
+from spacetime_tps.unbiased.routes import options_of, route_frames
+from spacetime_tps.unbiased.settings import UnbiasedSettings
+
+OUTCOME = {IN_A: "A", IN_B: "B"}
+SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_variable", "window_center", "window_stiffness", "walk", "frame", "seed", "first",
+                "forward", "backward", "evaluations", "path", "weight")  # fmt: skip
+RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES = (
+    "samples/unbiased.json", "samples/path_density.npz", "shots.csv", "committor.csv", "transition_states.trr"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unbiased:
+    """The value of the unbiased stage."""
+
+    rows: list[Transition]
+    """Reactive paths with their weights, which sum to their number"""
+    shots: list[Row]
+    """Every shot (`SHOT_COLUMNS`), those for committors alone included"""
+    committors: list[Row]
+    """A shooting point each"""
+    states: Frames | None
+    """Transition states, those nearest to one half first; None where there are none"""
+    density: dict[str, np.ndarray]
+    """(averages.path_density)"""
+    record: dict[str, Any]
+    """Averages, counts and costs as plain data"""
+
+    @property
+    def walker(self) -> np.ndarray:
+        """(paths,) which walker each path is from: paths of one are not independent."""
+        walk = {shot["path"]: shot["walk"] for shot in self.shots if shot["path"]}
+        return np.array(["_".join(walk[row.path].split("_")[::2]) for row in self.rows])
+
+    def save(self, storage: Storage, problem: Problem) -> None:
+        """The rows of transitions.csv, shots.csv, committor.csv, transition_states.trr, samples/path_density.npz and unbiased.json."""
+        replace_transitions(storage, STAGE, self.rows)
+        storage.put_table(SHOTS_TABLE, SHOT_COLUMNS, [tuple(row.values()) for row in self.shots])
+        storage.put_table(COMMITTORS, committor_columns(problem.coordinates), [tuple(row.values()) for row in self.committors])
+        storage.remove(STATES)
+        if self.states is not None:
+            storage.put_frames(STATES, self.states, timestep=1.0, cell=problem.model.cell)
+        storage.put_arrays(DENSITY, self.density)
+        storage.put_record(RECORD, self.record)
+
+    @staticmethod
+    def load(storage: Storage) -> "Unbiased":
+        """Read what `save` wrote."""
+        states = None
+        if storage.has(STATES):
+            positions, velocities = storage.frames(STATES)
+            order = np.arange(len(positions))
+            states = Frames(positions, velocities, order.astype(float), np.zeros(len(order)), order, 0, True)
+        rows = [r for r in read_transitions(storage) if r.stage == STAGE]
+        return Unbiased(
+            rows, storage.table(SHOTS_TABLE), storage.table(COMMITTORS), states, storage.arrays(DENSITY), storage.record(RECORD)
+        )
+
+
+def shoot(problem: Problem, simulation: Simulation, sampled: Sampled, settings: UnbiasedSettings, *, seed: int, stride: int) -> Unbiased:
+    """Shoot from the tops of the sampled routes until the wanted effective number is there or the budget is spent.
+
+    Batches that the storage keeps are used. stride: steps between the frames of `sampled.in_a`. Raises SpacetimeError where nothing is
+    reactive, or free energies cannot be linked.
+    """
+    engine = OpenMMShooting(problem, simulation, settings, seed=seed)
+    routes = [route_frames(curve, problem, engine.integrity.holds(curve.positions)) for curve in sampled.curves]
+    again = int(Trials.read(simulation.storage).evaluations.sum())
+    sampler = ShotSampler(engine, options_of(settings, seed=seed), say=simulation.progress.say, again=again)
+    ensemble = sampler.sample(routes, problem.coordinates.separating(*problem.boxes))
+    scale = len(ensemble.weight) / ensemble.weight.sum()
+    weight = iter((scale * ensemble.weight).tolist())
+    rows: list[Transition] = []
+    shots: list[Sequence[Any]] = []
+    for number, site in enumerate(ensemble.sites):
+        for count, batch in enumerate(site.batches):
+            mine = _rows(batch, weight)
+            rows += mine.values()
+            shots += _shots(batch, f"{number}_{count:04d}", mine)
+    points = shooting_points(ensemble, problem.coordinates)
+    trials = shoot_again(ensemble, points, problem, simulation, settings, seed=seed)
+    fresh = tried_again(points, trials)
+    states = transition_states(points, fresh, simulation.storage)
+    paths = [problem.coordinates.values(simulation.storage.frames(row.file)[0]) for row in rows]
+    in_a = [thinned(run, settings.stride // stride) for run in sampled.in_a]
+    record = {
+        **counts(ensemble, settings, committor_evaluations=int(trials.evaluations.sum())),
+        **averages(ensemble, paths, problem, in_a, settings, seed=seed),
+        "transition_states": len(states),
+    }  # fmt: skip
+    columns = committor_columns(problem.coordinates)
+    return Unbiased(
+        rows, [dict(zip(SHOT_COLUMNS, row, strict=True)) for row in (*shots, *_more_shots(trials))],
+        [dict(zip(columns, row, strict=True)) for row in committor_rows(points, fresh)],  # type: ignore[arg-type]
+        states if len(states) else None, path_density(paths, ensemble.weight, problem.coordinates), record,
+    )  # fmt: skip
+
+
+def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
+    """The batch's paths as rows of transitions.csv, by their shot."""
+    return {
+        int(shot): Transition(
+            str(batch.path_name[k]), STAGE, "ok", 1, float(batch.path_max_energy[k]), int(batch.path_frames[k]),
+            int(batch.shot_evaluations[shot]), int(batch.shot_seed[shot]), next(weight), str(batch.path_way[k]),
+            f"transitions/{batch.path_name[k]}.trr",
+        )
+        for k, shot in enumerate(batch.path_shot)
+    }  # fmt: skip
+
+
+def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequence[Any]]:
+    """The batch's shots as rows of shots.csv; weight 0 where a shot is not reactive."""
+    window = batch.window
+    purpose = "pilot" if batch.pilot else "ensemble"
+    place = (window.variable.name, round(read_center(window), 3), window.stiffness)
+    found: list[Sequence[Any]] = []
+    for k in range(len(batch.shot_point)):
+        path = rows.get(k)
+        ends = (OUTCOME.get(int(e), "none") for e in (batch.shot_forward[k], batch.shot_backward[k]))
+        point = int(batch.shot_point[k])
+        frame = int(batch.point_frame[point])
+        found.append((
+            f"{name}_{k:04d}", purpose, batch.crossing, *place, f"{name}_{batch.point_walk[point]}", frame, int(batch.shot_seed[k]),
+            int(batch.shot_first[k]), *ends, int(batch.shot_evaluations[k]), path.path if path else "", path.weight if path else 0.0,
+        ))  # fmt: skip
+    return found
+
+
+def _more_shots(trials: Trials) -> list[Sequence[Any]]:
+    """Shots for committors alone, as rows of shots.csv."""
+    columns = (trials.walk, trials.frame, trials.seed, trials.first, trials.forward, trials.backward, trials.evaluations)
+    rows: list[Sequence[Any]] = []
+    for k, (walk, frame, seed, first, forward, backward, evaluations) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        ends = (OUTCOME.get(forward, "none"), OUTCOME.get(backward, "none"))
+        rows.append(
+            (f"committor_{k:04d}", "committor", walk.split("_")[0], "", "", "", walk, frame, seed, first, *ends, evaluations, "", 0.0)
+        )
+    return rows

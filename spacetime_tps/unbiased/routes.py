@@ -1,0 +1,51 @@
+"""Routes as what a ShotSampler shoots from, and settings as its options."""
+
+from functools import partial
+
+import numpy as np
+
+from spacetime_tps.exploration.lines import features_of_centers
+from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.sites import RouteFrames
+from spacetime_tps.unbiased.engine import Start
+from spacetime_tps.unbiased.settings import UnbiasedSettings
+
+
+def options_of(settings: UnbiasedSettings, *, seed: int) -> ShootingOptions:
+    """The settings that the shooting estimator knows."""
+    o = settings
+    return ShootingOptions(
+        seed=seed, paths=o.paths, budget=o.budget, stiffness=o.stiffness, walkers=o.walkers, points=o.points, gap=o.gap,
+        shots=o.shots, equilibration=o.equilibration, rung_steps=o.rung_steps, margin_kT=o.margin_kT, states=o.states,
+        state_shots=o.state_shots,
+    )  # fmt: skip
+
+
+def route_frames(curve: Curve, problem: Problem, whole: np.ndarray) -> RouteFrames[Start]:
+    """A curve with its weighted frames; whole (S,): in which of them the molecule is what it was."""
+    in_a = problem.a.contains(curve.positions)
+    return RouteFrames(
+        curve.route, features_of_centers(curve.eta, problem.coordinates.family()), curve.cost, curve.statistic, curve.log_weight,
+        in_a, whole, np.flatnonzero(whole[: curve.counts[0]]), partial(_start, curve), _along(curve, in_a),
+    )  # fmt: skip
+
+
+def _start(curve: Curve, frame: int) -> Start:
+    return curve.positions[frame].astype(float), curve.velocities[frame].astype(float)
+
+
+def _along(curve: Curve, in_a: np.ndarray) -> list[Sampled]:
+    """The windows of a route's curves, each as one walk: they hold all coordinates, and link the top to A with less certainty."""
+    ends = np.cumsum(curve.counts)
+    pieces = [slice(int(end - count), int(end)) for end, count in zip(ends, curve.counts, strict=True)][2:]
+    return [
+        Sampled(partial(_tilt, eta), curve.statistic[piece], in_a[piece], np.full(len(curve.statistic[piece]), walk))
+        for walk, (eta, piece) in enumerate(zip(curve.ensembles[2:], pieces, strict=True))
+    ]
+
+
+def _tilt(eta: np.ndarray, statistic: np.ndarray) -> np.ndarray:
+    return np.asarray(statistic @ eta)
