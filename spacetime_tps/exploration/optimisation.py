@@ -7,10 +7,11 @@ import torch
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.avoidance import Avoidance
+from spacetime_tps.exploration.penalties import PENALTIES, Setting
 from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
-from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
+from spacetime_tps.geometry.penalties import Followable, Penalty
 
 HALVINGS = 4
 """Of the way from the curve before to the optimised one, where samples cannot follow the whole"""
@@ -18,8 +19,6 @@ LEAP = 2.0
 """d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
 LEAST_SUPPORT = 0.2
 """Of the wanted effective samples, at every point"""
-SAFETY = 2.0
-"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,7 @@ class CurveOptimiser:
 
     def penalties(self, unit: float, *, floor: float) -> list[Penalty]:
         """On every curve; `unit` is the straight curve's energy."""
-        g = self.settings
-        return [
-            LowVariance(self.family, floor, weight=unit * g.low_variance_weight),
-            Barrier(weight=unit * g.barrier_weight, sharpness=g.barrier_sharpness),
-            Followable(self.family, limit=g.steepest, weight=unit * g.followable_weight),
-            EffectiveSamples(floor=SAFETY * g.min_effective_samples, weight=unit * g.effective_samples_weight),
-        ]
+        return [make(Setting(self.family, self.settings, unit, floor)) for make in PENALTIES]
 
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""

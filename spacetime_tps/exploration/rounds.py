@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from spacetime_tps.denoisers.network import TrainedDenoiser
+from spacetime_tps.denoisers.protocol import Fitted
+from spacetime_tps.denoisers.registry import trainer_for
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.minimisation import minimise as quench
@@ -19,7 +19,8 @@ from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours
 from spacetime_tps.exploration.floor import NoiseFloor
-from spacetime_tps.exploration.optimisation import SAFETY, CurveOptimiser
+from spacetime_tps.exploration.optimisation import CurveOptimiser
+from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
@@ -51,7 +52,7 @@ class Explored:
     """All routes: those along which windows were sampled first, best rank first"""
     ends: Ends
     classes: Classes
-    trained: dict[Winding, tuple[TrainedDenoiser, Trained]]
+    trained: dict[Winding, Fitted]
     """The denoiser of each class that paths are sampled in, and what its training did; empty where weighted samples are kept"""
     floor: float
     """Precision that the last round worked with"""
@@ -213,18 +214,20 @@ class Rounds:
         assert route.geodesic is not None
         return float(route.geodesic.effective_samples.min()) < SAFETY * self.settings.geodesic.min_effective_samples
 
-    def train(self, routes: Sequence[Route]) -> dict[Winding, tuple[TrainedDenoiser, Trained]]:
+    def train(self, routes: Sequence[Route]) -> dict[Winding, Fitted]:
         """A trained denoiser for each class of these routes, where there is one for the family and one is wanted."""
-        trained: dict[Winding, tuple[TrainedDenoiser, Trained]] = {}
-        for route in routes if self.settings.denoiser.components and polish.trainable(self.family) else []:
+        trained: dict[Winding, Fitted] = {}
+        trainer = trainer_for(self.family, self.settings.denoiser)
+        for route in routes if trainer else []:
             if route.rounds and route.winding not in trained:
+                assert trainer is not None
                 samples = self.classes.denoiser(route.winding)
-                trained[route.winding] = polish.train_for(route, samples, self.settings.denoiser, seed=self.seed)
-                loss = trained[route.winding][1].held_out_loss
+                trained[route.winding] = trainer.fit(samples, self.family, torch.from_numpy(route.eta), seed=self.seed)
+                loss = trained[route.winding].record.held_out_loss
                 self.simulation.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {loss:.3f}")
         return trained
 
-    def polish(self, route: Route, trained: dict[Winding, tuple[TrainedDenoiser, Trained]]) -> Route:
+    def polish(self, route: Route, trained: dict[Winding, Fitted]) -> Route:
         """The route's geodesic under the trained denoiser of its class, where there is one."""
         if route.winding not in trained or not route.rounds:
             return route
@@ -233,7 +236,7 @@ class Rounds:
         regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
         unit = lines.straight_energy(start, samples, self.family)
         penalties = [*self.optimiser.penalties(unit, floor=self.floor.precision), *regions]
-        supported = polish.Supported(trained[route.winding][0], samples)
+        supported = polish.Supported(trained[route.winding].denoiser, samples)
         found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
         return found if found.lack <= route.lack else route
 

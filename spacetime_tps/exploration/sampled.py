@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from spacetime_tps.denoisers import network
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
@@ -168,7 +167,7 @@ def _arrays(route: Route, family: Family) -> dict[str, np.ndarray]:
 def _denoiser(explored: Explored) -> bytes:
     best, buffer = explored.routes[0], io.BytesIO()
     if best.winding in explored.trained:
-        return network.to_bytes(explored.trained[best.winding][0])
+        return explored.trained[best.winding].content
     samples = explored.classes.of[best.winding]
     content = {"statistic": torch.from_numpy(samples.pool.statistic), "log_weights": torch.from_numpy(samples.log_weight)}
     torch.save({"kind": "weighted_samples", **content}, buffer)
@@ -185,8 +184,12 @@ def _record(explored: Explored) -> dict[str, Any]:
         ],
         "routes": [_describe(r) for r in explored.routes],
         "training": [
-            {"route": next(r.name for r in explored.routes if r.winding == kind), "held_out_loss": t.held_out_loss, "curve": t.curve}
-            for kind, (_, t) in explored.trained.items()
+            {
+                "route": next(r.name for r in explored.routes if r.winding == kind),
+                "held_out_loss": t.record.held_out_loss,
+                "curve": t.record.curve,
+            }
+            for kind, t in explored.trained.items()
         ],
         "evaluations": {"training_md": explored.ends.evaluations, "windows": explored.evaluations, "geodesic": 0},
     }

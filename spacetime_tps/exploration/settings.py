@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.validation import StrictModel
 
@@ -54,14 +55,6 @@ class GeodesicSettings(StrictModel):
     followable_weight: float = Field(5.0, ge=0)
     min_effective_samples: float = Field(20.0, gt=1, description="independent ones, at every point of a curve")
     effective_samples_weight: float = Field(5.0, ge=0)
-
-
-class DenoiserSettings(StrictModel):
-    """The denoiser that is trained on the weighted samples after the last round; the sampled geodesics are then relaxed under it."""
-
-    components: int = Field(128, ge=0, description="of the von Mises mixture; 0 keeps the weighted samples themselves")
-    lessons: int = Field(8000, ge=100, description="points and noise levels to learn at")
-    steps: int = Field(1000, ge=1)
 
 
 class RoundSettings(StrictModel):

@@ -10,6 +10,7 @@ import numpy as np
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.entries import avoidance_summary
@@ -28,11 +29,13 @@ BASELINES = {"steered"}
 """Methods whose evaluations are no part of what the run's own paths cost"""
 
 
-def summarise(name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(
+    name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any], *, methods: Sequence[Method] = METHODS
+) -> dict[str, Any]:
     """The content of summary.json but for wall seconds, as plain data. values: of the stages (stages.driver.run_stages)."""
     sampled: Sampled = values[exploration.NAME]
     unbiased: Unbiased | None = values.get(UNBIASED)
-    paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in METHODS if values.get(m.name)}
+    paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
     thermal = thermal_energies(sampled, problem, settings)
     embedded = embedded_reference(sampled, unbiased, problem, settings)
     routes, spent = sampled.record["routes"], sampled.record["evaluations"]
@@ -40,7 +43,7 @@ def summarise(name: str, problem: Problem, storage: Storage, settings: Settings,
     evaluations = {
         "preparation": problem.evaluations,
         **spent,
-        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in METHODS if m.name not in BASELINES},
+        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in methods if m.name not in BASELINES},
         "region": 0,
         "unbiased": 0,
         **(unbiased.record["evaluations"] if unbiased else {}),

@@ -1,0 +1,32 @@
+"""The penalties on every curve of a run: made anew for each curve, their weights in units of the straight curve's energy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spacetime_tps.exploration.settings import GeodesicSettings
+from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
+
+SAFETY = 2.0
+"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a penalty is made from."""
+
+    family: Family
+    settings: GeodesicSettings
+    unit: float
+    """Energy of the straight curve: what a weight of one is worth"""
+    floor: float
+    """The noise floor of the round, a precision"""
+
+
+PENALTIES: list[Callable[[Setting], Penalty]] = [
+    lambda s: LowVariance(s.family, s.floor, weight=s.unit * s.settings.low_variance_weight),
+    lambda s: Barrier(weight=s.unit * s.settings.barrier_weight, sharpness=s.settings.barrier_sharpness),
+    lambda s: Followable(s.family, limit=s.settings.steepest, weight=s.unit * s.settings.followable_weight),
+    lambda s: EffectiveSamples(floor=SAFETY * s.settings.min_effective_samples, weight=s.unit * s.settings.effective_samples_weight),
+]
+"""A new penalty is added here. Forbidden regions come on top (`avoidance`)."""
