@@ -13,13 +13,16 @@ from spacetime_tps.shooting.sites import RouteFrames
 from spacetime_tps.unbiased.engine import Start
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 
+PILOT = 4
+"""Shots from each walker in a window that is being tried"""
+
 
 def options_of(settings: UnbiasedSettings, *, seed: int) -> ShootingOptions:
     """The settings that the shooting estimator knows."""
     o = settings
     return ShootingOptions(
         seed=seed, paths=o.paths, budget=o.budget, stiffness=o.stiffness, walkers=o.walkers, points=o.points, gap=o.gap,
-        shots=o.shots, equilibration=o.equilibration, rung_steps=o.rung_steps, margin_kT=o.margin_kT, states=o.states,
+        shots=o.shots, equilibration=o.equilibration, rung_steps=o.rung_steps, margin_kT=o.margin_kT, pilot_shots=PILOT, states=o.states,
         state_shots=o.state_shots,
     )  # fmt: skip
 
