@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
 
-from spacetime_tps.report.data import RunData
+from spacetime_tps.report.data import Row, RunData
 from spacetime_tps.units import thermal_energy
 
 INK, MUTED = "#1b2733", "#6b7885"
-GUIDED, STEERED, THERMAL, CURVE = "#c2410c", "#7c3aed", "#0f766e", "#0b3d91"
+GUIDED, THERMAL, CURVE = "#c2410c", "#0f766e", "#0b3d91"
+STEERED = ("#7c3aed", "#b45fa8")
 FORBIDDEN = "#6b1d5c"
 STATE_COLOURS = {"A": "#0f766e", "B": "#b91c1c"}
 PATHS_DRAWN = 12
@@ -180,6 +181,17 @@ def _turns(v: np.ndarray) -> list[float]:
     return [360.0 * k for k in range(int(first), int(last) + 1)]
 
 
+def _pulled(run: RunData) -> list[tuple[str, str, list[Row]]]:
+    """(name, colour, rows) of guided paths, and of steered ones line by line."""
+    steered = run.of_stage("steered")
+    lines = list({r["route"]: 0 for r in steered})
+    found = [("guided", GUIDED, run.of_stage("guided"))]
+    return found + [
+        (f"steered, {route.replace('_', ' ')}", colour, [r for r in steered if r["route"] == route])
+        for route, colour in zip(lines, STEERED, strict=False)
+    ]
+
+
 def energy_along_paths(run: RunData) -> Figure:
     """Potential energy along guided (and steered) paths, against the thermal reference's highest energies."""
     figure, axes = _axes(6.4, 3.4)
@@ -187,8 +199,8 @@ def energy_along_paths(run: RunData) -> Figure:
         mean, std = run.thermal.mean(), run.thermal.std()
         axes.axhspan(mean - std, mean + std, color=THERMAL, alpha=0.15, lw=0)
         axes.axhline(mean, color=THERMAL, lw=1.2, label="highest energy of equally long runs in A (mean ± std)")
-    for stage, colour in (("guided", GUIDED), ("steered", STEERED)):
-        rows = [r for r in run.of_stage(stage) if r["file"]]
+    for name, colour, every in _pulled(run):
+        rows = [r for r in every if r["file"]]
         if not rows:
             continue
         tables = [run.path_table(r) for r in rows]
@@ -196,8 +208,8 @@ def energy_along_paths(run: RunData) -> Figure:
         energy = np.array([t["potential_energy_kj_mol"] for t in tables])
         low, middle, high = np.percentile(energy, [10, 50, 90], axis=0)
         axes.fill_between(time, low, high, color=colour, alpha=0.15, lw=0)
-        axes.plot(time, gaussian_filter(middle, 2), color=colour, lw=1.6, label=f"{stage}: median, 10–90 % of {len(rows)} paths")
-        if stage == "guided":
+        axes.plot(time, gaussian_filter(middle, 2), color=colour, lw=1.6, label=f"{name}: median, 10–90 % of {len(rows)} paths")
+        if name == "guided":
             axes.plot(time, energy[0], color=colour, lw=0.5, alpha=0.8, label="one guided path")
     axes.set(xlabel="time, ps", ylabel="potential energy above start.pdb, kJ/mol")
     axes.margins(x=0)
@@ -210,10 +222,10 @@ def highest_energies(run: RunData) -> Figure:
     """Histogram of each path's highest energy, beside the thermal reference."""
     figure, axes = _axes(6.4, 3.2)
     series = [("runs in A as long as a guided path", THERMAL, run.thermal)] if len(run.thermal) else []
-    for stage, colour in (("guided", GUIDED), ("steered", STEERED)):
-        highest = np.array([float(r["max_energy_kj_mol"]) for r in run.of_stage(stage) if r["hit"] == "1"])
+    for name, colour, rows in _pulled(run):
+        highest = np.array([float(r["max_energy_kj_mol"]) for r in rows if r["hit"] == "1"])
         if len(highest):
-            series.append((f"{stage} paths", colour, highest))
+            series.append((f"{name} paths", colour, highest))
     if not series:
         return figure
     values = np.concatenate([s[2] for s in series])
@@ -273,7 +285,7 @@ def windows_of_best(run: RunData) -> Figure:
     s = np.linspace(0, 1, len(w["eta"]))
     free, error = w["free_energy_kT"], w["error_kT"]
     left.plot(s, w["forward_kT"], color=GUIDED, lw=1.2, label="A to B alone")
-    left.plot(s, w["backward_kT"], color=STEERED, lw=1.2, label="B to A alone")
+    left.plot(s, w["backward_kT"], color=STEERED[0], lw=1.2, label="B to A alone")
     left.fill_between(s, free - 2 * error, free + 2 * error, color=INK, alpha=0.2, lw=0)
     left.plot(s, free, color=INK, lw=1.8, label="MBAR, ± 2 errors")
     left.set(xlabel="position on the curve", title="free energy of the windows, kT")
