@@ -21,6 +21,14 @@ settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
+WHOLE_RUNS = ("test_pipeline.py", "test_unbiased.py", "test_systems.py", "test_two_way.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole runs come last: what is wrong shows in the quick ones first."""
+    items.sort(key=lambda item: item.path.name in WHOLE_RUNS)
+
+
 @pytest.fixture(scope="session")
 def alanine() -> Problem:
     return prepare(load_system("alanine_dipeptide"), DynamicsSettings(platform="Reference"))
