@@ -268,4 +268,4 @@ def test_lattice_paths_go_round_a_wall_where_its_height_counts() -> None:
     assert short[1, 0][1] == pytest.approx(float(cost[size // 2])), "straight over the wall"
     assert float(cost.min()) < easy[1, 0][1] < short[1, 0][1] - 1.0, "towards the gate"
     assert easy[1, 0][0] > short[1, 0][0]
-    assert lattice_paths(denoiser, start, end, level=level, size=size, barrier_weight=1.0, allowed=lambda e, m: e[:, 0] < 0.5) == []
+    assert lattice_paths(denoiser, start, end, level=level, size=size, barrier_weight=1.0, allowed=lambda e, m: e[:, 0] > 0.5) == []
