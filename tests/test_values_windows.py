@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from spacetime_tps.coordinates.circle import difference, winding
+from spacetime_tps.coordinates.circle import difference, meet, winding
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.product import Product
@@ -154,3 +154,32 @@ def test_what_changes_enough_is_told_by_the_stated_limits() -> None:
     near, wide = np.zeros((3, 3)), np.zeros((3, 3))
     near[1:, 0], wide[1:, 0] = (0.2, 0.5), (0.4, 0.3)
     assert far.box_around(near, wide, "f") == {"distances": [[0, 1, 0.0, 0.28], [0, 2, 0.42, 1000.0]]}
+
+
+def posed(angle: float) -> np.ndarray:
+    """Four atoms with a torsion of so many degrees."""
+    t = math.radians(angle)
+    return np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.1, 0.1 * math.cos(t), 0.1 * math.sin(t)]])
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "low", "high"), [(160.0, -60.0, 115.0, -155.0), (-170.0, 110.0, 158.0, -138.0), (20.0, 52.0, 7.2, 32.8)]
+)
+def test_default_ranges_of_torsions_end_well_before_the_other_structure(here: float, there: float, low: float, high: float) -> None:
+    # 45 degrees either side, or 0.4 of the short way there: 56 -> 45, 32 and 12.8.
+    one = Torsions(("t",), ((0, 1, 2, 3),))
+    assert one.values(posed(here))[0] == pytest.approx(math.radians(here))
+    (found,) = one.box_around(posed(here), posed(there), "f")["torsions"]
+    assert found[:4] == [0, 1, 2, 3]
+    assert found[4:] == pytest.approx([low, high], abs=1e-3)
+    assert one.box_around(posed(here), posed(here + 29.0), "f") == {}
+
+
+def test_ranges_meet_where_they_share_more_than_an_end() -> None:
+    for first, second, shared in (
+        ((0.0, 60.0), (60.0, 90.0), False), ((0.0, 60.5), (60.0, 90.0), True), ((170.0, -170.0), (-170.0, 0.0), False),
+        ((170.0, -170.0), (-170.5, 0.0), True), ((0.0, 90.0), (20.0, 30.0), True), ((-10.0, 10.0), (20.0, -20.0), False),
+    ):  # fmt: skip
+        assert meet(first, second) == meet(second, first) == shared
+    t, u = Torsions(NAMES[:3], FOURS[:3]), [*FOURS[2]]
+    assert t.separating([{"torsions": [[*u, 0.0, 50.0]]}], [{"torsions": [[*u, 60.0, 90.0]]}]) == (Angle("v", 6, 4, 5),)
