@@ -9,7 +9,7 @@ import torch
 
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
-from spacetime_tps.engines.surface.frames import route_frames, separating_angles
+from spacetime_tps.engines.surface.frames import route_frames, separating_angles, stiffness_that_stays
 from spacetime_tps.engines.surface.shooting import STORED, SurfaceShooting
 from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.engines.surface.walking import walk
@@ -298,3 +298,15 @@ def test_what_a_sampler_shoots_from_on_a_surface() -> None:
     closer = Discs(b.centers, 0.29, True)
     assert separating_angles(a, closer, VonMises(2), ("t", "u")) == (Angle("u", 4, 2, 3),)
     assert separating_angles(a, Discs(b.centers, 0.25, True), VonMises(2), ("t", "u")) == (Angle("t", 4, 0, 1), Angle("u", 4, 2, 3))
+
+
+@pytest.mark.parametrize(("bend", "expected"), [(8.0, 25.0), (100.0, 200.0), (1e4, 3200.0)])
+def test_windows_are_made_stiff_until_they_stay(bend: float, expected: float) -> None:
+    # At a top of curvature -bend a window of stiffness k has the variance 1 / (k - bend): k times it is below 2.5 from k = bend / 0.6 on.
+    family = VonMises(1)
+    x = torch.linspace(-math.pi, math.pi, 20_001, dtype=torch.double)[:-1, None]
+    center = torch.linspace(-1.5, 1.5, 61, dtype=torch.double)[:, None]
+    eta = family.natural(center, torch.full_like(center, 20.0))
+    state = Discs(((-2.5,),), 0.5, True)  # type: ignore[arg-type]
+    frames = route_frames("r", eta, bend * torch.cos(center[:, 0]), x, -bend * torch.cos(x[:, 0]), family, state, seed=1)
+    assert stiffness_that_stays(frames, [Angle("t", 2, 0, 1)], seed=2) == expected
