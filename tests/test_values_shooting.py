@@ -7,22 +7,25 @@ have the mean k c / (1 + k) and the variance 1 / (1 + k). A lies below s = -1.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm, truncnorm
 
 from spacetime_tps.engines.surface.dynamics import Overdamped
+from spacetime_tps.engines.surface.frames import route_frames
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.batches import Batch, trials
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
-from spacetime_tps.shooting.crossing import Crossing, Trial, crossing_of, tangent
+from spacetime_tps.shooting.crossing import APART, Crossing, Trial, crossing_of, distinct, tangent
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import Sampled, ladder_error, log_partitions, relative, rungs
@@ -352,3 +355,65 @@ def test_channels_are_groups_by_weight_and_places() -> None:
     np.testing.assert_array_equal(crossing_places(line, TOP, lambda x: x), [[0.2], [0.4]])
     assert place_name(TOP) == "s 0.30"
     assert place_name(Window(Angle("phi", 2, 0, 1), math.pi / 2, 1.0)) == "phi 90.0"
+
+
+def test_crossings_four_deviations_apart_are_two() -> None:
+    near, far = (Crossing("r", replace(TOP, center=0.3 + by * TOP.deviation), 1.0, 0.0) for by in (-3.99, 4.01))
+    first = Crossing("r", TOP, 1.0, 0.0)
+    assert APART == 4.0
+    assert distinct([first, near, far]) == [first, far]
+    assert distinct([near, first, far]) == [near, far]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """No force at all."""
+
+    dimension = 1
+
+    def energy(self, x: torch.Tensor) -> torch.Tensor:
+        return 0.0 * x[..., 0]
+
+    def energy_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.energy(x), 0.0 * x
+
+
+DS = 0.02
+LEFT, RIGHT = Discs(((-1.5,),), 0.5, False), Discs(((1.5,),), 0.5, False)  # type: ignore[arg-type]
+
+
+def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
+    # Between A = (-2, -1) and B = (1, 2) without force: ds / (2 w) paths, both directions, per step and population of A, of a mean length
+    # of (2 w)^2 / 3 / ds steps; w = 1 + 0.58 sqrt(ds), where a path is seen. psi of a window is log(2 pi / k) / 2. Tolerances are three
+    # standard errors: of some 500 shots, 5 % of lengths, and of the ladder 9 %.
+    family, variable, center = Cartesian(1), Linear("x", (1.0, 0.0)), 0.35
+    options = ShootingOptions(
+        seed=4, paths=120, budget=10**7, stiffness=8.0, walkers=24, points=5, gap=15, shots=1, equilibration=30, rung_steps=60,
+        pilot_shots=2,
+    )  # fmt: skip
+    x = torch.linspace(-2.0, 2.0, 801, dtype=torch.double)[:, None]
+    along = torch.linspace(-1.0, 1.0, 21, dtype=torch.double)[:, None] + center
+    eta = family.natural(along, torch.full_like(along, 2.0))
+    frames = route_frames("r", eta, -(along[:, 0] ** 2), x, -1e-4 * (x[:, 0] - center) ** 2, family, LEFT, seed=5)
+    frames = replace(frames, plain=frames.plain[:400])
+    engine = SurfaceShooting(Overdamped(Flat(), 1.0, DS), family, LEFT, RIGHT, options, longest=50_000)
+    found = ShotSampler(engine, options).sample([frames], [variable])
+    assert found.enough
+    assert found.effective >= 120.0
+    wide = 1.0 + 0.5826 * math.sqrt(DS)
+    assert found.weight.sum() == pytest.approx(DS / (2.0 * wide), rel=0.3)
+    length = np.concatenate([b.path_points for b in found.batches]) + 1
+    assert found.weight @ length / found.weight.sum() == pytest.approx((2.0 * wide) ** 2 / 3.0 / DS, rel=0.15)
+    assert 0.02 < found.ladder_error[0] < 0.25
+    site_ = found.sites[0]
+    free = FreeEnergies(engine, options)
+    psi_ = free.psi(0, site_, linked=True)
+    np.testing.assert_allclose(psi_, [0.5 * math.log(2.0 * math.pi / w.stiffness) for w in site_.windows], atol=0.25)
+    assert found.evaluations == budget.shot(found.sites) + found.ladder_evaluations
+    assert found.ladder_evaluations == free.evaluations == 24 * (1 + 60 * len(free._rungs(site_)))
+    # What was shot stays: the same is enough again, without a single new batch.
+    again = ShotSampler(engine, options).sample([frames], [variable])
+    assert len(again.batches) == len(found.batches)
+    np.testing.assert_array_equal(again.weight, found.weight)
+    with pytest.raises(SpacetimeError, match="was reactive"):
+        ShotSampler(SurfaceShooting(engine.dynamics, family, LEFT, RIGHT, options, longest=1), options).sample([frames], [variable])

@@ -210,6 +210,27 @@ def test_two_way_chains_keep_the_ensemble_of_free_paths() -> None:
     assert length.mean() == pytest.approx((2.0 * wide) ** 2 / 3.0 / ds, abs=4.0 * length.std() / math.sqrt(200))
     assert 0.2 < accepted < 0.5
     assert evaluations > 8 * 400
+    # A new path goes on from an eligible point of the old one, each of them as likely.
+    moved, _, _ = two_way_chains(
+        dynamics,
+        first,
+        LEFT,
+        RIGHT,
+        eligible=lambda x: (x[:, 0] > -0.9) & (x[:, 0] < -0.2),
+        moves=1,
+        longest=10_000,
+        generator=generator(10),
+    )
+    rank = []
+    for old, new in zip(first, moved, strict=True):
+        if new is not old:
+            (common,) = set(old[:, 0].tolist()) & set(new[:, 0].tolist())
+            assert -0.9 < common < -0.2
+            among = [x for x in old[1:-1, 0].tolist() if -0.9 < x < -0.2]
+            rank.append((among.index(common) + 0.5) / len(among))
+    assert len(rank) > 60
+    assert np.mean(rank) == pytest.approx(0.5, abs=4.0 * math.sqrt(1.0 / 12.0 / len(rank)))
+    assert np.var(rank) == pytest.approx(1.0 / 12.0, rel=0.4)
     stuck, none, share = two_way_chains(
         dynamics, first[:3], LEFT, RIGHT, eligible=lambda x: x[:, 0].abs() < 0.5, moves=1, longest=1, generator=generator(9)
     )
