@@ -1,7 +1,7 @@
 """Which OpenMM platform is fastest for this molecule is timed, not guessed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +34,8 @@ def fastest(
 ) -> tuple[str, float, int]:
     """Time restrained dynamics on each candidate (default: all): (best platform, its steps per second, evaluations spent)."""
     bias = CurveBias(coordinates)
-    best, best_rate, spent = "", 0.0, 0
+    rates: dict[str, float] = {}
+    spent = 0
     for name in candidates or available():
         try:
             dynamics = Dynamics(replace(model, platform=name), bias)
@@ -46,10 +47,15 @@ def fastest(
             begin = time.perf_counter()
             spent += dynamics.walk(task).evaluations
             rate = steps / (time.perf_counter() - begin)
-            if rate * HOPELESS < best_rate:
+            if rate * HOPELESS < max(rates.values(), default=0.0):
                 break
-        if rate > best_rate:
-            best, best_rate = name, rate
-    if not best:
+        rates[name] = rate
+    return *quickest(rates), spent
+
+
+def quickest(rates: Mapping[str, float]) -> tuple[str, float]:
+    """The platform with the highest rate, and its rate. Raises SpacetimeError where there is none."""
+    if not rates:
         raise SpacetimeError("no OpenMM platform could run the molecule")
-    return best, best_rate, spent
+    best = max(rates, key=rates.__getitem__)
+    return best, rates[best]

@@ -1,0 +1,422 @@
+"""The shooting estimator on batches made by hand: trials, costs, free energies and weights of paths in closed form.
+
+Equilibrium of the one feature s is N(0, 1). A window at c of stiffness k has psi = -log(1 + k) / 2 - k c^2 / (2 (1 + k)), and its frames
+have the mean k c / (1 + k) and the variance 1 / (1 + k). A lies below s = -1.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm, truncnorm
+
+from spacetime_tps.engines.surface.dynamics import Overdamped
+from spacetime_tps.engines.surface.frames import route_frames
+from spacetime_tps.engines.surface.shooting import SurfaceShooting
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.potentials.analytic import TwoChannels
+from spacetime_tps.shooting import budget
+from spacetime_tps.shooting.allocation import LEAST, behind, neediest
+from spacetime_tps.shooting.batches import Batch, trials
+from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
+from spacetime_tps.shooting.crossing import APART, Crossing, Trial, crossing_of, distinct, tangent
+from spacetime_tps.shooting.ensemble import Ensemble, effective
+from spacetime_tps.shooting.free_energies import FreeEnergies
+from spacetime_tps.shooting.ladder import Sampled, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.sampler import ShotSampler, place_name
+from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
+from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
+from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.window import Window
+
+S = Linear("s", (1.0,))
+EDGE = -1.0
+OPTIONS = ShootingOptions(
+    seed=1, paths=10, budget=10**6, stiffness=9.0, walkers=4, points=5, gap=30, shots=2, equilibration=200, rung_steps=70,
+    pilot_shots=6, states=3, state_shots=10, rates=False,
+)  # fmt: skip
+
+
+def psi(window: Window) -> float:
+    k, c = window.stiffness, window.center
+    return -0.5 * math.log(1.0 + k) - 0.5 * k * c**2 / (1.0 + k)
+
+
+def drawn(window: Window, count: int, seed: int) -> np.ndarray:
+    """T (count, 1) of a window's frames."""
+    k, c = window.stiffness, window.center
+    return (k * c / (1.0 + k) + (1.0 + k) ** -0.5 * np.random.default_rng(seed).normal(size=count))[:, None]
+
+
+def batch(
+    window: Window, statistic: np.ndarray, *, ends: Sequence[tuple[int, int]] = (), paths: Sequence[Sequence[float]] = (),
+    pilot: bool = False, taken: int = 10, walked: int = 100, onward: bool = True, walks: int = 4,
+) -> Batch:  # fmt: skip
+    """Shots with these ends and costs, and paths with points at these s; walks of equal lengths."""
+    none, shots, count = np.zeros(0, dtype=int), len(ends), len(paths)
+    return Batch(
+        crossing=0, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
+        statistic=statistic, in_a=statistic[:, 0] < EDGE, walk=np.arange(len(statistic)) * walks // len(statistic), onward=onward,
+        walk_evaluations=walked, broken=0, point_walk=none, point_frame=none, point_statistic=np.zeros((0, 1)),
+        shot_point=np.zeros(shots, dtype=int), shot_seed=np.zeros(shots, dtype=int), shot_first=np.zeros(shots, dtype=int),
+        shot_forward=np.array([e[0] for e in ends], dtype=int), shot_backward=np.array([e[1] for e in ends], dtype=int),
+        shot_evaluations=np.full(shots, taken), shot_stable=np.ones(shots, dtype=bool), path_shot=np.zeros(count, dtype=int),
+        path_name=np.full(count, "x"), path_file=np.full(count, ""), path_way=np.full(count, ""), path_max_energy=np.zeros(count),
+        path_frames=np.array([len(p) + 2 for p in paths], dtype=int), path_points=np.array([len(p) for p in paths], dtype=int),
+        points=np.concatenate([np.zeros(0), *(np.array(p) for p in paths)])[:, None],
+    )  # fmt: skip
+
+
+def route(*, plain: int = 40, windows: Sequence[Sampled] = ()) -> RouteFrames[float]:
+    """Draws of equilibrium, equally likely; those of A are some of them."""
+    s = np.random.default_rng(0).normal(size=2000)
+    inside = np.flatnonzero(s < EDGE)
+    curve = np.linspace(-2.0, 2.0, 41)[:, None]
+    return RouteFrames(
+        "r", curve, -(curve[:, 0] ** 2), s[:, None], np.full(2000, -math.log(2000.0)), s < EDGE, np.ones(2000, dtype=bool),
+        inside[:plain], lambda k: float(s[k]), windows,
+    )  # fmt: skip
+
+
+def site(*batches: Batch, frames: RouteFrames[float] | None = None, top: Window | None = None, name: str = "r") -> Site[float]:
+    window = top or (batches[0].window if batches else Window(S, 0.0, 9.0))
+    return Site(Crossing(name, window, 1.0, psi(window)), frames or route(), math.log(norm.cdf(EDGE)), list(batches))
+
+
+def sampler(options: ShootingOptions = OPTIONS) -> ShotSampler[np.ndarray]:
+    """Of a surface that no test here walks on."""
+    a, b = Discs(((-1.0, 0.0),), 0.5, False), Discs(((1.0, 0.0),), 0.5, False)
+    return ShotSampler(SurfaceShooting(Overdamped(TwoChannels(), 1.0, 1e-3), Cartesian(2), a, b, options, longest=10), options)
+
+
+TOP, FLANK = Window(S, 0.3, 9.0), Window(S, -0.4, 16.0)
+ENDS = ((IN_A, IN_B), (IN_B, IN_B), (NOWHERE, IN_A), (NOWHERE, NOWHERE))
+
+
+def test_trials_count_what_ended_where() -> None:
+    on = drawn(TOP, 400, 1)
+    flat = np.full((10, 1), 3.0)  # not at the flank's center
+    found = trials([
+        batch(TOP, on, ends=ENDS, paths=[[0.0]]), batch(FLANK, flat, ends=ENDS[:3], onward=False),
+        batch(TOP, on, ends=ENDS[:2], paths=[[0.0], [0.1]]), batch(replace(FLANK, center=0.0), flat, ends=ENDS[:3], onward=True),
+    ])  # fmt: skip
+    assert found == [
+        Trial(TOP, True, 6, 9, 0.5),
+        Trial(FLANK, False, 0, 6, 0.0),
+        Trial(replace(FLANK, center=0.0), False, 6, 6, 0.0),
+    ]
+    assert found[0].share == pytest.approx(7.0 / 11.0)
+
+
+def test_a_site_tells_what_was_shot_from_it() -> None:
+    first, second = batch(TOP, drawn(TOP, 8, 1), ends=ENDS, pilot=True), batch(FLANK, drawn(FLANK, 8, 2), ends=ENDS, pilot=True)
+    third = batch(FLANK, drawn(FLANK, 8, 3), ends=ENDS[:1], paths=[[0.0]])
+    late = batch(TOP, drawn(TOP, 8, 4), ends=ENDS, paths=[[0.0], [0.0]], pilot=True)
+    found = site(first, second, third, late)
+    assert found.windows == {TOP: [first, late], FLANK: [second, third]}
+    assert found.latest == TOP
+    assert site(top=FLANK).latest == FLANK
+    assert found.pilots == [first, second]
+    assert (found.shots, found.paths) == (13, 3)
+    assert found.batches[0].evaluations == 40
+    assert not found.hopeless
+    np.testing.assert_array_equal(found.in_a, found.frames.statistic[found.frames.plain])
+    ensemble = Ensemble([found], [], np.array([1.0, 2.0, 1.0]), False, [0.1], 7, 900, True)
+    assert ensemble.batches == [first, second, third, late]
+    assert ensemble.effective == pytest.approx(16.0 / 6.0)
+    assert ensemble.reason == "the budget is spent"
+    assert replace(ensemble, enough=True).reason == "the effective number is reached"
+    assert effective(np.zeros(0)) == 0.0
+
+
+def test_batches_come_back_from_their_files(tmp_path: Path) -> None:
+    made = batch(TOP, drawn(TOP, 8, 1), ends=ENDS, paths=[[0.1, 0.2], [0.3], [0.4, 0.5, 0.6]])
+    made.save(tmp_path / "b.npz")
+    back = Batch.load(tmp_path / "b.npz")
+    for f in fields(Batch):
+        np.testing.assert_array_equal(getattr(back, f.name), getattr(made, f.name))
+    assert back.window == TOP
+    assert [p[:, 0].tolist() for p in back.path_statistics] == [[0.1, 0.2], [0.3], [0.4, 0.5, 0.6]]
+    assert batch(TOP, drawn(TOP, 8, 1)).path_statistics == []
+
+
+def test_costs_by_hand() -> None:
+    # Shots of 10 and 30: mean 20, deviation 10; of four, 80 and four times 20.
+    assert budget.shots_cost(4, np.array([10.0, 30.0])) == pytest.approx(80.0 + 4.0 * 2.0 * 10.0)
+    assert budget.shots_cost(4, np.zeros(0)) == 0.0
+    of = [site(batch(TOP, drawn(TOP, 8, 1), ends=ENDS, taken=12, walked=1000)), site(batch(TOP, drawn(TOP, 8, 2), ends=ENDS[:3], taken=16))]
+    assert budget.shot(of) == 4 * 12 + 1000 + 3 * 16 + 100
+    # Four walks of 1 + 7 + 5 x 30 steps, 4 x 5 x 2 shots and 3 x 10 again, of what is known: a zero, four of 12 and three of 16.
+    known = np.array([0, 12, 12, 12, 12, 16, 16, 16])
+    expected = 4 * 158 + 70 * 12.0 + 4.0 * math.sqrt(70.0) * known.std()
+    assert budget.batch_cost(of, OPTIONS, points=5, discard=7, states=3) == pytest.approx(expected)
+    assert budget.batch_cost(of, OPTIONS, points=5) == pytest.approx(4 * 151 + 40 * 12.0 + 4.0 * math.sqrt(40.0) * known.std())
+    assert budget.batch_cost([], OPTIONS, points=1) == 4 * 31
+    assert OPTIONS.pilot_points == 3
+    assert replace(OPTIONS, pilot_shots=1).pilot_points == 1
+    # Of equal shots of 12 evaluations 100 hold eight.
+    assert budget.affordable(100.0, np.full(5, 12.0), 20) == 8
+    assert budget.affordable(96.0, np.full(5, 12.0), 20) == 8
+    assert budget.affordable(100.0, np.full(5, 12.0), 6) == 6
+    assert budget.affordable(11.0, np.full(5, 12.0), 6) == 0
+    assert replace_spent() == 4 * 12 + 1000 + 500
+
+
+def replace_spent() -> int:
+    """With 500 that were taken before."""
+    s = sampler()
+    s.again = 500
+    return s.spent([site(batch(TOP, drawn(TOP, 8, 1), ends=ENDS, taken=12, walked=1000))])
+
+
+def test_batches_go_to_sites_that_lack_them_and_then_where_they_lower_the_error_most() -> None:
+    far = Window(S, 30.0, 9.0)
+    pilot, other = (
+        batch(TOP, drawn(TOP, 8, 1), ends=ENDS, paths=[[0.0]], pilot=True),
+        batch(far, drawn(far, 8, 2), ends=ENDS, paths=[[0.0]]),
+    )
+    full = [replace(pilot, pilot=False)] * LEAST
+    assert behind([site(pilot, *full), site(*[other] * (LEAST - 1))]) == 1
+    assert behind([site(pilot, *full), site(*[other] * LEAST)]) is None
+    assert behind([site(pilot, *full[1:]), site(*[other] * LEAST)]) == 0
+    assert behind([site(pilot)]) is None
+    assert behind([site(pilot), site(pilot, name="the same top")]) is None
+    # Sums of squares 4 + 1 over 8 shots, 9 over 16, 4 over 4.
+    sites = [site(pilot, pilot), site(*[replace(other, path_shot=other.path_shot[:0])] * 3, other), site(other)]
+    assert neediest(sites, np.array([2.0, 1.0, 3.0, 2.0])) == 2
+    assert neediest(sites, np.array([2.0, 3.0, 3.0, 2.0])) == 0
+    assert neediest(sites, np.array([2.0, 1.0, 9.0, 2.0])) == 1
+
+
+def test_weights_of_paths_are_one_over_the_sum_of_f() -> None:
+    region = Region([TOP, FLANK], np.array([-1.0, 0.5]), np.array([3.0, 0.0]))
+    # Only the first window fired: f(s) = 3 exp(1 - 4.5 (s - 0.3)^2).
+    points = [np.array([[0.3], [1.3]]), np.array([[-0.7]])]
+    f = [3.0 * math.e * (1.0 + math.exp(-4.5)), 3.0 * math.exp(1.0 - 4.5)]
+    np.testing.assert_allclose(path_weights(points, region), [1.0 / x for x in f])
+    both = replace(region, shots=np.array([3.0, 5.0]))
+    second = 5.0 * math.exp(-0.5 - 8.0 * 0.3**2)
+    np.testing.assert_allclose(path_weights(points[1:], both), [1.0 / (f[1] + second)])
+    assert path_weights([], both).shape == (0,)
+
+
+def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
+    # psi of both windows by MBAR from 1,500 draws each, to 0.03; 4 and 3 + 2 shots were fired from them.
+    top, flank = drawn(TOP, 1500, 5), drawn(FLANK, 1500, 6)
+    paths = [[0.0, 0.4, -0.2], [-0.6], [0.9, 0.1]]
+    one = site(
+        batch(TOP, top, ends=ENDS, paths=paths[:1]), batch(FLANK, flank[:750], ends=ENDS[:3], paths=paths[1:2]),
+        batch(FLANK, flank[750:], ends=ENDS[:2], paths=paths[2:]),
+    )  # fmt: skip
+    s = sampler()
+    apart = psi(FLANK) - psi(TOP)
+    np.testing.assert_allclose(s.free_energies.psi(0, one, linked=False), [0.0, apart], atol=0.1)
+    x = np.array([[0.0], [0.4], [-0.2], [-0.6], [0.9], [0.1]])
+    f = 4.0 * np.exp(TOP.log_factor(x)) + 5.0 * np.exp(FLANK.log_factor(x) - apart)
+    exact = 1.0 / np.array([f[:3].sum(), f[3], f[4:].sum()])
+    np.testing.assert_allclose(s.weights([one]), exact, rtol=0.12)
+    assert math.isnan(s.free_energies.error(0, one, linked=False, rng=np.random.default_rng(1)))
+    assert s.weights([site()]).shape == (0,)
+
+    # Relative to A, by the windows of the route: those at -1.2 and -0.8, since 40 frames are too few for a ladder.
+    low = [Window(S, -1.2, 9.0), Window(S, -0.8, 9.0)]
+    ensembles = [Sampled(w.log_factor, d, d[:, 0] < EDGE, np.arange(800) // 200) for w in low for d in [drawn(w, 800, 7)]]
+    linked = site(*one.batches, frames=route(windows=ensembles))
+    rates = sampler(replace(OPTIONS, rates=True))
+    assert rates.free_energies.linked([linked])
+    assert not s.free_energies.linked([linked])
+    assert s.free_energies.linked([linked, linked])
+    exact_psi = np.array([psi(TOP), psi(FLANK)]) - math.log(norm.cdf(EDGE))
+    np.testing.assert_allclose(rates.free_energies.psi(0, linked, linked=True), exact_psi, atol=0.3)
+    np.testing.assert_allclose(rates.weights([linked]), exact * math.exp(psi(TOP)) / norm.cdf(EDGE), rtol=0.35)
+    assert 0.002 < rates.free_energies.error(0, linked, linked=True, rng=np.random.default_rng(2)) < 0.3
+    assert rates.free_energies.evaluations == 0
+
+    # quick: from pilots and the first batch after them.
+    part = site(batch(TOP, top, ends=ENDS, pilot=True), batch(FLANK, flank[:50], ends=ENDS), batch(FLANK, flank[50:], ends=ENDS))
+    free = FreeEnergies(s.engine, OPTIONS)
+    quick = free.psi(0, part, linked=False, quick=True)
+    np.testing.assert_array_equal(quick, relative([Sampled(TOP.log_factor, top, top[:, 0] < 0, top[:, 0]),
+                                                   Sampled(FLANK.log_factor, flank[:50], flank[:50, 0] < 0, flank[:50, 0])]))  # fmt: skip
+    assert free.psi(0, part, linked=False, quick=True) is quick
+    assert not np.array_equal(free.psi(0, part, linked=False), quick)
+
+
+def flat(statistic: np.ndarray) -> np.ndarray:
+    return np.zeros(len(statistic))
+
+
+def test_errors_of_a_ladder_are_those_of_whole_walks() -> None:
+    # One ensemble of equilibrium itself: psi = -log of the share of its frames in A, whose error is that of the mean over walks.
+    shares = np.random.default_rng(8).permutation(np.repeat([0.2, 0.5, 0.35, 0.6, 0.25, 0.45], 4))
+    in_a = np.concatenate([np.arange(20) < round(20 * share) for share in shares])
+    statistic = np.where(in_a, -2.0, 1.0)[:, None]
+    whole = Sampled(flat, statistic, in_a, np.repeat(np.arange(24), 20))
+    reference = np.full((80, 1), -2.0)
+    assert log_partitions(reference, [whole])[0] == pytest.approx(-math.log(in_a.mean()), abs=1e-5)
+    # 100 draws: 7 %, three times. Within walks alone it would be 0.05.
+    found = ladder_error(reference, [whole], draws=100, rng=np.random.default_rng(9))
+    assert found == pytest.approx(shares.std() / math.sqrt(24) / shares.mean(), rel=0.21)
+    assert math.isnan(ladder_error(reference, [whole], draws=1, rng=np.random.default_rng(9)))
+    sure = Sampled(flat, np.tile(statistic[:20], (8, 1)), np.tile(in_a[:20], 8), np.repeat(np.arange(8), 20))
+    assert ladder_error(reference, [sure], draws=10, rng=np.random.default_rng(1)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_rungs_on_a_length_go_down_to_a() -> None:
+    in_a = truncnorm.rvs(-9.0, EDGE, size=2000, random_state=np.random.default_rng(1))[:, None]
+    top = Window(S, 1.0, 16.0)
+    found = rungs(top, 1.0, in_a)
+    assert [w.center for w in found] == pytest.approx([1.0 - 0.375 * (k + 1) for k in range(len(found))])
+    assert 4 <= len(found) <= 6
+    assert rungs(Window(S, 20.0, 16.0), 1.0, in_a) == [], "more than forty"
+    assert rungs(top, -1.0, in_a) == []
+    options = replace(OPTIONS, rates=True)
+    free, at = FreeEnergies(sampler(options).engine, options), site(frames=route(plain=300), top=top)
+    steps = len(rungs(top, 1.0, at.in_a))
+    assert steps > 2
+    assert free.ahead([at, at]) == 2 * steps * 4 * 70
+    assert FreeEnergies(sampler().engine, OPTIONS).ahead([at]) == 0
+
+
+def test_the_way_along_a_curve_at_its_top() -> None:
+    # Twenty points: from two before the top to two behind. At an end it is one-sided.
+    curve = np.zeros((20, 3))
+    curve[:, 0], curve[:, 1] = np.arange(20.0), 0.05 * np.arange(20.0) ** 2
+    for top, (low, high) in ((10, (8, 12)), (0, (0, 2)), (19, (17, 19))):
+        way = np.array([high - low, 0.05 * (high**2 - low**2), 0.0])
+        found = tangent(curve, -np.abs(np.arange(20.0) - top))
+        np.testing.assert_allclose(found.direction, way / np.linalg.norm(way))
+    assert found.name == "along_the_curve"
+
+
+def test_sites_are_the_cheap_crossings() -> None:
+    # A density of s, cells of 0.01, of two maxima; the curve runs from one to the other, and psi of a window is a sum over cells.
+    s = np.arange(-300, 301) / 100.0
+    weight = np.exp(-4.0 * (s**2 - 1.0) ** 2)
+    weight /= weight.sum()
+    along = np.linspace(-1.0, 1.0, 41)[:, None]
+    frames = RouteFrames("r", along, -(along[:, 0] ** 2), s[:, None], np.log(weight), s < -0.8, np.ones(601, bool), np.arange(9), float)
+    top = Window(S, 0.0, 40.0)
+    cost = math.log(weight @ np.exp(-20.0 * s**2))
+    for sign in (1.0, -1.0):
+        found = crossing_of("r", sign * along, s[:, None], np.log(weight), [S], stiffness=40.0)
+        assert found.window.center == pytest.approx(0.0, abs=1e-12)
+        assert (found.window.stiffness, found.onward) == (40.0, sign)
+        assert found.log_partition == pytest.approx(cost)
+    # The same with all but A made 20 times as heavy, on a curve that is moved far enough along another feature.
+    dear = replace(
+        frames, route="dear", statistic=frames.statistic + 9.0, curve=along + 9.0, log_weight=np.log(np.where(s < -0.8, 20.0, 1.0) * weight)
+    )
+    (one,), left = sites_of([frames, dear], [S], stiffness=40.0, margin_kT=2.9)
+    assert one.crossing.window == top
+    assert one.log_population == pytest.approx(math.log(weight[s < -0.8].sum()))
+    assert [c.route for c, _ in left] == ["dear"]
+    assert "about 3 kT more" in left[0][1]
+    assert "share of 5e-02" in left[0][1]
+    both, none = sites_of([frames, dear], [S], stiffness=40.0, margin_kT=3.1)
+    assert ([b.crossing.route for b in both], none) == (["r", "dear"], [])
+    ((alone,), _) = sites_of([frames, replace(frames, route="again")], [], stiffness=40.0, margin_kT=3.0)
+    assert alone.crossing.window.variable == Linear("along_the_curve", (1.0,))
+    # Draws of starts pass the cumulative share of a window's weight.
+    share = np.cumsum(weight * np.exp(-20.0 * s**2))
+    at = [int(np.searchsorted(share, np.random.default_rng(seed).random() * share[-1], side="right")) for seed in range(20)]
+    assert one.starts(top, range(20)) == [float(k) for k in at]
+    low = np.cumsum(np.exp(-20.0 * (s[:9] + 2.95) ** 2))
+    at = [int(np.searchsorted(low, np.random.default_rng(seed).random() * low[-1], side="right")) for seed in range(20)]
+    assert one.starts_in_a(Window(S, -2.95, 40.0), range(20)) == [float(k) for k in at]
+
+
+def test_channels_are_groups_by_weight_and_places() -> None:
+    rng = np.random.default_rng(3)
+    center = np.array([[3.1, 0.0], [-1.0, 0.0], [1.0, 4.0]])[np.repeat([0, 1, 2], [50, 100, 30])]
+    places = center + 0.05 * rng.normal(size=(180, 2))
+    weight = np.repeat([5.0, 1.0, 1.0], [50, 100, 30])
+    found = channels((places + np.pi) % (2 * np.pi) - np.pi, np.array([True, True]), weight, rng=rng)
+    np.testing.assert_array_equal(found, np.repeat([0, 1, 2], [50, 100, 30]))
+    assert not channels(rng.uniform(size=(200, 2)), np.array([False, False]), np.ones(200), rng=rng).any(), "one cloud"
+    assert not channels(places[:9], np.array([True, False]), weight[:9], rng=rng).any(), "too few"
+    turned = np.radians([170.0, -170.0, -150.0])
+    z = (2.0 * np.exp(1j * turned[0]) + np.exp(1j * turned[1]) + np.exp(1j * turned[2])) / 4.0
+    mean, spread = centre_of(turned, np.array([2.0, 1.0, 1.0]), True)
+    assert mean == pytest.approx(math.degrees(math.atan2(z.imag, z.real)))
+    assert spread == pytest.approx(math.degrees(math.sqrt(-2.0 * math.log(abs(z)))))
+    assert centre_of(np.array([1.0, 2.0, 5.0]), np.array([2.0, 1.0, 1.0]), False) == pytest.approx((2.25, math.sqrt(10.75 / 4.0)))
+    line = [np.array([[0.0], [0.2], [0.5], [1.0]]), np.array([[-1.0], [0.4]])]
+    np.testing.assert_array_equal(crossing_places(line, TOP, lambda x: x), [[0.2], [0.4]])
+    assert place_name(TOP) == "s 0.30"
+    assert place_name(Window(Angle("phi", 2, 0, 1), math.pi / 2, 1.0)) == "phi 90.0"
+
+
+def test_crossings_four_deviations_apart_are_two() -> None:
+    near, far = (Crossing("r", replace(TOP, center=0.3 + by * TOP.deviation), 1.0, 0.0) for by in (-3.99, 4.01))
+    first = Crossing("r", TOP, 1.0, 0.0)
+    assert APART == 4.0
+    assert distinct([first, near, far]) == [first, far]
+    assert distinct([near, first, far]) == [near, far]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """No force at all."""
+
+    dimension = 1
+
+    def energy(self, x: torch.Tensor) -> torch.Tensor:
+        return 0.0 * x[..., 0]
+
+    def energy_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.energy(x), 0.0 * x
+
+
+DS = 0.02
+LEFT, RIGHT = Discs(((-1.5,),), 0.5, False), Discs(((1.5,),), 0.5, False)  # type: ignore[arg-type]
+
+
+def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
+    # Between A = (-2, -1) and B = (1, 2) without force: ds / (2 w) paths, both directions, per step and population of A, of a mean length
+    # of (2 w)^2 / 3 / ds steps; w = 1 + 0.58 sqrt(ds), where a path is seen. psi of a window is log(2 pi / k) / 2. Tolerances are three
+    # standard errors: of some 500 shots, 5 % of lengths, and of the ladder 9 %.
+    family, variable, center = Cartesian(1), Linear("x", (1.0, 0.0)), 0.35
+    options = ShootingOptions(
+        seed=4, paths=120, budget=10**7, stiffness=8.0, walkers=24, points=5, gap=15, shots=1, equilibration=30, rung_steps=60,
+        pilot_shots=2,
+    )  # fmt: skip
+    x = torch.linspace(-2.0, 2.0, 801, dtype=torch.double)[:, None]
+    along = torch.linspace(-1.0, 1.0, 21, dtype=torch.double)[:, None] + center
+    eta = family.natural(along, torch.full_like(along, 2.0))
+    frames = route_frames("r", eta, -(along[:, 0] ** 2), x, -1e-4 * (x[:, 0] - center) ** 2, family, LEFT, seed=5)
+    frames = replace(frames, plain=frames.plain[:400])
+    engine = SurfaceShooting(Overdamped(Flat(), 1.0, DS), family, LEFT, RIGHT, options, longest=50_000)
+    found = ShotSampler(engine, options).sample([frames], [variable])
+    assert found.enough
+    assert found.effective >= 120.0
+    wide = 1.0 + 0.5826 * math.sqrt(DS)
+    assert found.weight.sum() == pytest.approx(DS / (2.0 * wide), rel=0.3)
+    length = np.concatenate([b.path_points for b in found.batches]) + 1
+    assert found.weight @ length / found.weight.sum() == pytest.approx((2.0 * wide) ** 2 / 3.0 / DS, rel=0.15)
+    assert 0.02 < found.ladder_error[0] < 0.25
+    site_ = found.sites[0]
+    free = FreeEnergies(engine, options)
+    psi_ = free.psi(0, site_, linked=True)
+    np.testing.assert_allclose(psi_, [0.5 * math.log(2.0 * math.pi / w.stiffness) for w in site_.windows], atol=0.25)
+    assert found.evaluations == budget.shot(found.sites) + found.ladder_evaluations
+    assert found.ladder_evaluations == free.evaluations == 24 * (1 + 60 * len(free._rungs(site_)))
+    # What was shot stays: without rates, which cost a ladder, it is enough again and takes not one new batch.
+    alone = replace(options, rates=False)
+    again = ShotSampler(engine, alone).sample([frames], [variable])
+    assert len(again.batches) == len(found.batches)
+    np.testing.assert_allclose(again.weight / again.weight.sum(), found.weight / found.weight.sum(), rtol=0.2)
+    assert again.ladder_evaluations == 0
+    assert math.isnan(again.ladder_error[0])
+    with pytest.raises(SpacetimeError, match="was reactive"):
+        ShotSampler(SurfaceShooting(engine.dynamics, family, LEFT, RIGHT, alone, longest=1), alone).sample([frames], [variable])
