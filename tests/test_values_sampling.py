@@ -10,6 +10,8 @@ from scipy.stats import binom, norm, truncnorm
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.methods.driving import is_hit, schedule, walks_along
+from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.sampling.comparison import (
     Agreement,
     agreement,
@@ -21,7 +23,6 @@ from spacetime_tps.sampling.comparison import (
     share_interval,
 )
 from spacetime_tps.sampling.free_energy import neighbours, profile
-from spacetime_tps.sampling.guided import guided_walks, hold_points, is_hit, schedule
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
@@ -97,7 +98,7 @@ def test_schedules_hold_the_last_point_for_a_hundred_steps() -> None:
     t = np.r_[np.linspace(0.0, 1.0, 11), 1.0, 1.0]
     np.testing.assert_allclose(found, np.stack([t**3 - t, 2.0 * t**2], axis=1), atol=1e-12)
     x = np.arange(12.0).reshape(2, 2, 3)
-    walks = guided_walks(DISTANCE, eta, steps_per_point=40, stride=5, seeds=[7, 8], positions=x, velocities=-x)
+    walks = walks_along(DISTANCE, eta, steps_per_point=40, stride=5, seeds=[7, 8], positions=x, velocities=-x)
     for k, walk in enumerate(walks):
         assert (walk.bias, walk.steps, walk.stride, walk.seed, walk.discard) == (CurveBias(DISTANCE), 40, 5, 7 + k, 0)
         np.testing.assert_array_equal(walk.positions, x[k])

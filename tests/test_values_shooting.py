@@ -34,6 +34,7 @@ from spacetime_tps.shooting.sampler import ShotSampler, place_name
 from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
 from spacetime_tps.shooting.weights import Region, path_weights
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
@@ -71,7 +72,7 @@ def batch(
         shot_point=np.zeros(shots, dtype=int), shot_seed=np.zeros(shots, dtype=int), shot_first=np.zeros(shots, dtype=int),
         shot_forward=np.array([e[0] for e in ends], dtype=int), shot_backward=np.array([e[1] for e in ends], dtype=int),
         shot_evaluations=np.full(shots, taken), shot_stable=np.ones(shots, dtype=bool), path_shot=np.zeros(count, dtype=int),
-        path_name=np.full(count, "x"), path_file=np.full(count, ""), path_way=np.full(count, ""), path_max_energy=np.zeros(count),
+        path_name=np.full(count, "x"), path_way=np.full(count, ""), path_max_energy=np.zeros(count),
         path_frames=np.array([len(p) + 2 for p in paths], dtype=int), path_points=np.array([len(p) for p in paths], dtype=int),
         points=np.concatenate([np.zeros(0), *(np.array(p) for p in paths)])[:, None],
     )  # fmt: skip
@@ -141,8 +142,9 @@ def test_a_site_tells_what_was_shot_from_it() -> None:
 
 def test_batches_come_back_from_their_files(tmp_path: Path) -> None:
     made = batch(TOP, drawn(TOP, 8, 1), ends=ENDS, paths=[[0.1, 0.2], [0.3], [0.4, 0.5, 0.6]])
-    made.save(tmp_path / "b.npz")
-    back = Batch.load(tmp_path / "b.npz")
+    storage = Folder(tmp_path)
+    storage.put_arrays("b.npz", made.to_arrays())
+    back = Batch.of_arrays(storage.arrays("b.npz"))
     for f in fields(Batch):
         np.testing.assert_array_equal(getattr(back, f.name), getattr(made, f.name))
     assert back.window == TOP
