@@ -135,14 +135,14 @@ def test_the_platform_of_the_highest_rate_wins() -> None:
 @pytest.mark.skipif("CPU" not in available(), reason="needs OpenMM's CPU platform")
 @pytest.mark.parametrize("order", [("Reference", "CPU"), ("CPU", "Reference")])
 def test_the_fastest_platform_is_the_one_that_is_measured_fastest(order: tuple[str, str]) -> None:
-    # All pairs of 800 particles: vectorised, CPU is five times as fast as Reference. A rate is one over the time of a step.
+    # All pairs of 560 particles: vectorised, CPU is more than three times as fast as Reference. A rate is one over the time of a step.
     system, force = openmm.System(), openmm.NonbondedForce()
-    for _ in range(800):
+    for _ in range(560):
         system.addParticle(40.0)
         force.addParticle(0.0, 0.3, 1.0)
     system.addForce(force)
     model = Model(openmm.XmlSerializer.serialize(system), 300.0, 1.0, 0.001, "Reference")
-    x = 0.4 * np.stack(np.meshgrid(np.arange(8), np.arange(10), np.arange(10), indexing="ij"), -1).reshape(-1, 3)
+    x = 0.4 * np.stack(np.meshgrid(np.arange(8), np.arange(10), np.arange(7), indexing="ij"), -1).reshape(-1, 3)
     far = Distances(("d",), ((0, 1),))
     name, rate, spent = fastest(model, far, x, order)
     assert name == "CPU"
