@@ -10,8 +10,10 @@ from spacetime_tps.windows.window import Window
 
 REPRESENTATIVES = 300
 MOST = 4
-DISTINCT = 0.5
-"""Mean silhouette, at least, for groups to be told apart: one where they are points far from each other, zero where they are one cloud"""
+CLOUDS = 20
+"""Single clouds that the grouping is compared with"""
+MARGIN = 0.05
+"""Of the mean silhouette, by which groups must be more distinct than those found in any of the single clouds"""
 
 
 def crossing_places(paths: list[np.ndarray], window: Window, features: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -24,23 +26,45 @@ def channels(places: np.ndarray, angular: np.ndarray, weight: np.ndarray, *, rng
 
     places (n, m): coordinates at which the paths cross, radians where `angular` (m,) says so; weight (n,).
     `REPRESENTATIVES` drawn by weight are joined by average linkage into two to `MOST` groups, as many as have the largest mean silhouette
-    (Rousseeuw 1987), or left as one where that is below `DISTINCT`; every path then goes with the nearest group's mean direction.
+    (Rousseeuw 1987), or left as one where a single Gaussian cloud of the same means and covariance falls apart as well: in one dimension
+    any cloud cut in two has a silhouette above one half. Every path then goes with the nearest group's mean direction.
     """
     if not places.shape[1] or len(places) < 10:
         return np.zeros(len(places), dtype=int)
-    flat = np.concatenate([np.cos(places[:, angular]), np.sin(places[:, angular]), places[:, ~angular]], axis=1)
-    drawn = flat[rng.choice(len(flat), REPRESENTATIVES, p=weight / weight.sum())]
-    distance = pdist(drawn)
-    tree = linkage(distance, "average")
-    groupings = [fcluster(tree, count, "maxclust") for count in range(2, MOST + 1)]
-    scores = [_silhouette(squareform(distance), g) for g in groupings]
-    best = groupings[int(np.argmax(scores))]
-    if max(scores) < DISTINCT:
+    flat = _flat(places, angular)
+    chosen = rng.choice(len(flat), REPRESENTATIVES, p=weight / weight.sum())
+    drawn = flat[chosen]
+    best, score = _grouping(drawn)
+    cloud = _centred(places[chosen], angular)
+    shape = np.linalg.cholesky(np.atleast_2d(np.cov(cloud.T)) + 1e-12 * np.eye(cloud.shape[1]))
+    singles = (rng.normal(size=cloud.shape) @ shape.T for _ in range(CLOUDS))
+    if score < MARGIN + max(_grouping(_flat(single, angular))[1] for single in singles):
         return np.zeros(len(places), dtype=int)
     means = np.array([drawn[best == g].mean(axis=0) for g in np.unique(best)])
     nearest = np.linalg.norm(flat[:, None] - means, axis=-1).argmin(axis=1)
     order = np.argsort([-weight[nearest == g].sum() for g in range(len(means))])
     return np.asarray(np.argsort(order)[nearest])
+
+
+def _flat(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
+    """Places (n, m) where nothing wraps: cosines, sines, and what is no angle."""
+    return np.concatenate([np.cos(places[:, angular]), np.sin(places[:, angular]), places[:, ~angular]], axis=1)
+
+
+def _centred(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
+    """Differences (n, m) from the mean, the short way round for angles."""
+    middle = np.where(angular, np.angle(np.exp(1j * places).mean(axis=0)), places.mean(axis=0))
+    apart = places - middle
+    return np.where(angular, (apart + np.pi) % (2.0 * np.pi) - np.pi, apart)
+
+
+def _grouping(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """The most distinct grouping (n,) of points (n, k) by average linkage into two to `MOST`, and its mean silhouette."""
+    distance = pdist(points)
+    tree = linkage(distance, "average")
+    groupings = [fcluster(tree, count, "maxclust") for count in range(2, MOST + 1)]
+    scores = [_silhouette(squareform(distance), g) for g in groupings]
+    return groupings[int(np.argmax(scores))], max(scores)
 
 
 def centre_of(values: np.ndarray, weight: np.ndarray, angular: bool) -> tuple[float, float]:
