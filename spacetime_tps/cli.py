@@ -83,7 +83,10 @@ def run(
 def shoot(
     folder: RunFolder,
     unbiased: Annotated[int, typer.Option(help="How many transitions, effectively.", min=1, show_default=False)],
-    budget: Annotated[int, typer.Option(help="Evaluations, those of the shots that are there included, at most.", min=1)] = 10_000_000,
+    budget: Annotated[
+        int | None,
+        typer.Option(help="Evaluations of all shots, at most.  [default: the run's]", min=1, show_default=False),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting of `unbiased`, as key=value.", show_default=False)] = None,
 ) -> None:
     """Unbiased transitions of a finished run, shot from the top of its routes, with their statistical weights.
@@ -93,7 +96,7 @@ def shoot(
     with errors_as_sentences():
         from spacetime_tps.pipeline.run import shoot as pipeline_shoot
 
-        words = [f"unbiased.paths={unbiased}", f"unbiased.budget={budget}", *(set_ or [])]
+        words = [f"unbiased.paths={unbiased}", *([f"unbiased.budget={budget}"] if budget else []), *(set_ or [])]
         _print_summary(pipeline_shoot(folder, words, ConsoleProgress()))
         console.print(f"report: {folder / 'report.html'}")
 

@@ -186,7 +186,7 @@ def test_a_route_that_crosses_the_origin_is_renamed() -> None:
     short, long = routes.straight_routes(PLANE, HERE, THERE, level, 8)[:2]
     assert routes.reclassed(short, long.eta, VonMises(2)).winding == long.winding
     assert "turned" in routes.reclassed(short, long.eta, VonMises(2)).name
-    assert [r.name for r in routes.numbered([short, long, short])] == [short.name, long.name, f"{short.name}_2"]
+    assert [r.name for r in routes.unique([short, long, short])] == [short.name, long.name, f"{short.name}_2"]
 
 
 def test_an_end_is_held_as_tightly_as_its_state_asks() -> None:

@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binom, norm, truncnorm
 
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import Cartesian, VonMises
 from spacetime_tps.methods.driving import is_hit, schedule, walks_along
 from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.sampling.comparison import (
@@ -94,9 +96,14 @@ def test_schedules_hold_the_last_point_for_a_hundred_steps() -> None:
     assert [hold_points(n) for n in (1, 25, 30, 99, 100, 101, 500)] == [99, 3, 3, 1, 0, 0, 0]
     s = np.linspace(0.0, 1.0, 7)
     eta = np.stack([s**3 - s, 2.0 * s**2], axis=1)  # cubics are their own splines
-    found = schedule(eta, 11, 40)
+    found = schedule(VonMises(1), eta, 11, 40)
     t = np.r_[np.linspace(0.0, 1.0, 11), 1.0, 1.0]
     np.testing.assert_allclose(found, np.stack([t**3 - t, 2.0 * t**2], axis=1), atol=1e-12)
+    family = Cartesian(1)  # its chart is (mean, log precision) beside unit data, where these are straight
+    ends = family.natural(torch.tensor([[0.0], [1.0]]).double(), family.level_of(torch.tensor([[3.0], [3.0]]).double()))
+    found = schedule(family, ends.numpy(), 5, 100)
+    np.testing.assert_allclose(family.center(torch.from_numpy(found))[:, 0], [0.0, 0.25, 0.5, 0.75, 1.0], atol=1e-12)
+    np.testing.assert_allclose(family.precisions(torch.from_numpy(found))[:, 0], 3.0, atol=1e-12)
     x = np.arange(12.0).reshape(2, 2, 3)
     walks = walks_along(DISTANCE, eta, steps_per_point=40, stride=5, seeds=[7, 8], positions=x, velocities=-x)
     for k, walk in enumerate(walks):

@@ -1,5 +1,6 @@
 """Initial curves from A to B, every way there is and through intermediate minima; classes and names of curves."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,7 +76,7 @@ def straight_routes(coordinates: Coordinates, here: np.ndarray, there: np.ndarra
     for way in coordinates.ways(here, there, limit):
         eta = line(family, here, way.change, precision)
         routes.append(Route(way.name, class_of(eta, family), eta))
-    return numbered(routes)
+    return unique(routes)
 
 
 def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: np.ndarray, precision: np.ndarray) -> Route:
@@ -98,13 +99,15 @@ def reclassed(route: Route, eta: np.ndarray, family: Family) -> Route:
     return Route(f"{route.name}_turned{''.join(f'{w:+d}' for w in now)}", now, eta)
 
 
-def numbered(routes: list[Route]) -> list[Route]:
-    """The routes, with a number added to names that are there already: files and rows are told apart by them."""
-    seen: dict[str, int] = {}
-    named = []
+def unique(routes: Sequence[Route], taken: Collection[str] = ()) -> list[Route]:
+    """The routes, with a number added to names that are there already, or taken: files and rows are told apart by them."""
+    named: list[Route] = []
     for route in routes:
-        seen[route.name] = seen.get(route.name, 0) + 1
-        named.append(route if seen[route.name] == 1 else replace(route, name=f"{route.name}_{seen[route.name]}"))
+        used, name, number = {*taken, *(r.name for r in named)}, route.name, 1
+        while name in used:
+            number += 1
+            name = f"{route.name}_{number}"
+        named.append(replace(route, name=name))
     return named
 
 

@@ -78,7 +78,9 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
         if count == 1:
             routes += work.through_minima(limit - len(routes))
         floor = work.floor.precision
-        routes = lines.distinct([new for route in routes for new in work.optimise(route)], problem.coordinates)
+        optimised = [work.optimise(route) for route in routes]
+        turned = lines.unique([route for _, *more in optimised for route in more], {route.name for route in routes})
+        routes = lines.distinct([same for same, *_ in optimised] + turned, problem.coordinates)
         leader = best(routes)
         if count == 1:
             routes += work.past_regions(routes)
@@ -94,7 +96,7 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
     routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
     wanted = routes[: settings.rounds.routes]
     trained = work.train(wanted)
-    routes = [work.polish(route, trained) for route in wanted] + routes[len(wanted) :]
+    routes = [work.polish(route, trained, floor) for route in wanted] + routes[len(wanted) :]
     return Explored(routes, ends, work.classes, trained, floor, lengths, work.sets, work.evaluations)
 
 
@@ -186,13 +188,13 @@ class Rounds:
             if all(self.coordinates.changed(k, values) for k in known):
                 known.append(values)
                 found.append(lines.through(self.coordinates, here, values, there, self.precisions()))
-        return lines.numbered(found[:most])
+        return lines.unique(found[:most])
 
     def past_regions(self, routes: Sequence[Route]) -> list[Route]:
         """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""
         entering = sorted((r for r in routes if r.lack), key=lambda r: r.barrier)
         found = [d for r in entering for d in detours(r, self.avoidance.regions, self.precisions(), self.coordinates)]
-        return lines.numbered(found)[: max(self.settings.rounds.max_routes // 2, 1)]
+        return lines.unique(found)[: max(self.settings.rounds.max_routes // 2, 1)]
 
     def move_floor(self, leader: Route) -> bool:
         """Move the floor of the next round where the best route's windows ask for it; True when it stays."""
@@ -222,23 +224,27 @@ class Rounds:
             if route.rounds and route.winding not in trained:
                 assert trainer is not None
                 samples = self.classes.denoiser(route.winding)
-                trained[route.winding] = trainer.fit(samples, self.family, torch.from_numpy(route.eta), seed=self.seed)
+                trained[route.winding] = trainer.fit(
+                    samples, self.family, torch.from_numpy(route.eta), seed=seed_of(self.seed, f"denoiser_{route.name}", 0)
+                )
                 loss = trained[route.winding].record.held_out_loss
                 self.simulation.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {loss:.3f}")
         return trained
 
-    def polish(self, route: Route, trained: dict[Winding, Fitted]) -> Route:
-        """The route's geodesic under the trained denoiser of its class, where there is one."""
+    def polish(self, route: Route, trained: dict[Winding, Fitted], floor: float) -> Route:
+        """The route's geodesic under the trained denoiser of its class, where there is one and samples can follow it; `floor`: that of the
+        last round."""
         if route.winding not in trained or not route.rounds:
             return route
         samples = self.classes.denoiser(route.winding)
         start = torch.from_numpy(route.eta)
         regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
         unit = lines.straight_energy(start, samples, self.family)
-        penalties = [*self.optimiser.penalties(unit, floor=self.floor.precision), *regions]
+        penalties = [*self.optimiser.penalties(unit, floor=floor), *regions]
         supported = polish.Supported(trained[route.winding].denoiser, samples)
         found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
-        return found if found.lack <= route.lack else route
+        kept = found.geodesic is not None and self.optimiser.followed(found.geodesic, samples)
+        return found if kept and found.lack <= route.lack else route
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""

@@ -18,6 +18,10 @@ from spacetime_tps.sampling.free_energy import profile
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
 
+KEPT = (
+    "routes/*.npz", "samples/weighted_*", "geodesic.npz", "free_energy.npz", "denoiser.pt", "samples/windows.npz", "samples/rounds.json",
+)  # fmt: skip
+"""Names of all that is saved"""
 FRAMES = ("statistic", "log_weight", "ensembles", "counts")
 
 

@@ -17,6 +17,15 @@ class TrainingSettings(StrictModel):
     stride: int = Field(25, ge=1, description="steps between stored frames")
     pool_stride: int = Field(20, ge=1, description="every so many frames enter the pool of weighted samples")
 
+    @model_validator(mode="after")
+    def _frames_are_stored(self) -> "TrainingSettings":
+        if min(self.steps_a, self.steps_b) < self.stride * self.pool_stride:
+            raise ValueError(
+                f"steps_a and steps_b must be stride * pool_stride at least, got {self.steps_a}, {self.steps_b} and "
+                f"{self.stride} * {self.pool_stride}"
+            )
+        return self
+
 
 class WindowSettings(StrictModel):
     """Umbrella windows along the current curves, walked both ways."""

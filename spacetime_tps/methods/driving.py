@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.interpolate import CubicSpline
 
 from spacetime_tps.coordinates.protocol import Coordinates
@@ -11,6 +12,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.states.state import State
@@ -27,13 +29,15 @@ class Driven:
     """(F, E): of the restraint that each frame was made under"""
 
 
-def schedule(eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
-    """What a path walks: the curve eta (N, E) at `points` points, with the last one held.
+def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
+    """What a path walks: the curve eta (N, E) at `points` points, by a spline in the family's chart, with the last one held.
 
     A jump between points dissipates half its d_eta . d_mu, which the molecule keeps as heat: many points of few steps lose less than few
     points of many.
     """
-    fine = CubicSpline(np.linspace(0.0, 1.0, len(eta)), eta)(np.linspace(0.0, 1.0, points))
+    chart = family.chart(torch.from_numpy(eta)).numpy()
+    fine = CubicSpline(np.linspace(0.0, 1.0, len(eta)), chart)(np.linspace(0.0, 1.0, points))
+    fine = family.from_chart(torch.from_numpy(fine)).numpy()
     return np.concatenate([fine, np.repeat(fine[-1:], hold_points(steps_per_point), axis=0)])
 
 
@@ -56,7 +60,7 @@ def drive(
 
     Raises SpacetimeError where no weighted frame of the curve is in A.
     """
-    eta = schedule(curve.eta, points, steps_per_point)
+    eta = schedule(coordinates.family(), curve.eta, points, steps_per_point)
     starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], a.contains(curve.positions), seeds)
     tasks = walks_along(
         coordinates, eta, steps_per_point=steps_per_point, stride=stride, seeds=seeds,

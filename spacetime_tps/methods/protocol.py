@@ -29,6 +29,12 @@ class Method(Protocol):
     def steps(self, settings: MethodSettings) -> int:
         """Evaluations of one path."""
 
+    def frames(self, settings: MethodSettings) -> int:
+        """Stored frames of one path, its start included."""
+
+    def stride(self, settings: MethodSettings) -> int:
+        """Steps between them, a multiple of `training.stride`."""
+
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:

@@ -42,6 +42,12 @@ class Steered:
     def steps(self, settings: MethodSettings) -> int:
         return settings.guided.steps
 
+    def frames(self, settings: MethodSettings) -> int:
+        return settings.guided.frames
+
+    def stride(self, settings: MethodSettings) -> int:
+        return settings.guided.stride
+
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:

@@ -79,7 +79,10 @@ def keep_path(
 
 
 def remove_paths(storage: Storage, stage: str) -> None:
-    """Remove everything of a stage: its rows, and its trajectories with their tables."""
-    storage.remove(f"transitions/{stage}_*")
-    if storage.has(TABLE):
+    """Remove everything of a stage: its rows, and their trajectories and tables."""
+    mine = [row for row in read_transitions(storage) if row.stage == stage]
+    for file in (row.file for row in mine if row.file):
+        storage.remove(file)
+        storage.remove(f"{file.removesuffix('.trr')}.csv")
+    if mine:
         replace_transitions(storage, stage, [])

@@ -49,10 +49,9 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     problem = preparation.load(out)
     bind(settings.avoid, problem)
     _write_config(out, spec, settings)
-    for stale in ("summary.json", "report.html"):  # a run that is interrupted must not show an older one's results
-        (out / stale).unlink(missing_ok=True)
+    _remove_results(out)
     progress.say(estimate(problem, settings))
-    return _finish(out, spec.name, problem, settings, progress, made_from)
+    return _finish(out, spec.name, problem, settings, progress)
 
 
 def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
@@ -68,16 +67,22 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
     if other:
         raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
     settings = parse_settings(assignments, base=validated(content["settings"]))
-    records = Records(Folder(folder))
-    records.made_from(exploration.NAME)
+    Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)
     write_text(config, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
-    return _finish(folder, content["system"]["name"], problem, settings, progress or Silent(), records.made_from(PREPARATION))
+    _remove_results(folder)
+    return _finish(folder, content["system"]["name"], problem, settings, progress or Silent())
 
 
-def _finish(out: Path, name: str, problem: Problem, settings: Settings, progress: Progress, made_from: str) -> dict[str, Any]:
+def _remove_results(folder: Path) -> None:
+    """A run that is interrupted must not show an older one's."""
+    for stale in ("summary.json", "report.html"):
+        (folder / stale).unlink(missing_ok=True)
+
+
+def _finish(out: Path, name: str, problem: Problem, settings: Settings, progress: Progress) -> dict[str, Any]:
     with Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress) as simulation:
-        values = run_stages(problem, simulation, settings, made_from=made_from)
+        values = run_stages(problem, simulation, settings)
         summary = summarise(name, problem, simulation.storage, settings, values)
     summary["wall_seconds"] = Records(Folder(out)).wall_seconds()
     Folder(out).put_record("summary.json", summary)

@@ -17,10 +17,11 @@ from spacetime_tps.pipeline.entries import avoidance_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import Embedded, embedded_highest
 from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
-from spacetime_tps.trajectories.frames import thinned
+from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 from spacetime_tps.unbiased.ensemble import Unbiased
 
@@ -36,8 +37,8 @@ def summarise(
     sampled: Sampled = values[exploration.NAME]
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
-    thermal = thermal_energies(sampled, problem, settings)
-    embedded = embedded_reference(sampled, unbiased, problem, settings)
+    references = {m.name: _references(m, sampled, unbiased, problem, settings) for m in methods}
+    thermal, embedded = references.get("guided") or next(iter(references.values()))
     routes, spent = sampled.record["routes"], sampled.record["evaluations"]
     guided = paths.get("guided", [])
     evaluations = {
@@ -61,9 +62,11 @@ def summarise(
         "failed": failure(routes[0], guided),
         "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], guided),
         "unbiased": unbiased and unbiased.record,
-        "stages": {method: paths_summary(rows, thermal, embedded) for method, rows in paths.items()},
+        "stages": {method: paths_summary(rows, *references[method]) for method, rows in paths.items()},
         "by_route": {
-            method: {route: paths_summary([r for r in rows if r.route == route], thermal, embedded) for route in {r.route: 0 for r in rows}}
+            method: {
+                route: paths_summary([r for r in rows if r.route == route], *references[method]) for route in {r.route: 0 for r in rows}
+            }
             for method, rows in paths.items()
         },
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
@@ -72,27 +75,32 @@ def summarise(
     }
 
 
-def thermal_energies(sampled: Sampled, problem: Problem, settings: Settings) -> np.ndarray:
-    """Highest energies, kJ/mol above start.pdb, of stretches of plain MD that stay in A, as long as guided paths and looked at as often."""
-    every = settings.guided.stride // settings.training.stride
-    runs = [thinned(run, every) for run in sampled.in_a]
-    return thermal_maxima(runs, settings.guided.frames, problem.a) - problem.zero
+def _references(
+    method: Method, sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings
+) -> tuple[np.ndarray, Embedded | None]:
+    """Thermal energies, and the embedded reference, for paths as long as the method's and looked at as often."""
+    frames, stride = method.frames(settings), method.stride(settings)
+    runs = [thinned(run, stride // settings.training.stride) for run in sampled.in_a]
+    embedded = (
+        embedded_reference(runs, unbiased, problem, frames=frames, seed=settings.seed) if stride == settings.unbiased.stride else None
+    )
+    return thermal_maxima(runs, frames, problem.a) - problem.zero, embedded
 
 
-def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings) -> Embedded | None:
-    """Highest energy, kJ/mol above start.pdb, of unbiased paths embedded in equilibrium of A to the length of guided ones.
+def embedded_reference(runs: Sequence[Frames], unbiased: Unbiased | None, problem: Problem, *, frames: int, seed: int) -> Embedded | None:
+    """Highest energy, kJ/mol above start.pdb, of unbiased paths embedded in equilibrium of A so that they are `frames` long.
 
-    None where there are no unbiased paths, where they are looked at at another interval, or where no run stays in A for long enough.
+    runs: plain MD that began in A, looked at as often as the paths. None where there are no unbiased paths, or no run stays in A for long
+    enough.
     """
-    if unbiased is None or settings.guided.stride != settings.unbiased.stride:
+    if unbiased is None:
         return None
-    runs = [thinned(run, settings.guided.stride // settings.training.stride) for run in sampled.in_a]
     rows = unbiased.rows
     try:
         return embedded_highest(
             np.array([r.max_energy_kj_mol for r in rows]), np.array([r.n_frames for r in rows]), np.array([r.weight for r in rows]),
             [run.potential_energy - problem.zero for run in runs], [problem.a.contains(run.positions) for run in runs],
-            total=settings.guided.frames, rng=np.random.default_rng(settings.seed), cluster=unbiased.walker,
+            total=frames, rng=np.random.default_rng(seed_of(seed, "embedded", 0)), cluster=unbiased.walker,
         )  # fmt: skip
     except SpacetimeError:
         return None

@@ -1,7 +1,9 @@
 """The problem: a molecule that can be simulated, its coordinates and two states; from two PDB files, or from a folder."""
 
+import hashlib
 import json
-from dataclasses import dataclass, replace
+import tempfile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,6 @@ from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import State, check_endpoints, state_of
 
 GRADIENT_TOLERANCE = 1.0
-STORED = 4
-"""Decimals of a nanometre that a PDB file keeps"""
 PLAIN = DynamicsSettings()
 
 
@@ -52,6 +52,13 @@ class Problem:
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Values (D,) of the coordinates at start and end."""
         return self.coordinates.values(self.start.positions), self.coordinates.values(self.end.positions)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when anything does that sampling depends on."""
+        plain = (asdict(self.model), self.coordinates.to_json(), self.boxes)
+        positions = self.start.positions.tobytes() + self.end.positions.tobytes()
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode() + positions).hexdigest()
 
     @property
     def boxes(self) -> tuple[Boxes, Boxes]:
@@ -79,12 +86,19 @@ def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
-    start, end = (Structure(start.topology, x.round(STORED)) for x in minima)
+    start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
     coordinates = _coordinates(spec, start, end, model.cell) if spec.coordinates and "positions" in spec.coordinates else coordinates
     a, b = _states(spec, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
     return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+
+
+def _as_stored(structure: Structure) -> Structure:
+    """As it comes back from a PDB file: the same problem, to the last bit, with a folder and without."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_pdb(Path(folder) / "x.pdb", structure)
+        return load_pdb(Path(folder) / "x.pdb")
 
 
 def save(problem: Problem, folder: Path) -> None:

@@ -27,6 +27,12 @@ class RmsdSpec(BaseModel):
     max_nm: float | None = Field(None, gt=0)
     min_nm: float | None = Field(None, gt=0)
 
+    @model_validator(mode="after")
+    def _bounded(self) -> "RmsdSpec":
+        if self.max_nm is None and self.min_nm is None:
+            raise ValueError("an rmsd wants max_nm or min_nm")
+        return self
+
 
 StateBox = dict[str, Range | RmsdSpec]
 """Conditions that all hold: the names of torsions and distances, and 'rmsd'"""
@@ -68,13 +74,15 @@ class SystemSpec(BaseModel):
 
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
-        own = [(name, Path(name)) for name in self.forcefield if Path(name).is_file()]
+        own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
         own += [("system", self.system)] if self.system is not None else []
         return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
 
     def fingerprint(self) -> str:
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
-        content = {**self.inputs(), **{f"spec_{k}": v for k, v in self.model_dump(mode="json", exclude={"start", "end", "system"}).items()}}
+        spec = self.model_dump(mode="json", exclude={"start", "end", "system"})
+        spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
+        content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -27,7 +27,8 @@ def paths_map(run: RunData) -> Figure:
         axes.step(0.5 * (edges[0][1:] + edges[0][:-1]), data[f"density_{i}"], where="mid", color=UNBIASED, lw=1.6)
         axes.set(xlim=(edges[0][0], edges[0][-1]), xlabel=label(run, i), ylabel="density of transition paths")
         return figure
-    density = np.where(data[f"density_{i}_{j}"] > 0.0, data[f"density_{i}_{j}"], np.nan)
+    found = data[f"density_{i}_{j}"] if f"density_{i}_{j}" in data else _density(run, i, j, edges)
+    density = np.where(found > 0.0, found, np.nan)
     limits = [(float(e[0]), float(e[-1])) for e in edges]
     image = axes.pcolormesh(*edges, 100.0 * density.T, cmap="Blues", vmin=0.0)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
@@ -44,6 +45,15 @@ def paths_map(run: RunData) -> Figure:
     draw_states(axes, run, i, j, limits)
     plane(axes, run, i, j, limits)
     return figure
+
+
+def _density(run: RunData, i: int, j: int, edges: list[np.ndarray]) -> np.ndarray:
+    """Of paths in the plane of two coordinates: the file holds no pairs where there are many coordinates."""
+    rows = run.of_stage("unbiased")
+    paths = [run.path_values(row)[1:-1][:, [i, j]] for row in rows]
+    mass = np.repeat([float(row["weight"]) for row in rows], [len(p) for p in paths])
+    at = np.concatenate(paths)
+    return np.asarray(np.histogram2d(at[:, 0], at[:, 1], edges, weights=mass)[0] / mass.sum())
 
 
 def committors(run: RunData) -> Figure:
@@ -100,7 +110,7 @@ def distributions(run: RunData) -> Figure:
     rows = run.of_stage("unbiased")
     weight = np.array([float(r["weight"]) for r in rows])
     highest = np.array([float(r["max_energy_kj_mol"]) for r in rows])
-    interval = run.config["settings"]["guided"]["stride"] * run.preparation["timestep_ps"]
+    interval = run.config["settings"]["unbiased"]["stride"] * run.preparation["timestep_ps"]
     duration = (np.array([int(r["n_frames"]) for r in rows]) - 1) * interval
     u = run.unbiased
     for axes, values, step, value, name in (

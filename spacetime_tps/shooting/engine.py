@@ -15,7 +15,7 @@ class ShootingEngine(Protocol[Start]):
     """Walks in windows and unbiased trajectories from their points, for one system with states A and B.
 
     Sites, and batches of each site, are numbered from 0; the same numbers give the same random numbers, whatever ran before.
-    Implementations: `pipeline.openmm_shooting.OpenMMShooting`, `engines.surface.shooting.SurfaceShooting`.
+    Implementations: `unbiased.engine.OpenMMShooting`, `engines.surface.shooting.SurfaceShooting`.
     """
 
     def done(self, site: int) -> list[Batch]:

@@ -63,7 +63,7 @@ class ShotSampler(Generic[Start]):
                 "(unbiased.budget) is too small to find it"
             )
         left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
-        rng, linked = np.random.default_rng(o.seed), self.free_energies.linked(sites)
+        rng, linked = np.random.default_rng(seed_of(o.seed, "ladder_errors", 0)), self.free_energies.linked(sites)
         errors = [self.free_energies.error(number, site, linked=linked, rng=rng) for number, site in enumerate(sites)]
         return Ensemble(sites, left_out, weight, enough, errors, self.free_energies.evaluations, self.spent(sites), bool(variables))
 

@@ -15,20 +15,18 @@ from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings
 
 
-def run_stages(
-    problem: Problem, simulation: Simulation, settings: Settings, *, stages: Sequence[Stage] = STAGES, made_from: str = ""
-) -> dict[str, Any]:
+def run_stages(problem: Problem, simulation: Simulation, settings: Settings, *, stages: Sequence[Stage] = STAGES) -> dict[str, Any]:
     """The value of each stage by its name, in their order; a stage that is not asked for and was never made is left out.
 
-    What the simulation's storage keeps is used where it was made from the same settings, the same values before it, and the same
-    `made_from`, which stands for the problem. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile.
+    What the simulation's storage keeps is used where it was made of the same problem, from the same settings and the same values before
+    it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile.
     """
     records = Records(simulation.storage)
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
     with _one_thread():
         for stage in stages:
-            keys[stage.name] = fingerprint(made_from, [keys[name] for name in stage.needs], stage.made_from(settings))
+            keys[stage.name] = fingerprint(problem.fingerprint, [keys[name] for name in stage.needs], stage.made_from(settings))
             found = drive(stage, Given(problem, simulation, settings, values), records, keys[stage.name])
             if found is not None:
                 values[stage.name] = found

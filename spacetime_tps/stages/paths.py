@@ -1,5 +1,6 @@
 """The stage of one method: paths along curves, judged by their ends, each kept as soon as it is done."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
+
+SECONDS = 2.0
+"""Between writes of the table: a run that is killed loses no more than the rows of these"""
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,23 @@ class Paths:
         missing = [(k, name) for k, name in enumerate(names) if name not in rows]
         seeds = [seed_of(settings.seed, f"{self.name}_{curve.route}", k) for k, _ in missing]
         paths = self.method.paths(given.problem, given.simulation, curve, settings, seeds) if missing else iter(())
+
+        def write() -> list[Transition]:
+            found = [rows[name] for name in names if name in rows]
+            replace_transitions(storage, self.name, [*earlier, *found, *later])
+            return found
+
+        written = time.monotonic()
         try:
             with given.simulation.progress.task(f"{self.name} {curve.route}", len(missing) * self.method.steps(settings)) as advance:
                 for (_, name), path in zip(missing, paths, strict=True):
                     rows[name] = judged(storage, given.problem, self.name, name, curve.route, path)
                     advance(path.frames.evaluations)
+                    if time.monotonic() - written > SECONDS:
+                        write()
+                        written = time.monotonic()
         finally:
-            found = [rows[name] for name in names if name in rows]
-            replace_transitions(storage, self.name, [*earlier, *found, *later])
+            found = write()
         return found
 
 

@@ -37,11 +37,10 @@ class Records:
         """Whether the stage was finished, made from this, and this was asked for."""
         return self.finished(stage, made_from) and self._records[stage]["asked"] == asked
 
-    def made_from(self, stage: str) -> str:
-        """What a finished stage was made from. Raises SpacetimeError where it is not finished."""
+    def check_finished(self, stage: str) -> None:
+        """Raise SpacetimeError where a stage is not finished."""
         if not self._records.get(stage, {}).get("finished"):
             raise SpacetimeError(f"the stage {stage} of this run is not finished: call run again")
-        return str(self._records[stage]["made_from"])
 
     @contextmanager
     def making(self, stage: str, made_from: str, asked: str = "", *, seconds: float = 0.0) -> Iterator[None]:

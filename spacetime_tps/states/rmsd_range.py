@@ -29,11 +29,12 @@ class RmsdRange:
         return np.asarray((found >= self.low) & (found <= self.high))
 
     def to_json(self) -> dict[str, Any]:
-        limits = {"max_nm": self.high} | ({"min_nm": self.low} if self.low else {})
+        limits = ({"max_nm": self.high} if np.isfinite(self.high) else {}) | ({"min_nm": self.low} if self.low else {})
         return {"file": self.file, "atoms": [*self.atoms], **limits}
 
     def apart(self, other: Condition) -> bool:
-        """Whether the other is about the same atoms, and the two structures are too far apart for both to hold (triangle inequality)."""
+        """Whether the other is about the same atoms, and the triangle inequality lets not both hold."""
         if not isinstance(other, RmsdRange) or other.atoms != self.atoms:
             return False
-        return bool(rmsd(np.array(self.reference), np.array(other.reference)) > self.high + other.high)
+        between = float(rmsd(np.array(self.reference), np.array(other.reference)))
+        return between > self.high + other.high or self.low > between + other.high or other.low > between + self.high

@@ -12,6 +12,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
+from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
@@ -60,7 +61,7 @@ def averages(
     highest = np.concatenate([b.path_max_energy for b in batches])
     frames = np.concatenate([b.path_frames for b in batches])
     way = np.concatenate([b.path_way for b in batches])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_of(seed, "averages", 0))
     draws = Draws.of(ensemble, settings.walkers, rng=rng)
     times, timestep = draws.walkers, problem.model.timestep
     duration = (frames - 1) * settings.stride * timestep

@@ -118,10 +118,15 @@ def shoot(problem: Problem, simulation: Simulation, sampled: Sampled, settings: 
     }  # fmt: skip
     columns = committor_columns(problem.coordinates)
     return Unbiased(
-        rows, [dict(zip(SHOT_COLUMNS, row, strict=True)) for row in (*shots, *_more_shots(trials))],
-        [dict(zip(columns, row, strict=True)) for row in committor_rows(points, fresh)],  # type: ignore[arg-type]
+        rows, [_as_text(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials))],
+        [_as_text(columns, row) for row in committor_rows(points, fresh)],
         states if len(states) else None, path_density(paths, ensemble.weight, problem.coordinates), record,
     )  # fmt: skip
+
+
+def _as_text(columns: Sequence[str], row: Sequence[object]) -> Row:
+    """As a table gives it back."""
+    return {column: "" if value is None else str(value) for column, value in zip(columns, row, strict=True)}
 
 
 def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:

@@ -31,4 +31,6 @@ class UnbiasedSettings(StrictModel):
             raise ValueError(f"spacing must divide stride, got {self.spacing} and {self.stride}")
         if self.gap % self.stride:
             raise ValueError(f"gap must be a multiple of stride, got {self.gap} and {self.stride}")
+        if self.rung_steps < 2 * self.stride:
+            raise ValueError(f"rung_steps must be two strides at least, got {self.rung_steps} and {self.stride}")
         return self

@@ -11,6 +11,7 @@ from openmm import unit
 from spacetime_tps.coordinates.distances import Cell
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
+from spacetime_tps.seeds import seed_of
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.units import thermal_energy
 
@@ -109,7 +110,7 @@ class Dynamics:
         if parameters is not None:
             self.set_bias(parameters)
         if velocities is None:
-            self.context.setVelocitiesToTemperature(self.model.temperature, seed)
+            self.context.setVelocitiesToTemperature(self.model.temperature, seed_of(seed, "velocities", 0))
         else:
             self.context.setVelocities(velocities)
 

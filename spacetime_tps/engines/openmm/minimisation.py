@@ -27,7 +27,8 @@ class Potential:
     def __init__(self, model: Model):
         system = openmm.XmlSerializer.deserialize(model.system_xml)
         platform = openmm.Platform.getPlatformByName(model.platform)
-        self._context = openmm.Context(system, openmm.VerletIntegrator(model.timestep), platform)
+        one_thread = {"Threads": "1"} if model.platform == "CPU" else {}  # sums in one order: the same minima on every machine
+        self._context = openmm.Context(system, openmm.VerletIntegrator(model.timestep), platform, one_thread)
         self.evaluations = 0
 
     def __call__(self, positions: np.ndarray) -> tuple[float, np.ndarray]:

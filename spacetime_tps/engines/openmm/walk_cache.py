@@ -35,6 +35,8 @@ class WalkCache:
         for (name, _, digest), frames in zip(missing, walks([walk for _, walk, _ in missing]), strict=True):
             if not frames.stable:
                 raise SpacetimeError(f"the walk {name} is unstable: use a smaller dynamics.timestep_fs")
+            if self._index.pop(name, None) is not None:  # old words must not vouch for new frames
+                self.storage.put_record(f"{self.group}/walks.json", self._index)
             self._put(name, frames)
             self._index[name] = {"digest": digest, "evaluations": frames.evaluations}
             self.storage.put_record(f"{self.group}/walks.json", self._index)
@@ -53,11 +55,12 @@ class WalkCache:
         return Frames(positions, velocities, time, energy, point, int(self._index[name]["evaluations"]), stable=True)
 
     def sweep(self) -> None:
-        """Remove walks that were not asked for since the cache was opened: they belong to other settings."""
+        """Remove walks that were not asked for since the cache was opened or last swept: they belong to other settings."""
         for name in set(self._index) - self._used:
             del self._index[name]
             for suffix in ("trr", "npz"):
                 self.storage.remove(f"{self.group}/{name}.{suffix}")
+        self._used = set()
         self.storage.put_record(f"{self.group}/walks.json", self._index)
 
     def _put(self, name: str, frames: Frames) -> None:
