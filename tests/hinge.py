@@ -1,4 +1,8 @@
-"""What tests of the upper rooms share: a molecule of five free atoms whose two torsions are set by hand, and walks in this process."""
+"""What tests of the upper rooms share: a molecule of five atoms whose torsions are set by hand and whose landscape is known exactly, and
+walks in this process.
+
+U = 6 kJ/mol (1 + cos 2 phi) + 3 kJ/mol (1 - cos(psi - 20 degrees)): minima at phi = -90 and 90 degrees, 12 kJ/mol between them both ways.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,16 +27,19 @@ PLANE = Torsions(("phi", "psi"), ((0, 1, 2, 3), (1, 2, 3, 4)))
 A, B = (State(((TorsionRange((0, 1, 2, 3), low, low + 60.0),),)) for low in (-120.0, 60.0))
 """phi from -120 to -60, and from 60 to 120 degrees"""
 ZERO = 10.0
+BOND = 0.15
+PHI, PSI = 6.0, 3.0
+"""kJ/mol, of the two torsions' terms"""
 
 
 def placed(phi: Any, psi: Any = 0.0) -> np.ndarray:
-    """Positions (F, 5, 3), nm, with these torsions in degrees: bonds of 1 nm at right angles."""
+    """Positions (F, 5, 3), nm, with these torsions in degrees: bonds of 0.15 nm at right angles."""
     f, p = (np.radians(np.atleast_1d(x).astype(float)) for x in np.broadcast_arrays(phi, psi))
     none, one = np.zeros_like(f), np.ones_like(f)
     first = np.stack([np.cos(f), -np.sin(f), none], axis=-1)
     rest = [np.stack(xyz, axis=-1) for xyz in ((none, none, none), (none, none, one), (one, none, one))]
     last = rest[-1] + np.stack([none, np.sin(p), -np.cos(p)], axis=-1)
-    return np.stack([first, *rest, last], axis=1)
+    return BOND * np.stack([first, *rest, last], axis=1)
 
 
 def frames(phi: Any, psi: Any = 0.0, *, energy: Any = 0.0, point: Any = 0, evaluations: int = 0, stable: bool = True) -> Frames:
@@ -50,8 +57,17 @@ def letters(text: str, energy: Any = 0.0) -> Frames:
 
 
 def hinge() -> Problem:
-    """Five carbon atoms without forces at 300 K, A and B on phi, psi the same in both; steps of 2 fs."""
+    """Five carbon atoms at 300 K, A and B on phi, psi the same in both; steps of 2 fs. The energies of frames made by hand are not U."""
     system, topology = openmm.System(), app.Topology()
+    bonds, angles, torsions = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce(), openmm.PeriodicTorsionForce()
+    for k in range(4):
+        bonds.addBond(k, k + 1, BOND, 1e5)
+    for k in range(3):
+        angles.addAngle(k, k + 1, k + 2, np.pi / 2, 500.0)
+    torsions.addTorsion(0, 1, 2, 3, 2, 0.0, PHI)
+    torsions.addTorsion(1, 2, 3, 4, 1, np.radians(200.0), PSI)
+    for force in (bonds, angles, torsions):
+        system.addForce(force)
     residue = topology.addResidue("X", topology.addChain())
     for k in range(5):
         system.addParticle(12.0)
@@ -99,6 +115,12 @@ class Here(Simulation):
     def __init__(self, problem: Problem, *, storage: Storage | None = None):
         super().__init__(problem.model, processes=1, storage=storage, progress=Told())
         self._workers = _Here(problem.model)  # type: ignore[assignment]
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     @property
     def told(self) -> Told:
