@@ -176,6 +176,11 @@ def test_what_is_out_of_date_goes_even_where_it_is_not_asked_for(run: Run) -> No
     assert run("windows.count=30", "unbiased.paths=0") == ["run guided"]
 
 
+def test_what_was_removed_is_not_remembered(run: Run) -> None:
+    assert run("guided.points=100", "guided.paths=0") == ["clear guided", *anew("steered")]
+    assert run() == ["run guided", *anew("steered")]
+
+
 def test_an_interrupted_stage_goes_on_and_is_no_value(run: Run) -> None:
     fresh = Run()
     with pytest.raises(KeyboardInterrupt):
