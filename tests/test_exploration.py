@@ -1,0 +1,431 @@
+"""What the rounds of the exploration decide, part by part: the noise floor, which routes are followed, how far a curve is trusted, which
+windows count, where walks begin and how long they are.
+
+Expectations are written out case by case, or follow from a circle in closed form.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hinge import PLANE, A, B, Here, frames, hinge, letters
+from scipy.special import ive
+
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration import lines, polish
+from spacetime_tps.exploration.avoidance import Avoidance, Box, Side
+from spacetime_tps.exploration.choice import best, close, explored, followed
+from spacetime_tps.exploration.classes import Classes, ClassSamples
+from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.optimisation import CurveOptimiser
+from spacetime_tps.exploration.rounds import Rounds
+from spacetime_tps.exploration.route import Nearness, Route
+from spacetime_tps.exploration.settings import (
+    AvoidanceSettings,
+    ExplorationSettings,
+    GeodesicSettings,
+    RoundSettings,
+    TrainingSettings,
+    WindowSettings,
+)
+from spacetime_tps.exploration.training import Ends, walk_ends
+from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.geodesic import Geodesic, evaluate
+from spacetime_tps.geometry.penalties import Penalty
+from spacetime_tps.sampling.pool import Pool
+from spacetime_tps.sampling.windows import Windows
+from spacetime_tps.seeds import seed_of
+
+CIRCLE = VonMises(1)
+ROOT = math.sqrt(2.0)
+
+
+def geodesic(barrier: float, *, segment: float = 0.5, effective: float = 100.0, eta: torch.Tensor | None = None) -> Geodesic:
+    """What is known of a curve."""
+    eta = torch.zeros((3, 4), dtype=torch.double) if eta is None else eta
+    cost = torch.tensor([0.0, barrier, 0.0], dtype=torch.double)
+    return Geodesic(eta, torch.tensor([0.1, segment]), torch.tensor([300.0, effective, 300.0]), cost, 1.0, 2.0, ())
+
+
+def route(
+    name: str = "r", barrier: float | None = 5.0, *, winding: int = 0, rounds: int = 2, apart: float = 1.0, overlap: float = 0.5,
+    divergence: float | None = None, crosses: bool = False,
+) -> Route:  # fmt: skip
+    """A route that was optimised unless its barrier is None; divergence and crosses: of a region with a floor of 10 nats."""
+    near = (Nearness("x", divergence, 10.0, 0.0, None, crosses),) if divergence is not None or crosses else ()
+    known = None if barrier is None else geodesic(barrier)
+    return Route(name, (winding, 0), np.zeros((3, 4)), known, rounds, apart, overlap, near)
+
+
+# The noise floor ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("precision", "windows", "apart", "overlap", "after"),
+    [
+        (20.0, 24, 1.0, 0.5, (20.0, 24)),  # nothing to ask for
+        (20.0, 24, float("nan"), 0.5, (20.0, 24)),
+        (20.0, 24, 5.0, 0.5, (20.0, 24)),  # 5 kT is no disagreement yet
+        (20.0, 24, 5.1, 0.5, (40.0, 24)),  # two basins in a window
+        (20.0, 24, 20.0, 0.5, (40.0, 24)),
+        (20.0, 24, 20.1, 0.5, (80.0, 24)),  # hopeless
+        (20.0, 24, 6.0, 0.4, (40.0, 24)),  # plenty of overlap
+        (20.0, 24, 6.0, 0.39, (40.0, 34)),  # sqrt(2) windows more
+        (20.0, 24, 30.0, 0.3, (80.0, 48)),
+        (300.0, 24, 6.0, 0.5, (400.0, 24)),  # up to the highest
+        (300.0, 24, 30.0, 0.3, (400.0, 28)),  # sqrt(4 / 3) more
+        (400.0, 24, 6.0, 0.5, (400.0, 24)),  # as high as it may be
+        (400.0, 24, 6.0, 0.05, (400.0, 34)),
+        (20.0, 24, 1.0, 0.1, (20.0, 24)),  # enough overlap
+        (20.0, 24, 1.0, 0.09, (20.0 / ROOT, 24)),  # hardly any: wider noise
+        (10.0, 24, 1.0, 0.09, (10.0 / ROOT, 24)),
+        (20.1, 24, 1.0, 0.09, (20.1, 34)),  # raised before: windows between
+        (20.0, 24, 1.0, 0.7, (20.0, 24)),
+        (20.0, 24, 1.0, 0.71, (20.0 * ROOT, 24)),  # more than is needed: narrower noise
+        (282.0, 24, 1.0, 0.71, (282.0 * ROOT, 24)),
+        (283.0, 24, 1.0, 0.71, (283.0, 24)),  # 400.2 would be beyond the highest
+    ],
+)
+def test_the_floor_moves_where_windows_ask_for_it(
+    precision: float, windows: int, apart: float, overlap: float, after: tuple[float, int]
+) -> None:
+    found = NoiseFloor(precision, windows).after(route(apart=apart, overlap=overlap), GeodesicSettings(), WindowSettings())
+    assert (found.precision, found.windows) == (pytest.approx(after[0]), after[1])
+
+
+def test_the_floor_keeps_to_the_settings() -> None:
+    narrow = GeodesicSettings(floor=30.0, highest_floor=30.0 * ROOT)
+    wide = WindowSettings(min_overlap=0.3, max_overlap=0.4)
+    assert NoiseFloor(30.0, 8).after(route(overlap=0.45), narrow, wide).precision == pytest.approx(30.0 * ROOT)
+    assert NoiseFloor(31.0, 8).after(route(overlap=0.45), narrow, wide) == NoiseFloor(31.0, 8)
+    assert NoiseFloor(31.0, 8).after(route(overlap=0.25), narrow, wide) == NoiseFloor(31.0, 11)
+    assert NoiseFloor(30.0, 8).after(route(overlap=0.25), narrow, wide).precision == pytest.approx(30.0 / ROOT)
+
+
+# Which routes are followed ------------------------------------------------------------------------------------------------------------
+
+ONE = RoundSettings()
+KNOWN = {(0, 0), (1, 0)}
+
+
+def names(routes: list[Route]) -> list[str]:
+    return [r.name for r in routes]
+
+
+def test_all_are_followed_while_no_barrier_is_known() -> None:
+    routes = [route(name, None, winding=k) for k, name in enumerate("abc")]
+    assert names(followed(routes, KNOWN, ONE, avoiding=False)) == ["a", "b", "c"]
+
+
+def test_then_those_close_to_the_best_and_those_of_unknown_classes() -> None:
+    routes = [route("a", 5.0), route("b", 7.0), route("c", 7.1), route("d", 30.0, winding=2), route("e", None, winding=1)]
+    assert names(followed(routes, KNOWN, ONE, avoiding=False)) == ["a", "b", "d"]
+    assert names(followed(routes, KNOWN, ONE, avoiding=True)) == ["a", "b", "d", "e"], "every new curve where regions are avoided"
+    assert names(followed(routes, {*KNOWN, (2, 0)}, ONE, avoiding=True)) == ["a", "b", "e"]
+    assert names(followed(routes, KNOWN, RoundSettings(routes=3), avoiding=False)) == ["a", "b", "c", "d"]
+    assert names(followed(routes, KNOWN, RoundSettings(route_margin_kT=2.2), avoiding=False)) == ["a", "b", "c", "d"]
+
+
+def test_the_best_is_the_one_of_lowest_rank_wherever_it_stands() -> None:
+    routes = [route("far", 9.0), route("near", 8.9), route("best", 5.0)]
+    assert names(followed(routes, KNOWN, ONE, avoiding=False)) == ["far", "best"], "the first as one is to be sampled at least"
+    assert best([route("a", 4.0, rounds=0), route("b", 6.0, rounds=1), route("c", 5.0, rounds=2)]).name == "c"
+    assert best([route("a", 4.0, apart=6.0), route("b", 6.0)]).name == "b", "a barrier that is not known ranks behind"
+    assert best([route("a", 4.0, divergence=5.0), route("b", 6.0), route("c", 3.0, crosses=True)]).name == "b"
+
+
+@pytest.mark.parametrize(
+    ("through", "leads_through", "near"), [(False, False, True), (True, False, False), (True, True, True), (False, True, True)]
+)
+def test_a_route_through_a_region_is_close_to_none_that_keeps_out(through: bool, leads_through: bool, near: bool) -> None:
+    assert close(route("r", 6.9, crosses=through), route("best", 5.0, crosses=leads_through), ONE) is near
+    assert not close(route("r", 7.1, crosses=through), route("best", 5.0, crosses=leads_through), ONE)
+
+
+def test_regions_are_explored_once_the_best_keeps_out_or_cannot_and_its_rivals_are_known() -> None:
+    clear, near, through = route("clear"), route("near", divergence=5.0), route("through", crosses=True)
+    rivals = [route("a", rounds=2), route("b", 6.0, rounds=2), route("far", 30.0, rounds=1)]
+    assert explored(rivals, clear, KNOWN, ONE)
+    assert not explored(rivals, near, KNOWN, ONE), "more rounds may take it out"
+    assert explored(rivals, through, KNOWN, ONE), "there is no way past"
+    assert not explored([*rivals, route("c", 6.0, rounds=1)], clear, KNOWN, ONE)
+    assert not explored([*rivals, route("new", None, rounds=0)], clear, KNOWN, ONE)
+
+
+# The optimiser ------------------------------------------------------------------------------------------------------------------------
+
+NOTHING = {"low_variance_weight": 0.0, "barrier_weight": 0.0, "followable_weight": 0.0, "effective_samples_weight": 0.0}
+EVERYWHERE = torch.linspace(-math.pi, math.pi, 401, dtype=torch.double)[:-1, None]
+FLAT = WeightedSamples(CIRCLE.statistic(EVERYWHERE), torch.zeros(400, dtype=torch.double))
+
+
+def optimiser(avoidance: Avoidance | None = None, **settings: float) -> CurveOptimiser:
+    avoidance = avoidance or Avoidance((), CIRCLE, margin=0.0, floor=10.0)
+    return CurveOptimiser(CIRCLE, GeodesicSettings(**{"points": 32, **settings}), AvoidanceSettings(), avoidance)
+
+
+def total(penalties: list[Penalty], eta: torch.Tensor, samples: WeightedSamples) -> float:
+    return sum(float(p(eta, samples.moments(eta))) for p in penalties)
+
+
+def at(kappa: float, center: float = 0.0, turn: float = 0.0, points: int = 32) -> torch.Tensor:
+    """A curve of one precision whose center turns by so much."""
+    along = center + turn * torch.linspace(0.0, 1.0, points, dtype=torch.double)[:, None]
+    return CIRCLE.natural(along, torch.full_like(along, kappa))
+
+
+def test_each_penalty_acts_with_its_weight() -> None:
+    """In units of 3, on curves that stay where they are, so that means and soft maxima over the curve are the values themselves."""
+    low = optimiser(**{**NOTHING, "low_variance_weight": 7.0}).penalties(3.0, floor=40.0)
+    assert total(low, at(10.0), FLAT) == pytest.approx(3.0 * 7.0 * 0.75**2)
+    assert total(low, at(50.0), FLAT) == 0.0
+    barrier = optimiser(**{**NOTHING, "barrier_weight": 0.2}).penalties(3.0, floor=40.0)
+    confined = 8.0 * ive(1, 8.0) / ive(0, 8.0) - 8.0 - math.log(ive(0, 8.0))
+    assert total(barrier, at(8.0), FLAT) == pytest.approx(3.0 * 0.2 * confined, rel=1e-6)
+    mixed = torch.cat([at(8.0, points=1), at(0.0, points=1)])
+    soft = math.log((math.exp(4.0 * confined) + 1.0) / 2.0) / 4.0
+    sharp = optimiser(**{**NOTHING, "barrier_weight": 0.2, "barrier_sharpness": 4.0}).penalties(3.0, floor=40.0)
+    assert total(sharp, mixed, FLAT) == pytest.approx(3.0 * 0.2 * soft, rel=1e-6)
+    few = WeightedSamples(CIRCLE.statistic(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
+    support = optimiser(**{**NOTHING, "effective_samples_weight": 5.0, "min_effective_samples": 20.0}).penalties(3.0, floor=40.0)
+    assert total(support, at(0.0), few) == pytest.approx(3.0 * 5.0 * math.log(2.0 * 20.0 / 10.0) ** 2)
+    assert total(support, at(0.0), FLAT) == 0.0
+    # Wells a radian either side of the middle: its variance is sin(1)^2 / 1, times the precision of 10 over the limit of 2
+    wells = WeightedSamples(CIRCLE.statistic(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
+    leap = torch.cat([at(10.0, -1.0, points=1), at(10.0, 0.0, points=1), at(10.0, 1.0, points=1)])
+    steep = optimiser(**{**NOTHING, "followable_weight": 4.0, "steepest": 2.0}).penalties(3.0, floor=40.0)
+    assert total(steep, leap, wells) == pytest.approx(3.0 * 4.0 * (10.0 * math.sin(1.0) ** 2 / 2.0 - 1.0) ** 2 / 3.0, rel=1e-3)
+
+
+BOX = Box("box", (Side(0, -30.2, 30.2, angular=True),))
+
+
+def test_regions_push_in_units_of_the_straight_curve() -> None:
+    start = at(20.0, -1.5, 3.0)
+    avoidance = Avoidance([BOX], CIRCLE, margin=5.0, floor=6.0)
+    found = optimiser(avoidance).regions(start, FLAT, 0.5)
+    share = torch.softmax(FLAT.statistic @ start.T, dim=0)[(EVERYWHERE[:, 0].abs() <= math.radians(35.2))].sum(0)
+    lack = torch.relu(1.0 + share.log() / 6.0)
+    unit = lines.straight_energy(start, FLAT, CIRCLE)
+    assert unit == pytest.approx(0.5 * 20.0 * 9.0, rel=0.05), "half precision times the way squared"
+    assert total(found, start, FLAT) == pytest.approx(0.5 * unit * float(lack.square().mean()))
+    away = WeightedSamples(FLAT.statistic[EVERYWHERE[:, 0].abs() > 1.0], torch.zeros(int((EVERYWHERE.abs() > 1.0).sum())))
+    assert optimiser(avoidance).regions(start, away, 0.5) == [], "there is nothing to avoid where no sample is"
+
+
+class Seen(Avoidance):
+    """Keeps the weights that it is asked for."""
+
+    def penalties(self, denoiser: WeightedSamples, *, weight: float) -> list[Penalty]:
+        self.__dict__.setdefault("weights", []).append(weight)
+        return super().penalties(denoiser, weight=weight)
+
+
+@pytest.mark.parametrize(("start", "turn", "first", "passes"), [(-1.5, 3.0, True, 5), (-1.5, 3.0, False, 1), (1.0, 1.0, True, 1)])
+def test_a_curve_is_pushed_harder_from_pass_to_pass_when_it_first_enters_a_region(
+    start: float, turn: float, first: bool, passes: int
+) -> None:
+    seen = Seen([BOX], CIRCLE, margin=5.0, floor=6.0)
+    curve = at(20.0, start, turn)
+    found = replace(optimiser(seen, evaluations=3, nodes=6)).geodesic(curve, FLAT, floor=20.0, first=first)
+    unit = lines.straight_energy(curve, FLAT, CIRCLE)
+    weights = np.array(seen.weights) / unit  # type: ignore[attr-defined]
+    assert len(weights) == passes
+    np.testing.assert_allclose(weights, [0.3, 1.0, 3.0, 10.0, 30.0][-passes:], rtol=0.3)  # the unit follows the curve
+    assert len(found.eta) == 32
+    assert 1 <= len(found.trace) <= 4
+
+
+def test_a_curve_without_regions_is_optimised_once_under_all_penalties() -> None:
+    curve = at(10.0, -1.5, 3.0)
+    weights = {**NOTHING, "evaluations": 60, "nodes": 6}
+    free = optimiser(**weights).geodesic(curve, FLAT, floor=20.0, first=True)
+    held = optimiser(**{**weights, "low_variance_weight": 500.0}).geodesic(curve, FLAT, floor=20.0, first=True)
+    assert float(CIRCLE.level(free.eta).min()) < 5.0, "on a flat circle, wide noise is the short way"
+    assert float(CIRCLE.level(held.eta)[8:24].min()) > 18.0
+    np.testing.assert_allclose(held.eta[[0, -1]], curve[[0, -1]], atol=1e-9)
+
+
+def support(kappa: float) -> float:
+    """Effective number of the 400 samples around the circle: 400 I0(kappa)^2 / I0(2 kappa)."""
+    return float(400.0 * ive(0, kappa) ** 2 / ive(0, 2.0 * kappa))
+
+
+@pytest.mark.parametrize(
+    ("supported", "kept"), [(300.0, 220.0), (150.0, 120.0), (90.0, 70.0), (60.0, 45.0), (40.0, 32.5), (30.0, 20.0), (5.0, 20.0)]
+)
+def test_of_a_curve_beyond_support_half_the_way_is_tried_four_times(supported: float, kept: float) -> None:
+    """From precision 20 to 220 along the same centers, the way halved is 120, 70, 45 and 32.5. A fifth of the wanted samples must be there:
+    as many as there are at the precision `supported`."""
+    least = support(supported)
+    work = optimiser(min_effective_samples=least / 0.2)
+    start, found = at(20.0, 0.0, 1.0), evaluate(at(220.0, 0.0, 1.0), FLAT, family=CIRCLE, points=32, trace=(1.0, 0.5))
+    got = work.trusted(start, found, FLAT)
+    np.testing.assert_allclose(CIRCLE.level(got.eta), kept, rtol=2e-3)
+    assert got.trace == (1.0, 0.5)
+
+
+def test_a_curve_is_followed_where_it_is_supported_and_neither_leaps_nor_is_steep() -> None:
+    work = optimiser(min_effective_samples=20.0)
+    eta = at(20.0, 0.0, 1.0, points=3)
+    assert work.followed(geodesic(0.0, segment=2.0, effective=4.0, eta=eta), FLAT)
+    assert not work.followed(geodesic(0.0, segment=2.01, effective=4.0, eta=eta), FLAT)
+    assert not work.followed(geodesic(0.0, segment=2.0, effective=3.99, eta=eta), FLAT)
+    wells = WeightedSamples(CIRCLE.statistic(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
+    steepness = 20.0 * math.sin(1.0) ** 2  # of the middle; none is left over at the ends
+    leap = geodesic(0.0, eta=torch.cat([at(20.0, c, points=1) for c in (-1.0, 0.0, 1.0)]))
+    assert optimiser(steepest=steepness / 2.0 * 1.01).followed(leap, wells)
+    assert not optimiser(steepest=steepness / 2.0 * 0.99).followed(leap, wells)
+
+
+# What is known of each class ----------------------------------------------------------------------------------------------------------
+
+PROBLEM = hinge()
+
+
+def windows(apart: float, *, shift: float = 0.0, each: int = 4) -> Windows:
+    """Two windows whose directions differ by so much, kT."""
+    eta = np.array([[5.0, 0.0, 5.0, 0.0], [4.0, 3.0, 5.0, 0.0]])
+    forward, backward = (
+        frames(np.tile(np.linspace(-80.0, 80.0, each), 2) + d, 5.0, point=np.repeat([0, 1], each)) for d in (shift, shift + 5.0)
+    )
+    other = np.array([0.0, apart])
+    return Windows(eta, forward, backward, np.array([0.5]), other, np.zeros(2), other, np.array([[1, 2], [3, 4]]))
+
+
+def ends(every: int = 1) -> Pool:
+    spread = np.linspace(-25.0, 25.0, 8)
+    return Pool.of_ends(PLANE, A, B, [frames(-90.0 + spread, 5.0)], [frames(90.0 + spread, 5.0)], every=every)
+
+
+def test_unsound_windows_stay_alone_and_leave_when_sound_ones_come() -> None:
+    start = ends()
+    samples = ClassSamples(start.copy())
+    for count, (apart, sets, sound) in enumerate([
+        (5.1, [(0, "r0")], False),  # no equilibrium, but all there is
+        (9.0, [(1, "r1")], False),  # the latest alone
+        (5.0, [(2, "r2")], True),
+        (5.1, [(2, "r2")], True),  # left out
+        (0.0, [(2, "r2"), (4, "r4")], True),
+    ]):  # fmt: skip
+        samples.take(windows(apart), count, f"r{count}", start)
+        assert (samples.sets, samples.sound) == (sets, sound)
+        assert len(samples.pool.windows) == len(sets)
+        assert samples.pool.counts.tolist() == [8, 8, *[8, 8] * len(sets)]
+    assert start.counts.tolist() == [8, 8], "the ends are shared, and stay as they are"
+
+
+def test_routes_of_one_class_share_their_samples() -> None:
+    classes = Classes(ends())
+    first, second, other = route("a"), route("b"), route("c", winding=1)
+    early, late = windows(0.0), windows(1.0, shift=3.0)
+    classes.take(first, 1, early)
+    classes.take(second, 1, late)
+    classes.take(other, 2, windows(9.0))
+    assert (0, 0) in classes
+    assert (1, 0) in classes
+    assert (2, 0) not in classes
+    assert classes.of[0, 0].sets == [(1, "a"), (1, "b")]
+    assert classes.latest["a"] is early
+    assert classes.latest["b"] is late
+    assert classes.frames().shape == (16 + 2 * 16 + 16 + 16, 5, 3)
+    classes.weigh({(0, 0)})
+    weights = np.exp(classes.of[0, 0].log_weight)
+    assert weights.sum() == pytest.approx(1.0)
+    assert classes.of[1, 0].weights is None
+    denoiser = classes.denoiser((0, 0))
+    np.testing.assert_allclose(denoiser.log_weights, classes.of[0, 0].log_weight)
+    np.testing.assert_allclose(denoiser.statistic, classes.of[0, 0].pool.statistic)
+    np.testing.assert_array_equal(denoiser.inefficiency[16:32], np.repeat([1, 3, 2, 4], 4))
+
+
+# MD in the two ends -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("equilibration", "discard"), [(60, 60), (5, 20)])
+def test_walks_in_the_ends_are_as_long_as_asked_for_each_with_a_seed_of_its_own(equilibration: int, discard: int) -> None:
+    settings = TrainingSettings(walks=2, equilibration_steps=equilibration, steps_a=80, steps_b=40, stride=20)
+    with Here(PROBLEM) as simulation:
+        found = walk_ends(PROBLEM, simulation, settings, seed=3)
+        walks = simulation.asked
+        assert simulation.storage.names("samples/*.trr") == [f"samples/md_{end}_{k}.trr" for end in "AB" for k in (0, 1)]
+    assert [w.seed for w in walks] == [seed_of(3, f"md_{end}", k) for end in "AB" for k in (0, 1)]
+    assert [(w.steps, w.discard, w.stride) for w in walks] == [(discard + n, discard, 20) for n in (80, 80, 40, 40)]
+    assert all(w.bias is None and w.velocities is None for w in walks)
+    for walk, structure in zip(walks, [PROBLEM.start] * 2 + [PROBLEM.end] * 2, strict=True):
+        np.testing.assert_array_equal(walk.positions, structure.positions)
+    assert [len(f) for f in (*found.in_a, *found.in_b)] == [4, 4, 2, 2]
+    assert found.evaluations == 4 * discard + 240
+    assert [title for title, *_ in simulation.told.tasks] == ["MD in both ends"]
+    assert simulation.told.tasks[0][1] == sum(simulation.told.tasks[0][2]) == found.evaluations
+
+
+def test_windows_start_where_the_last_walk_was_inside_last() -> None:
+    found = Ends(PROBLEM, [frames([-90.0, -80.0, 0.0], 1.0), letters("...")], [frames(90.0, 2.0), frames([80.0, 70.0], 3.0)])
+    in_a, in_b = (np.degrees(PLANE.values(x)) for x in found.last)
+    np.testing.assert_allclose(in_a, [-80.0, 1.0], atol=1e-3)
+    np.testing.assert_allclose(in_b, [70.0, 3.0], atol=1e-3)
+    with pytest.raises(SpacetimeError, match="plain MD left its state at once"):
+        _ = Ends(PROBLEM, [letters("..b")], [letters("b")]).last
+
+
+def test_ends_are_held_as_firmly_as_their_state_needs() -> None:
+    """On frames all around phi, 99 % of the precision at an end must be within 30 degrees of it: kappa = 20 has 98 %, 24 has 99 %."""
+    around = frames(np.linspace(-180.0, 180.0, 721)[:-1], 20.0)
+    middle, found = 20.0, Ends(PROBLEM, [around], [around]).precisions(20.0, 21)
+    angle = np.radians(np.linspace(-180.0, 180.0, 721)[:-1])
+    inside = {
+        k: np.exp(k * np.cos(angle))[np.abs(angle) <= math.radians(30.0)].sum() / np.exp(k * np.cos(angle)).sum()
+        for k in (20.0, 24.0, 28.8)
+    }
+    expected = min(k for k, share in inside.items() if share >= 0.99)
+    assert inside[20.0] < 0.99
+    assert found.shape == (21, 2)
+    np.testing.assert_allclose(found[[0, -1]], expected)
+    np.testing.assert_allclose(found[2:-2], middle)
+    assert Ends(PROBLEM, [letters("aa.")], [letters("bb")]).pool(every=1).counts.tolist() == [2, 2]
+    assert ends(every=3).counts.tolist() == [3, 3]
+
+
+# Between the parts --------------------------------------------------------------------------------------------------------------------
+
+
+def rounds(simulation: Here, **settings: object) -> Rounds:
+    around = frames(np.linspace(-180.0, 180.0, 721)[:-1], 20.0)
+    return Rounds(PROBLEM, simulation, ExplorationSettings(**settings), Ends(PROBLEM, [around], [around]), seed=1)
+
+
+def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
+    with Here(PROBLEM) as simulation:
+        work = rounds(simulation)
+        assert work.floor == NoiseFloor(20.0, 24)
+        assert work.move_floor(route())
+        assert simulation.told.lines == []
+        assert not work.move_floor(route("far", apart=30.0))
+        assert work.floor == NoiseFloor(80.0, 24)
+        assert simulation.told.lines == [
+            "  windows walked from A and from B differ by 30.0 kT on far: the noise floor rises to 80, which tells basins apart that one "
+            "window held"
+        ]
+        assert not work.move_floor(route(overlap=0.9))
+        assert work.floor.precision == pytest.approx(80.0 * ROOT)
+        assert len(simulation.told.lines) == 1
+        assert work.precisions()[10] == pytest.approx([80.0 * ROOT] * 2)
+
+
+def test_a_curve_is_held_back_while_it_rests_on_less_than_twice_the_wanted_samples() -> None:
+    with Here(PROBLEM) as simulation:
+        work = rounds(simulation)
+        assert work.held_back(replace(route(), geodesic=geodesic(5.0, effective=39.9)))
+        assert not work.held_back(replace(route(), geodesic=geodesic(5.0, effective=40.0)))
+        assert work.explored([route("new", None)], route()), "nothing is forbidden"
+
+
+def test_a_penalty_under_a_trained_denoiser_still_sees_the_samples() -> None:
+    few = WeightedSamples(CIRCLE.statistic(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
+    (seen,) = polish.under_samples([lambda eta, moments: moments.effective_samples.sum()], few)
+    eta = at(0.0, points=2)
+    assert float(seen(eta, FLAT.moments(eta))) == pytest.approx(20.0)
