@@ -1,7 +1,7 @@
 """The one loop over stages: what is run again, completed, loaded or left out when settings change; and what stages.json remembers of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -78,12 +78,12 @@ class Run:
     def __init__(self) -> None:
         self.simulation, self.values = Here(PROBLEM), {}
 
-    def __call__(self, *more: str, asked: Iterable[str] = ASKED, made_from: str = "", fails: str = "") -> list[str]:
+    def __call__(self, *more: str, asked: Iterable[str] = ASKED, problem: Problem = PROBLEM, fails: str = "") -> list[str]:
         """What was done under these settings, in its order; loads are left out."""
         log: list[str] = []
         self.stages = [Dry(stage, log, stage.name == fails) for stage in STAGES]
         settings = parse_settings([*asked, *more])
-        self.values = run_stages(PROBLEM, self.simulation, settings, stages=self.stages, made_from=made_from)
+        self.values = run_stages(problem, self.simulation, settings, stages=self.stages)
         self.log = log
         return [line for line in log if not line.startswith("load")]
 
@@ -150,8 +150,9 @@ def test_what_the_exploration_is_made_from_is_behind_all(run: Run, setting: str)
 
 
 def test_another_problem_makes_all_anew(run: Run) -> None:
-    assert run(made_from="other") == anew(*run.values)
-    assert run(made_from="other") == []
+    warmer = replace(PROBLEM, model=replace(PROBLEM.model, temperature=PROBLEM.model.temperature + 1.0))
+    assert run(problem=warmer) == anew(*run.values)
+    assert run(problem=warmer) == []
     assert run() == anew(*run.values)
 
 
@@ -221,20 +222,21 @@ def test_a_record_says_what_was_made_from_what() -> None:
     assert not records.finished("s", "m")
     assert not records.current("s", "m", "a")
     with pytest.raises(SpacetimeError, match="the stage s of this run is not finished"):
-        records.made_from("s")
+        records.check_finished("s")
     with records.making("s", "m", "a"):
         now = Records(storage)
         assert now.begun("s", "m")
         assert not now.finished("s", "m")
         with pytest.raises(SpacetimeError, match="not finished"):
-            now.made_from("s")
+            now.check_finished("s")
     for found in (records, Records(storage)):
         assert found.begun("s", "m")
         assert found.finished("s", "m")
         assert found.current("s", "m", "a")
         assert not found.current("s", "m", "b")
         assert not any((found.begun("s", "n"), found.finished("s", "n"), found.current("s", "n", "a"), found.begun("t", "m")))
-        assert found.made_from("s") == "m"
+        found.check_finished("s")
+        assert found.finished("s", "m")
     Records(storage).forget("s")
     assert not Records(storage).begun("s", "m")
     before = storage.record(FILE)

@@ -39,6 +39,7 @@ SMALL = parse_settings([
     "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.min_rounds=1", "rounds.max_rounds=1",
     "rounds.quenches=0", "rounds.max_routes=2", "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2",
     "guided.points=47", "denoiser.lessons=300", "denoiser.steps=60", "geodesic.min_effective_samples=2",
+    "geodesic.steepest=10",
 ])  # fmt: skip
 
 

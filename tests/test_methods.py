@@ -60,7 +60,7 @@ def straight(start: tuple[float, float], end: tuple[float, float], points: int =
 @pytest.mark.parametrize(("steps", "held"), [(50, 2), (25, 4), (30, 4), (33, 4), (34, 3), (99, 2), (100, 1), (150, 1), (1, 100)])
 def test_the_last_point_is_held_for_a_hundred_steps(steps: int, held: int) -> None:
     eta = np.linspace(0.0, 3.0, 7)[:, None] * np.array([1.0, 2.0])
-    found = schedule(eta, 4, steps)
+    found = schedule(PLANE.family(), eta, 4, steps)
     assert len(found) == 3 + held
     np.testing.assert_allclose(found[:4], [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [3.0, 6.0]], atol=1e-12)
     np.testing.assert_allclose(found[4:], np.broadcast_to([3.0, 6.0], (held - 1, 2)), atol=1e-12)
@@ -76,7 +76,7 @@ def replace_stride(settings: GuidedSettings, stride: int) -> GuidedSettings:
 
 def test_a_curve_between_points_is_smooth() -> None:
     s = np.linspace(0.0, 1.0, 9)[:, None]
-    np.testing.assert_allclose(schedule(s**3, 21, 100), np.linspace(0.0, 1.0, 21)[:, None] ** 3, atol=1e-12)
+    np.testing.assert_allclose(schedule(PLANE.family(), s**3, 21, 100), np.linspace(0.0, 1.0, 21)[:, None] ** 3, atol=1e-12)
 
 
 def test_strides_fit_into_points() -> None:
@@ -91,7 +91,7 @@ def test_paths_start_in_A_at_a_frame_drawn_under_the_first_point(log_weight: lis
     with Here(PROBLEM) as simulation:
         found = list(drive(PLANE, A, simulation, along, points=4, steps_per_point=20, stride=10, seeds=[5, 7, 9]))
         walks = simulation.asked
-    eta = schedule(along.eta, 4, 20)
+    eta = schedule(PLANE.family(), along.eta, 4, 20)
     assert [d.seed for d in found] == [w.seed for w in walks] == [5, 7, 9]
     for walk, driven in zip(walks, found, strict=True):
         np.testing.assert_array_equal(walk.positions, along.positions[starts])

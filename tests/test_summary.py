@@ -10,10 +10,12 @@ from hinge import ZERO, frames, hinge, letters
 
 from spacetime_tps.exploration.regions import ForbiddenBox
 from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.methods.guided import Guided
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.entries import LAG, avoidance_summary
 from spacetime_tps.pipeline.run import estimate
-from spacetime_tps.pipeline.summary import embedded_reference, failure, paths_summary, summarise, thermal_energies
+from spacetime_tps.pipeline.summary import failure, paths_summary, references_of, summarise
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import Embedded
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings
@@ -21,6 +23,14 @@ from spacetime_tps.storage.memory import Memory
 from spacetime_tps.unbiased.ensemble import Unbiased
 
 PROBLEM = hinge()
+
+
+def thermal_energies(sampled: Sampled, problem: Problem, given: Settings) -> np.ndarray:
+    return references_of(Guided(), sampled, None, problem, given)[0]
+
+
+def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, given: Settings) -> Embedded | None:
+    return references_of(Guided(), sampled, unbiased, problem, given)[1]
 
 
 def settings(*more: str) -> Settings:

@@ -19,11 +19,8 @@ class TrainingSettings(StrictModel):
 
     @model_validator(mode="after")
     def _frames_are_stored(self) -> "TrainingSettings":
-        if min(self.steps_a, self.steps_b) < self.stride * self.pool_stride:
-            raise ValueError(
-                f"steps_a and steps_b must be stride * pool_stride at least, got {self.steps_a}, {self.steps_b} and "
-                f"{self.stride} * {self.pool_stride}"
-            )
+        if min(self.steps_a, self.steps_b) < self.stride:
+            raise ValueError(f"steps_a and steps_b must be a stride at least, got {self.steps_a}, {self.steps_b} and {self.stride}")
         return self
 
 

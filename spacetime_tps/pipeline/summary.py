@@ -37,7 +37,7 @@ def summarise(
     sampled: Sampled = values[exploration.NAME]
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
-    references = {m.name: _references(m, sampled, unbiased, problem, settings) for m in methods}
+    references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
     thermal, embedded = references.get("guided") or next(iter(references.values()))
     routes, spent = sampled.record["routes"], sampled.record["evaluations"]
     guided = paths.get("guided", [])
@@ -75,7 +75,7 @@ def summarise(
     }
 
 
-def _references(
+def references_of(
     method: Method, sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings
 ) -> tuple[np.ndarray, Embedded | None]:
     """Thermal energies, and the embedded reference, for paths as long as the method's and looked at as often."""
