@@ -22,10 +22,10 @@ from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.unbiased.committors import TRIAL_COLUMNS, Trials
 from spacetime_tps.unbiased.engine import OpenMMShooting
-from spacetime_tps.windows.angle import Angle
-from spacetime_tps.windows.window import Window
 from spacetime_tps.unbiased.ensemble import Unbiased
 from spacetime_tps.unbiased.routes import route_frames
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.window import Window
 
 PROBLEM = hinge()
 SMALL = [
