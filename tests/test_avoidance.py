@@ -151,6 +151,49 @@ def test_detours_pass_on_either_side_in_the_same_class() -> None:
     assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (60, 90))], level, PLANE)
 
 
+def test_a_detour_leaves_the_curve_over_a_part_of_it_and_meets_it_at_its_ends() -> None:
+    """phi from -80 to 80 at psi = 0, 64 points: those from the 24th to the 39th enter, and a curve leaves over 0.15 x 64 points before."""
+    curve, level = line((-80.0, 0.0), (80.0, 0.0), 64).numpy(), np.full((64, 2), KAPPA)
+    away = 30.0 + 3.0 / math.sqrt(KAPPA) * 180.0 / math.pi
+    down, up = detours(Route("r", (0, 0), curve), [box((-20, 20), (-30, 40))], level, PLANE)
+    for found, way in ((down, -away), (up, away + 10.0)):
+        center = np.degrees(routing.centers(found.eta, FAMILY))
+        np.testing.assert_allclose(center[:, 0], np.linspace(-80.0, 80.0, 64), atol=1e-9)
+        shares = {24: 1.0, 39: 1.0, 30: 1.0, 14: 0.0, 49: 0.0, 0: 0.0, 63: 0.0, 19: 0.5 + 0.5 * math.cos(math.pi * 5 / 9.6)}
+        np.testing.assert_allclose(center[list(shares), 1], [way * share for share in shares.values()], atol=1e-9)
+    near = detours(Route("r", (0, 0), curve), [box((-71.5, -62), (-5, 5))], level, PLANE)  # from the fourth point on
+    assert len(near) == 2
+    center = np.degrees(routing.centers(near[0].eta, FAMILY))
+    way = -5.0 - away + 30.0
+    np.testing.assert_allclose(
+        center[:5, 1], [way * s * k / 4 for k, s in enumerate([*(0.5 + 0.5 * math.cos(math.pi * d / 9.6) for d in (4, 3, 2, 1)), 1.0])]
+    )
+
+
+def test_sides_of_distances_are_closed_and_wider_by_a_tenth() -> None:
+    side = Side(1, 2.0, 3.0, angular=False)
+    np.testing.assert_array_equal(
+        side.holds(np.array([[9.0, 1.9], [9.0, 2.0], [9.0, 2.5], [9.0, 3.0], [2.5, 3.1]])), [False, True, True, True, False]
+    )
+    wider = side.wider(5.0)
+    assert (wider.index, wider.low, wider.high, wider.angular) == (1, 1.5, 3.5, False)
+    assert Side(0, 100.0, -120.0, True).wider(10.0) == Side(0, 90.0, -110.0, True)
+    assert Side(0, -170.0, 170.0, True).wider(9.9) == Side(0, -179.9, 179.9, True)
+    assert Side(0, -170.0, 170.0, True).wider(10.0) == Side(0, -180.0, 180.0, True)
+    assert Side(0, -180.0, 180.0, True).wider(1.0) == Side(0, -180.0, 180.0, True)
+    assert Box("b", (side, side)).wider(5.0) == Box("b", (wider, wider))
+    assert Box("b", (side,)).ranges == ((1, 2.0, 3.0),)
+
+
+def test_a_point_bounds_two_deviations_each_way() -> None:
+    """2 / sqrt(4) is a radian."""
+    degree = 180.0 / math.pi
+    (phi, psi) = Point("p", np.array([0.5, -1.0]), 4.0, FAMILY).ranges
+    assert (phi[0], psi[0]) == (0, 1)
+    assert phi[1:] == pytest.approx((-0.5 * degree, 1.5 * degree))
+    assert psi[1:] == pytest.approx((-2.0 * degree, 0.0))
+
+
 def test_routes_that_enter_rank_behind_those_that_do_not() -> None:
     clear = Route("clear", (0, 0), line((0.0, 0.0), (1.0, 1.0)).numpy(), nearness=(Nearness("x", 9.5, 10.0, 0.0, None, False),))
     near = replace(clear, name="near", nearness=(Nearness("x", 5.0, 10.0, 0.01, None, False),))

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hinge import PLANE, A, B, Here, frames, hinge, letters
+from hinge import PLANE, A, B, Here, frames, hinge, letters, placed
 from scipy.special import ive
 
 from spacetime_tps.denoisers.samples import WeightedSamples
@@ -21,8 +21,10 @@ from spacetime_tps.exploration.choice import best, close, explored, followed
 from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.optimisation import CurveOptimiser
+from spacetime_tps.exploration.regions import ForbiddenBox
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route
+from spacetime_tps.exploration.sampled import _ranks
 from spacetime_tps.exploration.settings import (
     AvoidanceSettings,
     ExplorationSettings,
@@ -35,6 +37,7 @@ from spacetime_tps.exploration.training import Ends, walk_ends
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.geometry.penalties import Penalty
+from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import Windows
 from spacetime_tps.seeds import seed_of
@@ -429,3 +432,61 @@ def test_a_penalty_under_a_trained_denoiser_still_sees_the_samples() -> None:
     (seen,) = polish.under_samples([lambda eta, moments: moments.effective_samples.sum()], few)
     eta = at(0.0, points=2)
     assert float(seen(eta, FLAT.moments(eta))) == pytest.approx(20.0)
+
+
+def test_intermediate_minima_become_routes_the_lowest_first() -> None:
+    """Between phi = -90 and an end at phi = -20 lies the minimum at 90, 20, into which half of the frames fall."""
+    problem = replace(PROBLEM, end=Structure(PROBLEM.end.topology, placed(-20.0, 20.0)[0]))
+    with Here(problem) as simulation:
+        settings = ExplorationSettings(rounds=RoundSettings(quenches=5))
+        work = Rounds(problem, simulation, settings, Ends(problem, [letters("aaaa")], [letters("bbbb")]), seed=1)
+        work.classes.take(route(), 1, windows(0.0))
+        assert work.through_minima(0) == []
+        assert work.evaluations == 0
+        (found,) = work.through_minima(3)
+        assert work.evaluations > 5
+        assert found.name.startswith("phi+70_via_")
+        centers = np.degrees(lines.centers(found.eta, PLANE.family()))
+        np.testing.assert_allclose(centers[0], [-90.0, 20.0], atol=1e-3)
+        assert np.abs((centers[:, 0] - 90.0 + 180.0) % 360.0 - 180.0).min() < 10.0
+        assert len(work.through_minima(1)) == 1
+
+
+def test_a_route_is_optimised_where_its_class_has_samples_that_are_sound() -> None:
+    with Here(PROBLEM) as simulation:
+        work = rounds(simulation, geodesic=GeodesicSettings(points=12, nodes=6, evaluations=3))
+        straight = lines.straight_routes(PLANE, *PROBLEM.ends, work.precisions(), 1)[0]
+        assert work.optimise(straight) == [straight]
+        work.classes.take(straight, 1, windows(0.0))
+        work.classes.weigh({straight.winding})
+        (stays,) = work.optimise(replace(straight, rounds=1, disagreement=6.0))
+        assert stays.geodesic is not None
+        assert stays.geodesic.trace == ()
+        np.testing.assert_array_equal(stays.eta, stays.geodesic.eta)
+        assert stays.eta.shape == (12, 4)
+        np.testing.assert_allclose(stays.eta[[0, -1]], straight.eta[[0, -1]], atol=1e-9)
+        (found,) = [r for r in work.optimise(replace(straight, rounds=1, disagreement=1.0)) if r.geodesic]
+        assert found.geodesic is not None
+        assert 1 <= len(found.geodesic.trace) <= 4
+        assert found.name == straight.name
+
+
+def test_regions_that_routes_enter_are_passed_best_barrier_first() -> None:
+    box = ForbiddenBox(box={"phi": (-30.0, 30.0), "psi": (-20.0, 60.0)})
+    with Here(PROBLEM) as simulation:
+        work = rounds(simulation, avoid=(box,), rounds=RoundSettings(max_routes=6))
+        precision = np.full((64, 2), 20.0)
+        up = lines.line(PLANE.family(), np.radians([-90.0, 20.0]), np.radians([180.0, 0.0]), precision)
+        entering = [replace(route(name, barrier, crosses=True), eta=up) for name, barrier in (("high", 9.0), ("low", 4.0))]
+        clear = replace(route("clear", 1.0), eta=up)
+        found = work.past_regions([*entering, clear])
+        assert [r.name.split("_")[0] for r in found] == ["low", "low", "high"], "half as many as there may be initial curves"
+        assert len({r.name for r in found}) == 3
+        assert work.past_regions([clear]) == []
+
+
+def test_paths_are_walked_along_the_first_routes_and_the_best_of_each_other_class() -> None:
+    routes = [route("a"), route("b", rounds=0), route("c"), route("d", winding=1), route("e", winding=1), route("f", winding=2, rounds=0)]
+    assert list(_ranks(routes, 1)) == [1, 4]
+    assert list(_ranks(routes, 2)) == [1, 3, 4]
+    assert list(_ranks(routes, 4)) == [1, 3, 4, 5]

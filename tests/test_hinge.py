@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hinge import PHI, PLANE, PSI, A, B, Here, hinge
+from hinge import PHI, PLANE, PSI, A, B, Here, hinge, placed
 
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.exploration.sampled import Sampled
@@ -21,8 +21,11 @@ from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.unbiased.committors import TRIAL_COLUMNS, Trials
+from spacetime_tps.unbiased.engine import OpenMMShooting
 from spacetime_tps.unbiased.ensemble import Unbiased
 from spacetime_tps.unbiased.routes import route_frames
+from spacetime_tps.windows.angle import Angle
+from spacetime_tps.windows.window import Window
 
 PROBLEM = hinge()
 SMALL = [
@@ -341,6 +344,32 @@ def test_frames_of_a_route_are_what_shots_start_from(ran: Ran) -> None:
     np.testing.assert_allclose(window.log_factor(curve.statistic), curve.statistic @ curve.ensembles[4])
     np.testing.assert_array_equal(window.walk, 2)
     np.testing.assert_array_equal(window.in_a, found.in_a[third])
+
+
+def test_a_ladder_is_walked_from_both_ends_and_told_from_A_up() -> None:
+    """Three windows of 300 steps, of which a third is left out: 8 frames a walk and window. The first walk goes down, the other up."""
+    windows = [Window(Angle("phi", 4, 0, 1), math.radians(c), 100.0) for c in (-30.0, -50.0, -70.0)]
+    with Here(PROBLEM) as simulation:
+        engine = OpenMMShooting(PROBLEM, simulation, settings().unbiased, seed=7)
+        starts = [(placed(c, 20.0)[0], np.zeros((5, 3))) for c in (-30.0, -70.0)]
+        found, evaluations = engine.ladder(3, windows, starts[:1], starts[1:])
+        down, up = simulation.asked
+        names = simulation.storage.names("samples/region/*.trr")
+    assert names == ["samples/region/3_ladder_0.trr", "samples/region/3_ladder_1.trr"]
+    assert (down.steps, down.discard, down.stride, down.friction) == (300, 100, 25, 4.0)
+    np.testing.assert_allclose(np.degrees(down.schedule[:, 0]), [-30.0, -50.0, -70.0])
+    np.testing.assert_allclose(np.degrees(up.schedule[:, 0]), [-70.0, -50.0, -30.0])
+    np.testing.assert_array_equal(down.positions, starts[0][0])
+    np.testing.assert_array_equal(up.positions, starts[1][0])
+    assert down.seed != up.seed
+    assert evaluations == 2 * 3 * 300
+    for ensemble, window in zip(found, windows[::-1], strict=True):
+        assert ensemble.walk.tolist() == [0] * 8 + [1] * 8
+        for walk in (0, 1):
+            at = np.degrees(window.variable.value(ensemble.statistic[ensemble.walk == walk]))
+            assert abs(at.mean() - math.degrees(window.center)) < 12.0  # of a deviation of 5.7 degrees
+        np.testing.assert_array_equal(ensemble.log_factor(ensemble.statistic), window.log_factor(ensemble.statistic))
+        np.testing.assert_array_equal(ensemble.in_a, np.degrees(window.variable.value(ensemble.statistic)) < -60.0)
 
 
 def test_the_summary_is_of_these_values(ran: Ran) -> None:
