@@ -18,7 +18,7 @@ from spacetime_tps.denoisers.registry import TRAINERS
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.penalties import PENALTIES, Setting
+from spacetime_tps.exploration.penalties import PENALTIES, PenaltyInputs
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.exploration.settings import GeodesicSettings
 from spacetime_tps.geometry.denoiser import Moments
@@ -161,7 +161,7 @@ def test_training_follows_from_its_seed_and_its_file_holds_no_objects(trainer: T
 @pytest.fixture(params=range(len(PENALTIES)))
 def penalty(request: pytest.FixtureRequest) -> Callable[..., Penalty]:
     def made(unit: float = 10.0, floor: float = 20.0) -> Penalty:
-        return PENALTIES[request.param](Setting(FAMILY, GeodesicSettings(min_effective_samples=150.0, steepest=1.01), unit, floor))
+        return PENALTIES[request.param](PenaltyInputs(FAMILY, GeodesicSettings(min_effective_samples=150.0, steepest=1.01), unit, floor))
 
     return made
 

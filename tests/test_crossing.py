@@ -20,7 +20,7 @@ from spacetime_tps.shooting.crossing import (
     hopeless,
     next_window,
 )
-from spacetime_tps.shooting.ladder import MET, RUNG, Sampled, ladder_error, log_partitions, rungs
+from spacetime_tps.shooting.ladder import MET, RUNG, EnsembleFrames, ladder_error, log_partitions, rungs
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
@@ -186,7 +186,7 @@ def test_free_energies_of_a_ladder_are_those_of_quadrature() -> None:
         ensembles = []
         for window in [*ladder[::-1], top]:
             angle = drawn(tilted(window), 320, rng)
-            ensembles.append(Sampled(window.log_factor, pairs(angle), (angle > 0.9) & (angle < 2.3), np.arange(320) // 40))
+            ensembles.append(EnsembleFrames(window.log_factor, pairs(angle), (angle > 0.9) & (angle < 2.3), np.arange(320) // 40))
         psi = log_partitions(in_a, ensembles)
         exact = np.array([math.log(tilted(w).sum() / (BOLTZMANN * IN_A).sum()) for w in (*ladder[::-1], top)])
         missed.append(float(psi[-1] - exact[-1]))

@@ -23,7 +23,7 @@ from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.weights import (
     Estimate,
-    Region,
+    ShotDensity,
     design_effect,
     heaviest,
     path_weights,
@@ -128,7 +128,7 @@ def boltzmann(x: np.ndarray) -> np.ndarray:
 class Volley:
     """Reactive paths of shots from windows, in the order of their shots; A to B."""
 
-    region: Region
+    region: ShotDensity
     points: np.ndarray
     """(shots, 2)"""
     reactive: np.ndarray
@@ -222,7 +222,7 @@ def fire(exact: Exact, windows: Sequence[Tilt | Window], shots: list[int], seed:
     assert (shot.outcome >= 0).all()
     reactive = np.zeros(len(points), dtype=bool)
     reactive[out[shot.source]] = True
-    region = Region(windows, np.log(density.sum(axis=1)), np.array(shots, dtype=float))
+    region = ShotDensity(windows, np.log(density.sum(axis=1)), np.array(shots, dtype=float))
     counts = np.array([np.histogram2d(*p[1:-1].T, COARSE)[0].ravel() for p in shot.paths])
     upper = np.array([crossings_above(p) for p in shot.paths])
     return Volley(region, points, reactive, [statistic(p[1:-1]) for p in shot.paths], counts, upper)
@@ -310,8 +310,8 @@ def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backwa
     "wrong",
     [
         lambda v: np.ones(len(v.statistic)),
-        lambda v: path_weights(v.statistic, Region(v.region.windows, v.region.log_partition, np.ones(2))),
-        lambda v: path_weights(v.statistic, Region(v.region.windows, np.zeros(2), v.region.shots)),
+        lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, v.region.log_partition, np.ones(2))),
+        lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, np.zeros(2), v.region.shots)),
         lambda v: v.weight * v.counts.sum(axis=1),
         lambda v: np.exp(-v.region.log_factor(statistic(v.points[v.reactive]))),
     ],
@@ -333,7 +333,7 @@ def test_shots_of_all_windows_of_an_adaptive_search_are_worth_what_those_of_one_
     assert -0.3 < better < 0.0
     volleys = [pilot] + [fire(exact, at_x(c, 30.0), [n], seed=s) for c, n, s in ((better, 30, 6), (0.2, 4_000, 7))]
     pooled = Volley(
-        Region(
+        ShotDensity(
             [w for v in volleys for w in v.region.windows],
             *(np.concatenate([getattr(v.region, part) for v in volleys]) for part in ("log_partition", "shots")),
         ),
@@ -352,7 +352,7 @@ def test_shots_of_all_windows_of_an_adaptive_search_are_worth_what_those_of_one_
 
 
 def test_the_weight_of_a_path_of_two_points_by_hand() -> None:
-    region = Region([Tilt((math.log(2.0),)), Tilt((math.log(3.0),))], np.log([4.0, 5.0]), np.array([8.0, 10.0]))
+    region = ShotDensity([Tilt((math.log(2.0),)), Tilt((math.log(3.0),))], np.log([4.0, 5.0]), np.array([8.0, 10.0]))
     # f(0) = 8/4 + 10/5 = 4 and f(1) = 8 * 2/4 + 10 * 3/5 = 10.
     np.testing.assert_allclose(np.exp(region.log_factor(np.array([[0.0], [1.0]]))), [4.0, 10.0])
     np.testing.assert_allclose(path_weights([np.array([[0.0], [1.0]]), np.array([[1.0]])], region), [1 / 14, 1 / 10])
@@ -367,10 +367,10 @@ def test_a_window_in_two_parts_is_one_window_and_a_common_shift_of_psi_a_factor(
     values: list[float], eta: float, psi: float, shift: float, n: int, m: int
 ) -> None:
     paths = [np.array(values[:1])[:, None], np.array(values[1:3])[:, None], np.array(values[3:])[:, None]]
-    once = path_weights(paths, Region([Tilt((eta,)), Tilt((1.0,))], np.array([psi, 0.5]), np.array([n + m, 7.0])))
-    parts = Region([Tilt((x,)) for x in (eta, 1.0, eta, 3.0)], np.array([psi, 0.5, psi, 0.0]), np.array([n, 7.0, m, 0.0]))
+    once = path_weights(paths, ShotDensity([Tilt((eta,)), Tilt((1.0,))], np.array([psi, 0.5]), np.array([n + m, 7.0])))
+    parts = ShotDensity([Tilt((x,)) for x in (eta, 1.0, eta, 3.0)], np.array([psi, 0.5, psi, 0.0]), np.array([n, 7.0, m, 0.0]))
     np.testing.assert_allclose(path_weights(paths, parts), once)
-    shifted = Region(parts.windows, parts.log_partition + shift, parts.shots)
+    shifted = ShotDensity(parts.windows, parts.log_partition + shift, parts.shots)
     np.testing.assert_allclose(path_weights(paths, shifted), once * math.exp(shift))
     joined = path_weights([np.concatenate(paths)], parts)
     np.testing.assert_allclose(1.0 / joined[0], (1.0 / once).sum())

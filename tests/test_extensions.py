@@ -129,7 +129,7 @@ class Counts:
         return 0.0 * eta.sum()
 
 
-def floor_of(setting: penalties.Setting) -> Counts:
+def floor_of(setting: penalties.PenaltyInputs) -> Counts:
     assert setting.floor == SMALL.geodesic.floor
     assert setting.unit > 0.0
     return Counts()

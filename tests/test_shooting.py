@@ -19,7 +19,7 @@ from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.comparison import agreement
 from spacetime_tps.seeds import seed_of
-from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.trajectories.frames import Frames
@@ -148,13 +148,13 @@ def volleys() -> list[Volley]:
     return [volley(engine, c, 40.0, shots=n, gap=150, name=f"off {c}") for c, n in ((-0.3, 900), (0.35, 300))]
 
 
-def region_of(volleys: list[Volley]) -> Region:
+def region_of(volleys: list[Volley]) -> ShotDensity:
     """psi by quadrature, relative to the whole circle."""
     grid = np.linspace(-math.pi, math.pi, 7200, endpoint=False)
     boltzmann = np.exp(-gate_energy(grid, HEIGHT))
     angles = np.stack([np.cos(grid), np.sin(grid)], axis=-1)
     psi = [math.log((boltzmann * np.exp(v.window.log_factor(angles))).sum() / boltzmann.sum()) for v in volleys]
-    return Region([v.window for v in volleys], np.array(psi), np.array([float(len(v.outcomes)) for v in volleys]))
+    return ShotDensity([v.window for v in volleys], np.array(psi), np.array([float(len(v.outcomes)) for v in volleys]))
 
 
 def lengths(paths: list[Frames]) -> np.ndarray:

@@ -214,7 +214,7 @@ def test_errors_of_ladders_are_what_free_energies_scatter_by() -> None:
         o = options(seed=seed, walkers=12)
         sampler = ShotSampler(engine(circle, o), o)
         (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
-        sampler.shoot(0, site, site.crossing.window, pilot=True)
+        sampler.one_batch(0, site, site.crossing.window, pilot=True)
         free = FreeEnergies(sampler.engine, o)
         error = free.error(0, site, linked=True, rng=np.random.default_rng(seed))
         assert 0.0 < error < 0.5
@@ -230,7 +230,7 @@ def test_without_a_ladder_windows_are_weighed_against_each_other() -> None:
     (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
     for center, stiffness, count in ((-0.45, 30.0, 6), (0.35, 60.0, 2)):
         for _ in range(count):
-            sampler.shoot(0, site, Window(PHI, center, stiffness), pilot=False)
+            sampler.one_batch(0, site, Window(PHI, center, stiffness), pilot=False)
     weight = sampler.weights([site])
     times, truth = multiplicities([site], [0.0]), exact(circle, "over")
     close(weighted_mean(frames([site]), weight, times), truth.frames, within=0.05)
@@ -259,11 +259,11 @@ def test_costs_are_those_of_the_next_batch() -> None:
     sampler = ShotSampler(engine(circle, o), o)
     (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
     window = site.crossing.window
-    sampler.shoot(0, site, window, pilot=False)
+    sampler.one_batch(0, site, window, pilot=False)
     guess, taken = [], []
     for _ in range(10):
         guess.append(budget.batch_cost([site], o, points=o.points))
-        sampler.shoot(0, site, window, pilot=False)
+        sampler.one_batch(0, site, window, pilot=False)
         taken.append(site.batches[-1].evaluations + site.batches[-1].walk_evaluations)
     assert (np.array(taken) <= guess).all()
     assert np.mean(guess) < 1.6 * np.mean(taken)

@@ -19,7 +19,7 @@ from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
 from spacetime_tps.potentials.surface import Surface
 from spacetime_tps.potentials.tabulated import Tabulated, load_surface
 from spacetime_tps.sampling.comparison import agreement, kolmogorov_smirnov
-from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.surfaces.annealed import Plan, adaptive_plan, anneal
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
@@ -203,7 +203,7 @@ def test_walks_follow_the_known_density() -> None:
 def weights(paths: list[np.ndarray], window: Window) -> np.ndarray:
     """Of paths that were shot from one window."""
     points = [PLANE.statistic(torch.from_numpy(p[1:-1])).numpy() for p in paths]
-    return path_weights(points, Region([window], np.zeros(1), np.ones(1)))
+    return path_weights(points, ShotDensity([window], np.zeros(1), np.ones(1)))
 
 
 def test_reactive_paths_run_from_a_to_b_and_end_there() -> None:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.positions import Positions
-from spacetime_tps.coordinates.protocol import Frame
+from spacetime_tps.coordinates.protocol import HeldFrame
 from spacetime_tps.engines.openmm.bias import Bias, CurveBias, WindowBias
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk, inverse_masses
 from spacetime_tps.engines.openmm.platforms import available, check, fastest, quickest
@@ -157,6 +157,6 @@ def test_each_platform_is_tried_and_every_step_of_it_counted(order: tuple[str, s
 
 def test_frames_of_reference_are_those_of_the_coordinates() -> None:
     _, x, _ = cross(0.15, 0.1, 14.0, 12.0)
-    assert CurveBias(held(x)).frame == Frame((0, 1, 2, 3), tuple(map(tuple, x.tolist())))
+    assert CurveBias(held(x)).frame == HeldFrame((0, 1, 2, 3), tuple(map(tuple, x.tolist())))
     assert CurveBias(Distances(("d",), ((0, 1),))).frame is None
     assert math.isclose(held(x).values(x + 5.0).sum(), 0.0, abs_tol=1e-9)

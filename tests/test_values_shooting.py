@@ -28,11 +28,11 @@ from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.crossing import APART, Crossing, Trial, crossing_of, distinct, tangent
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
-from spacetime_tps.shooting.ladder import Sampled, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
 from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
-from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.surfaces.states import Discs
@@ -78,7 +78,7 @@ def batch(
     )  # fmt: skip
 
 
-def route(*, plain: int = 40, windows: Sequence[Sampled] = ()) -> RouteFrames[float]:
+def route(*, plain: int = 40, windows: Sequence[EnsembleFrames] = ()) -> RouteFrames[float]:
     """Draws of equilibrium, equally likely; those of A are some of them."""
     s = np.random.default_rng(0).normal(size=2000)
     inside = np.flatnonzero(s < EDGE)
@@ -201,7 +201,7 @@ def test_batches_go_to_sites_that_lack_them_and_then_where_they_lower_the_error_
 
 
 def test_weights_of_paths_are_one_over_the_sum_of_f() -> None:
-    region = Region([TOP, FLANK], np.array([-1.0, 0.5]), np.array([3.0, 0.0]))
+    region = ShotDensity([TOP, FLANK], np.array([-1.0, 0.5]), np.array([3.0, 0.0]))
     # Only the first window fired: f(s) = 3 exp(1 - 4.5 (s - 0.3)^2).
     points = [np.array([[0.3], [1.3]]), np.array([[-0.7]])]
     f = [3.0 * math.e * (1.0 + math.exp(-4.5)), 3.0 * math.exp(1.0 - 4.5)]
@@ -232,7 +232,7 @@ def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
 
     # Relative to A, by the windows of the route: those at -1.2 and -0.8, since 40 frames are too few for a ladder.
     low = [Window(S, -1.2, 9.0), Window(S, -0.8, 9.0)]
-    ensembles = [Sampled(w.log_factor, d, d[:, 0] < EDGE, np.arange(800) // 200) for w in low for d in [drawn(w, 800, 7)]]
+    ensembles = [EnsembleFrames(w.log_factor, d, d[:, 0] < EDGE, np.arange(800) // 200) for w in low for d in [drawn(w, 800, 7)]]
     linked = site(*one.batches, frames=route(windows=ensembles))
     rates = sampler(replace(OPTIONS, rates=True))
     assert rates.free_energies.linked([linked])
@@ -248,8 +248,9 @@ def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
     part = site(batch(TOP, top, ends=ENDS, pilot=True), batch(FLANK, flank[:50], ends=ENDS), batch(FLANK, flank[50:], ends=ENDS))
     free = FreeEnergies(s.engine, OPTIONS)
     quick = free.psi(0, part, linked=False, quick=True)
-    np.testing.assert_array_equal(quick, relative([Sampled(TOP.log_factor, top, top[:, 0] < 0, top[:, 0]),
-                                                   Sampled(FLANK.log_factor, flank[:50], flank[:50, 0] < 0, flank[:50, 0])]))  # fmt: skip
+    few = flank[:50]
+    own = [EnsembleFrames(w.log_factor, t, t[:, 0] < 0, t[:, 0]) for w, t in ((TOP, top), (FLANK, few))]
+    np.testing.assert_array_equal(quick, relative(own))
     assert free.psi(0, part, linked=False, quick=True) is quick
     assert not np.array_equal(free.psi(0, part, linked=False), quick)
 
@@ -263,14 +264,14 @@ def test_errors_of_a_ladder_are_those_of_whole_walks() -> None:
     shares = np.random.default_rng(8).permutation(np.repeat([0.2, 0.5, 0.35, 0.6, 0.25, 0.45], 4))
     in_a = np.concatenate([np.arange(20) < round(20 * share) for share in shares])
     statistic = np.where(in_a, -2.0, 1.0)[:, None]
-    whole = Sampled(flat, statistic, in_a, np.repeat(np.arange(24), 20))
+    whole = EnsembleFrames(flat, statistic, in_a, np.repeat(np.arange(24), 20))
     reference = np.full((80, 1), -2.0)
     assert log_partitions(reference, [whole])[0] == pytest.approx(-math.log(in_a.mean()), abs=1e-5)
     # 100 draws: 7 %, three times. Within walks alone it would be 0.05.
     found = ladder_error(reference, [whole], draws=100, rng=np.random.default_rng(9))
     assert found == pytest.approx(shares.std() / math.sqrt(24) / shares.mean(), rel=0.21)
     assert math.isnan(ladder_error(reference, [whole], draws=1, rng=np.random.default_rng(9)))
-    sure = Sampled(flat, np.tile(statistic[:20], (8, 1)), np.tile(in_a[:20], 8), np.repeat(np.arange(8), 20))
+    sure = EnsembleFrames(flat, np.tile(statistic[:20], (8, 1)), np.tile(in_a[:20], 8), np.repeat(np.arange(8), 20))
     assert ladder_error(reference, [sure], draws=10, rng=np.random.default_rng(1)) == pytest.approx(0.0, abs=1e-6)
 
 

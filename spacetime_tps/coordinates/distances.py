@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 
@@ -60,7 +60,7 @@ class Distances(Lengths):
         return tuple(Term(pair, (k, len(self.atoms)), expressions) for k, pair in enumerate(self.atoms))
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         return None
 
     def family(self) -> "Family":

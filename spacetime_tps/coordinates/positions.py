@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.windows.protocol import Variable
 
@@ -61,8 +61,8 @@ class Positions(Lengths):
         return tuple(found)
 
     @property
-    def frame(self) -> Frame | None:
-        return Frame(self.atoms, self.reference)
+    def frame(self) -> HeldFrame | None:
+        return HeldFrame(self.atoms, self.reference)
 
     def family(self) -> "Family":
         """Gaussian noise."""

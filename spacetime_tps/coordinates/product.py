@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.protocol import Boxes, Coordinates, Frame, Term, Way
+from spacetime_tps.coordinates.protocol import Boxes, Coordinates, HeldFrame, Term, Way
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
 
@@ -51,7 +51,7 @@ class Product:
         return tuple(found)
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         return next((block.frame for block in self.blocks if block.frame is not None), None)
 
     def family(self) -> "Family":

@@ -33,7 +33,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Frame:
+class HeldFrame:
     """A frame of reference: where and how a group of atoms is held while features are not invariant to rotations."""
 
     atoms: tuple[int, ...]
@@ -82,7 +82,7 @@ class Coordinates(Protocol):
         """T as OpenMM expressions."""
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         """What the engine holds while the terms act; None where T is invariant by itself."""
 
     def family(self) -> "Family":

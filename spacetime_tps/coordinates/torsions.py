@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spacetime_tps.coordinates.circle import difference, meet
-from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, Frame, Term, Way
+from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.protocol import Variable
 
@@ -50,7 +50,7 @@ class Torsions:
         return tuple(Term(four, (2 * k, 2 * k + 1), ("cos(theta)", "sin(theta)")) for k, four in enumerate(self.atoms))
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         return None
 
     def family(self) -> "Family":

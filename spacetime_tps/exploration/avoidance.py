@@ -14,7 +14,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox
 from spacetime_tps.exploration.route import Nearness
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families import Family, values_of
 from spacetime_tps.geometry.penalties import Avoid, Divergence, Penalty, from_point, from_samples
 from spacetime_tps.problems.problem import Problem
 
@@ -22,7 +22,7 @@ RADIUS = 2.0
 """Standard deviations, 1/sqrt(kappa), around a point within which a molecule counts as there"""
 
 
-class Region(Protocol):
+class ForbiddenRegion(Protocol):
     """A forbidden part of the space of coordinates."""
 
     @property
@@ -36,7 +36,7 @@ class Region(Protocol):
     def holds(self, values: np.ndarray) -> np.ndarray:
         """Whether values (..., D) of the coordinates lie in it: bool (...)."""
 
-    def wider(self, margin: float) -> "Region":
+    def wider(self, margin: float) -> "ForbiddenRegion":
         """The region with a margin around it: degrees, or a tenth as many 0.1 nm."""
 
     def divergence(self, denoiser: WeightedSamples, inside: np.ndarray) -> Divergence:
@@ -126,7 +126,7 @@ class Point:
 class Avoidance:
     """All forbidden regions of a run, and how far a curve's divergence from each, a margin around it included, must not fall."""
 
-    def __init__(self, regions: Sequence[Region], family: Family, *, margin: float, floor: float):
+    def __init__(self, regions: Sequence[ForbiddenRegion], family: Family, *, margin: float, floor: float):
         self.regions, self.family, self.floor = tuple(regions), family, floor
         self._wide = tuple(region.wider(margin) for region in regions)
 
@@ -166,18 +166,7 @@ class Avoidance:
         return values_of(denoiser.statistic.numpy(), self.family)
 
 
-def values_of(features: np.ndarray, family: Family) -> np.ndarray:
-    """Values (S, D) of the coordinates behind features T (S, E)."""
-    moving = features[..., list(family.locations)]
-    if not family.angular.any():
-        return moving
-    eta = torch.from_numpy(features).clone()
-    squares = [k for k in range(family.dimension) if k not in family.locations]
-    eta[..., squares] = -0.5  # unit precision, so that the center is the location itself
-    return family.center(eta).numpy()
-
-
-def bind(forbidden: Sequence[Forbidden], problem: Problem) -> tuple[Region, ...]:
+def bind(forbidden: Sequence[Forbidden], problem: Problem) -> tuple[ForbiddenRegion, ...]:
     """The regions in the coordinates of a molecule.
 
     Raises SpacetimeError for a coordinate that there is not, for a point that leaves one out, and for a region that an end lies in.
@@ -194,7 +183,7 @@ def bind(forbidden: Sequence[Forbidden], problem: Problem) -> tuple[Region, ...]
     return bound
 
 
-def _bound(region: Forbidden, coordinates: Coordinates) -> Region:
+def _bound(region: Forbidden, coordinates: Coordinates) -> ForbiddenRegion:
     names, angular = coordinates.names, coordinates.angular
     if isinstance(region, ForbiddenBox):
         places = {names.index(name): limits for name, limits in region.box.items()}

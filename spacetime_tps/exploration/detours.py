@@ -7,7 +7,7 @@ import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.avoidance import Region
+from spacetime_tps.exploration.avoidance import ForbiddenRegion
 from spacetime_tps.exploration.route import Route
 
 CLEARANCE = 3.0
@@ -18,7 +18,7 @@ HELD = 4
 """Points at either end over which a detour meets the curve, at least"""
 
 
-def detours(route: Route, regions: Sequence[Region], precision: np.ndarray, coordinates: Coordinates) -> list[Route]:
+def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndarray, coordinates: Coordinates) -> list[Route]:
     """Routes past either side of each region that the centers of a route enter; none where all of them enter a region after all.
 
     precision (N, L): of the new curves.
@@ -45,7 +45,7 @@ class _Past:
     """Where the curve passes, as people read it"""
 
 
-def _sides(centers: np.ndarray, inside: np.ndarray, region: Region, away: float, angular: np.ndarray) -> list[_Past]:
+def _sides(centers: np.ndarray, inside: np.ndarray, region: ForbiddenRegion, away: float, angular: np.ndarray) -> list[_Past]:
     """The centers (N, D) moved out of the region by one coordinate, down or up; inside: the indices of those in it."""
     index = np.arange(len(centers))
     apart = np.abs(index[:, None] - inside)

@@ -7,7 +7,7 @@ import torch
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.avoidance import Avoidance
-from spacetime_tps.exploration.penalties import PENALTIES, Setting
+from spacetime_tps.exploration.penalties import PENALTIES, PenaltyInputs
 from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
@@ -32,7 +32,7 @@ class CurveOptimiser:
 
     def penalties(self, unit: float, *, floor: float) -> list[Penalty]:
         """On every curve; `unit` is the straight curve's energy."""
-        return [make(Setting(self.family, self.settings, unit, floor)) for make in PENALTIES]
+        return [make(PenaltyInputs(self.family, self.settings, unit, floor)) for make in PENALTIES]
 
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""

@@ -12,7 +12,7 @@ SAFETY = 2.0
 
 
 @dataclass(frozen=True)
-class Setting:
+class PenaltyInputs:
     """What a penalty is made from."""
 
     family: Family
@@ -23,7 +23,7 @@ class Setting:
     """The noise floor of the round, a precision"""
 
 
-PENALTIES: list[Callable[[Setting], Penalty]] = [
+PENALTIES: list[Callable[[PenaltyInputs], Penalty]] = [
     lambda s: LowVariance(s.family, s.floor, weight=s.unit * s.settings.low_variance_weight),
     lambda s: Barrier(weight=s.unit * s.settings.barrier_weight, sharpness=s.settings.barrier_sharpness),
     lambda s: Followable(s.family, limit=s.settings.steepest, weight=s.unit * s.settings.followable_weight),

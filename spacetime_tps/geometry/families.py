@@ -314,3 +314,14 @@ class ProductFamily:
 
     def _parts(self, eta: Tensor) -> list[tuple[Family, Tensor]]:
         return list(zip(self.blocks, eta.split(self._sizes, -1), strict=True))
+
+
+def values_of(features: np.ndarray, family: Family) -> np.ndarray:
+    """Values (S, D) of the coordinates behind features T (S, E)."""
+    moving = features[..., list(family.locations)]
+    if not family.angular.any():
+        return moving
+    eta = torch.from_numpy(features).clone()
+    squares = [k for k in range(family.dimension) if k not in family.locations]
+    eta[..., squares] = -0.5  # unit precision, so that the center is the location itself
+    return family.center(eta).numpy()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from spacetime_tps.shooting.batches import Batch
-from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.windows.window import Window
 
 Start = TypeVar("Start")
@@ -38,7 +38,9 @@ class ShootingEngine(Protocol[Start]):
     def ends(self, site: int, number: int) -> list[Start]:
         """Where the W walks of a batch ended: starts of the next one."""
 
-    def ladder(self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]) -> tuple[list[Sampled], int]:
+    def ladder(
+        self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]
+    ) -> tuple[list[EnsembleFrames], int]:
         """Walks down a ladder of K windows, the highest first, from starts at its top, and up from starts in A: those lag to both sides.
 
         Returns a 2-tuple: the frames of each window, K of them, the one nearest to A first; and the evaluations that the ladder took, now

@@ -9,7 +9,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.engine import ShootingEngine, Start
-from spacetime_tps.shooting.ladder import Sampled, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.windows.window import Window
@@ -28,7 +28,7 @@ class FreeEnergies(Generic[Start]):
     def __init__(self, engine: ShootingEngine[Start], options: ShootingOptions):
         self.engine, self.options = engine, options
         self._known: dict[tuple[int, int, bool], np.ndarray] = {}
-        self._ladders: dict[int, tuple[list[Sampled], int]] = {}
+        self._ladders: dict[int, tuple[list[EnsembleFrames], int]] = {}
 
     def linked(self, sites: Sequence[Site[Start]]) -> bool:
         """Whether these sites need ladders."""
@@ -72,7 +72,7 @@ class FreeEnergies(Generic[Start]):
         rungs_ahead = sum(len(self._rungs(site)) for number, site in enumerate(sites) if number not in self._ladders)
         return rungs_ahead * self.options.walkers * self.options.rung_steps
 
-    def _below(self, number: int, site: Site[Start]) -> Sequence[Sampled]:
+    def _below(self, number: int, site: Site[Start]) -> Sequence[EnsembleFrames]:
         """The ensembles from A up to a site: its ladder, walked from where the pilots ended, or the windows of its route."""
         if number not in self._ladders:
             windows = self._rungs(site)
@@ -86,17 +86,17 @@ class FreeEnergies(Generic[Start]):
         """From the window of the last of the first pilots down to A."""
         return rungs(site.pilots[-1].window if site.pilots else site.crossing.window, site.crossing.onward, site.in_a)
 
-    def _climbed(self, number: int, site: Site[Start], windows: list[Window]) -> tuple[list[Sampled], int]:
+    def _climbed(self, number: int, site: Site[Start], windows: list[Window]) -> tuple[list[EnsembleFrames], int]:
         """Half of the walks down from where a pilot ended, half up from draws in A."""
         top = self.engine.ends(number, max(len(site.pilots) - 1, 0))[::2]
         seeds = [seed_of(self.options.seed, f"bottom_{number}", k) for k in range(self.options.walkers - len(top))]
         return self.engine.ladder(number, windows, top, site.starts_in_a(windows[-1], seeds))
 
 
-def _own(site: Site[Start], batches: Sequence[Batch]) -> list[Sampled]:
+def _own(site: Site[Start], batches: Sequence[Batch]) -> list[EnsembleFrames]:
     """The frames of each of a site's windows."""
     found = []
     for window in site.windows:
         of = [b for b in batches if b.window == window]
-        found.append(Sampled(window.log_factor, *(np.concatenate([getattr(b, c) for b in of]) for c in COLUMNS)))
+        found.append(EnsembleFrames(window.log_factor, *(np.concatenate([getattr(b, c) for b in of]) for c in COLUMNS)))
     return found

@@ -43,7 +43,7 @@ def rungs(window: Window, onward: float, in_a: np.ndarray) -> list[Window]:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class EnsembleFrames:
     """The frames of one ensemble."""
 
     log_factor: Callable[[np.ndarray], np.ndarray]
@@ -56,7 +56,7 @@ class Sampled:
     """(F,): which of the independent walks each frame is from"""
 
 
-def log_partitions(reference: np.ndarray, ensembles: Sequence[Sampled]) -> np.ndarray:
+def log_partitions(reference: np.ndarray, ensembles: Sequence[EnsembleFrames]) -> np.ndarray:
     """psi (K,) of ensembles relative to the partition function of A, by MBAR.
 
     reference (S, E): T of plain MD inside A. The ensembles come in an order in which each overlaps the one before, the first one A. Raises
@@ -66,14 +66,14 @@ def log_partitions(reference: np.ndarray, ensembles: Sequence[Sampled]) -> np.nd
     inside = np.concatenate([np.ones(len(reference), dtype=bool), *(e.in_a for e in ensembles)])
     bias = np.stack([np.where(inside, 0.0, OUTSIDE), *(-e.log_factor(statistic) for e in ensembles)])
     counts = np.array([len(reference), *(len(e.statistic) for e in ensembles)])
-    ordered = [Sampled(_flat, reference, inside[: len(reference)], np.zeros(len(reference))), *ensembles]
+    ordered = [EnsembleFrames(_flat, reference, inside[: len(reference)], np.zeros(len(reference))), *ensembles]
     guess = np.cumsum([0.0, *(_roughly(low, high) for low, high in pairwise(ordered))])
     names = ["the MD in A", *(f"rung {k} of {len(ensembles)} up from A" for k in range(1, len(ensembles) + 1))]
     free_energy = boltzmann_weights(bias, counts, guess, names=names).free_energy
     return _known(free_energy[0] - free_energy[1:])
 
 
-def relative(ensembles: Sequence[Sampled]) -> np.ndarray:
+def relative(ensembles: Sequence[EnsembleFrames]) -> np.ndarray:
     """psi (K,) of ensembles relative to the first one, by MBAR among themselves. Raises SpacetimeError where they do not overlap."""
     if len(ensembles) == 1:
         return np.zeros(1)
@@ -90,7 +90,7 @@ def _known(psi: np.ndarray) -> np.ndarray:
     return np.asarray(psi)
 
 
-def ladder_error(reference: np.ndarray, ensembles: Sequence[Sampled], *, draws: int, rng: np.random.Generator) -> float:
+def ladder_error(reference: np.ndarray, ensembles: Sequence[EnsembleFrames], *, draws: int, rng: np.random.Generator) -> float:
     """Standard error of the last ensemble's psi relative to A, kT, over bootstrap draws of whole walks; of A's frames, of eighths.
 
     Draws whose ensembles do not overlap are left out; nan where fewer than two are left.
@@ -108,7 +108,7 @@ def ladder_error(reference: np.ndarray, ensembles: Sequence[Sampled], *, draws: 
     return float(np.std(found)) if len(found) > 1 else float("nan")
 
 
-def _roughly(low: Sampled, high: Sampled) -> float:
+def _roughly(low: EnsembleFrames, high: EnsembleFrames) -> float:
     """A first guess of the free energy of one ensemble over another's: exponential averages from both sides, halfway."""
     up = np.log(len(low.statistic)) - logsumexp(high.log_factor(low.statistic) - low.log_factor(low.statistic))
     down = logsumexp(low.log_factor(high.statistic) - high.log_factor(high.statistic)) - np.log(len(high.statistic))
@@ -119,6 +119,6 @@ def _flat(statistic: np.ndarray) -> np.ndarray:
     return np.zeros(statistic.shape[:-1])
 
 
-def _repeated(ensemble: Sampled, labels: np.ndarray, times: np.ndarray) -> Sampled:
+def _repeated(ensemble: EnsembleFrames, labels: np.ndarray, times: np.ndarray) -> EnsembleFrames:
     index = np.repeat(np.arange(len(ensemble.walk)), times[np.searchsorted(labels, ensemble.walk)])
-    return Sampled(ensemble.log_factor, ensemble.statistic[index], ensemble.in_a[index], ensemble.walk[index])
+    return EnsembleFrames(ensemble.log_factor, ensemble.statistic[index], ensemble.in_a[index], ensemble.walk[index])

@@ -16,7 +16,7 @@ from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
-from spacetime_tps.shooting.weights import Region, path_weights
+from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
 
@@ -54,7 +54,7 @@ class ShotSampler(Generic[Start]):
                 break
             told = self._tell(found, self.spent(sites), told)
             number = neediest(sites, weight) if late is None else late
-            self.shoot(number, sites[number], settled[number], pilot=False)
+            self.one_batch(number, sites[number], settled[number], pilot=False)
         weight = weight if enough else self.weights(sites)
         shots = sum(site.shots for site in sites)
         if not weight.sum():
@@ -76,13 +76,13 @@ class ShotSampler(Generic[Start]):
                 cost = budget.batch_cost(sites, self.options, points=self.options.pilot_points, discard=self.options.equilibration)
                 if self.spent(sites) + cost > self.options.budget:
                     return None
-                self.shoot(number, site, window, pilot=True)
+                self.one_batch(number, site, window, pilot=True)
                 self._tell_of(site)
                 window, settled = site.next_window()
             windows.append(window)
         return windows
 
-    def shoot(self, number: int, site: Site[Start], window: Window, *, pilot: bool) -> None:
+    def one_batch(self, number: int, site: Site[Start], window: Window, *, pilot: bool) -> None:
         """One more batch of a site, from where its walks were; the first starts from the weighted frames of the route."""
         o = self.options
         if site.batches:
@@ -107,7 +107,7 @@ class ShotSampler(Generic[Start]):
             psi += list(self.free_energies.psi(number, site, linked=linked, quick=quick))
             shots += [sum(len(b.shot_point) for b in of) for of in site.windows.values()]
             statistics += [s for b in site.batches for s in b.path_statistics]
-        return path_weights(statistics, Region(windows, np.array(psi), np.array(shots, dtype=float)))
+        return path_weights(statistics, ShotDensity(windows, np.array(psi), np.array(shots, dtype=float)))
 
     def spent(self, sites: Sequence[Site[Start]]) -> int:
         """So far, with the ladders that are still to be walked and earlier trials of committors."""

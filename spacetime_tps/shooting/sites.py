@@ -11,7 +11,7 @@ from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.shooting.batches import Batch, trials
 from spacetime_tps.shooting.crossing import Crossing, crossing_of, distinct, hopeless, next_window, tangent
 from spacetime_tps.shooting.engine import Start
-from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
 
@@ -38,7 +38,7 @@ class RouteFrames(Generic[Start]):
     """(R,) which frames are draws of the Boltzmann distribution restricted to A, equally likely; they may repeat"""
     start: Callable[[int], Start]
     """A frame as the engine starts from it"""
-    windows: Sequence[Sampled] = ()
+    windows: Sequence[EnsembleFrames] = ()
     """Ensembles along the route from A on, which link its top to A where no ladder does"""
 
 

@@ -10,7 +10,7 @@ from spacetime_tps.windows.window import Window, log_factors
 
 
 @dataclass(frozen=True)
-class Region:
+class ShotDensity:
     """Where shots came from: windows k with densities p_k(x) = exp(-U/kT + b_k - psi_k) / Z, and n_k shots from each.
 
     A shot counts in n_k whatever became of it, one from a point that turned out to lie in a state included.
@@ -29,7 +29,7 @@ class Region:
             return np.asarray(logsumexp(log_factors(self.windows, statistic) - self.log_partition + np.log(self.shots), axis=-1))
 
 
-def path_weights(statistics: Sequence[np.ndarray], region: Region) -> np.ndarray:
+def path_weights(statistics: Sequence[np.ndarray], region: ShotDensity) -> np.ndarray:
     """Statistical weights (paths,) of reactive paths: 1 / sum of f over all points that the path could have been shot from.
 
     statistics: T (P, E) of those points, path by path (Batch.path_statistics). A path X with equilibrium probability P(X) is shot from its

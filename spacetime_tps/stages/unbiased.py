@@ -8,7 +8,7 @@ from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
-from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, shoot
+from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, sample_unbiased
 
 A_TRANSITION = 2500
 """Evaluations for one effective unbiased transition, as a guess before anything is known: those of a small molecule"""
@@ -32,7 +32,7 @@ class UnbiasedPaths:
 
     def run(self, given: Given) -> Unbiased:
         settings = given.settings
-        return shoot(
+        return sample_unbiased(
             given.problem, given.simulation, given.values[exploration.NAME], settings.unbiased,
             seed=settings.seed, stride=settings.training.stride,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from spacetime_tps.paths.transition import keep_path
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
-from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.trajectories.frames import Frames, part
 from spacetime_tps.unbiased.settings import UnbiasedSettings
@@ -89,7 +89,9 @@ class OpenMMShooting:
         self.simulation.storage.put_arrays(f"{SHOTS}/{name}.npz", batch.to_arrays())
         return batch
 
-    def ladder(self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]) -> tuple[list[Sampled], int]:
+    def ladder(
+        self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]
+    ) -> tuple[list[EnsembleFrames], int]:
         """As ShootingEngine.ladder: the first third of the steps at each window is left out."""
         steps = self.options.rung_steps
         discard = steps // 3 // self.options.stride * self.options.stride
@@ -99,7 +101,7 @@ class OpenMMShooting:
             named.append((f"{site}_ladder_{k}", self._walk(windows if k < len(top) else windows[::-1], steps, start, seed, discard)))
         walked = self.simulation.cached_walks(REGION, named)
         downward = [f if k < len(top) else replace(f, point=len(windows) - 1 - f.point) for k, f in enumerate(walked)]
-        found = [Sampled(windows[k].log_factor, *self.seen([_of_point(f, k) for f in downward])) for k in range(len(windows))]
+        found = [EnsembleFrames(windows[k].log_factor, *self.seen([_of_point(f, k) for f in downward])) for k in range(len(windows))]
         return found[::-1], sum(f.evaluations for f in walked)
 
     def _walk(self, windows: Sequence[Window], steps: int, start: Start, seed: int, discard: int) -> Walk:

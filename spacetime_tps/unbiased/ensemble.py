@@ -85,7 +85,9 @@ class Unbiased:
         )
 
 
-def shoot(problem: Problem, simulation: Simulation, sampled: Sampled, settings: UnbiasedSettings, *, seed: int, stride: int) -> Unbiased:
+def sample_unbiased(
+    problem: Problem, simulation: Simulation, sampled: Sampled, settings: UnbiasedSettings, *, seed: int, stride: int
+) -> Unbiased:
     """Shoot from the tops of the sampled routes until the wanted effective number is there or the budget is spent.
 
     Batches that the storage keeps are used. stride: steps between the frames of `sampled.in_a`. Raises SpacetimeError where nothing is

@@ -7,7 +7,7 @@ import numpy as np
 from spacetime_tps.exploration.lines import features_of_centers
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sites import RouteFrames
 from spacetime_tps.unbiased.engine import Start
@@ -40,12 +40,12 @@ def _start(curve: Curve, frame: int) -> Start:
     return curve.positions[frame].astype(float), curve.velocities[frame].astype(float)
 
 
-def _along(curve: Curve, in_a: np.ndarray) -> list[Sampled]:
+def _along(curve: Curve, in_a: np.ndarray) -> list[EnsembleFrames]:
     """The windows of a route's curves, each as one walk: they hold all coordinates, and link the top to A with less certainty."""
     ends = np.cumsum(curve.counts)
     pieces = [slice(int(end - count), int(end)) for end, count in zip(ends, curve.counts, strict=True)][2:]
     return [
-        Sampled(partial(_tilt, eta), curve.statistic[piece], in_a[piece], np.full(len(curve.statistic[piece]), walk))
+        EnsembleFrames(partial(_tilt, eta), curve.statistic[piece], in_a[piece], np.full(len(curve.statistic[piece]), walk))
         for walk, (eta, piece) in enumerate(zip(curve.ensembles[2:], pieces, strict=True))
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from spacetime_tps.coordinates.protocol import Coordinates, Frame, Term
+from spacetime_tps.coordinates.protocol import Coordinates, HeldFrame, Term
 from spacetime_tps.windows.protocol import Variable
 
 BIAS_GROUP = 31
@@ -29,7 +29,7 @@ class Bias(Protocol):
     """What is added to a molecule's energy while it walks. Frozen and hashable: contexts are kept by it."""
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         """What is held in the laboratory while the bias acts; a walk must begin there."""
 
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
@@ -43,7 +43,7 @@ class CurveBias:
     coordinates: Coordinates
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         return self.coordinates.frame
 
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
@@ -62,7 +62,7 @@ class WindowBias:
     variable: Variable
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> HeldFrame | None:
         return self.coordinates.frame
 
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
@@ -135,7 +135,7 @@ class _TermForce:
 class _Held:
     """Orientation and centre of a frame, held where it is on."""
 
-    def __init__(self, frame: Frame, system: openmm.System, timestep: float):
+    def __init__(self, frame: HeldFrame, system: openmm.System, timestep: float):
         reference, atoms = np.array(frame.reference), list(frame.atoms)
         masses = np.array([system.getParticleMass(a).value_in_unit(unit.dalton) for a in atoms])
         away = reference - np.average(reference, axis=0, weights=masses)
@@ -166,7 +166,7 @@ def _outer(x: np.ndarray) -> np.ndarray:
     return x[:, :, None] * x[:, None, :]
 
 
-def _held(frame: Frame | None, system: openmm.System, timestep: float) -> _Held | None:
+def _held(frame: HeldFrame | None, system: openmm.System, timestep: float) -> _Held | None:
     return None if frame is None else _Held(frame, system, timestep)
 
 

@@ -11,7 +11,7 @@ from spacetime_tps.engines.surface.walking import walk
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
-from spacetime_tps.shooting.ladder import Sampled
+from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.surfaces.states import Discs
@@ -76,12 +76,14 @@ class SurfaceShooting:
 
     def ladder(
         self, site: int, windows: Sequence[Window], top: Sequence[np.ndarray], bottom: Sequence[np.ndarray]
-    ) -> tuple[list[Sampled], int]:
+    ) -> tuple[list[EnsembleFrames], int]:
         """As ShootingEngine.ladder: the first third of the steps at each window is left out."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, f"surface_ladder_{site}", 0))
         both = [(windows, np.stack(top)), (windows[::-1], np.stack(bottom))]
         down, up = (self._walk(way, start, self.rung_steps, generator)[:, self.rung_steps // 3 :: STORED] for way, start in both)
-        rungs = [Sampled(w.log_factor, *self._seen(np.concatenate(x, axis=1))) for w, *x in zip(windows, down, up[::-1], strict=True)]
+        rungs = [
+            EnsembleFrames(w.log_factor, *self._seen(np.concatenate(x, axis=1))) for w, *x in zip(windows, down, up[::-1], strict=True)
+        ]
         return rungs[::-1], (len(top) + len(bottom)) * (1 + len(windows) * self.rung_steps)
 
     def _walk(self, windows: Sequence[Window], start: np.ndarray, steps: int, generator: torch.Generator) -> np.ndarray:
