@@ -12,7 +12,7 @@ REPRESENTATIVES = 300
 MOST = 4
 CLOUDS = 20
 """Single clouds that the grouping is compared with"""
-MARGIN = 0.05
+MARGIN = 0.02
 """Of the mean silhouette, by which groups must be more distinct than those found in any of the single clouds"""
 
 
