@@ -1,16 +1,14 @@
 """Guided transitions: along the geodesics."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.methods.driving import Driven, drive
+from spacetime_tps.methods.pulled import Pulled
 from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.problems.problem import Problem
 
 
-class Guided:
+class Guided(Pulled):
     """Annealed Langevin dynamics along each route's geodesic."""
 
     name = "guided"
@@ -18,26 +16,5 @@ class Guided:
     def asked(self, settings: MethodSettings) -> int:
         return settings.guided.paths
 
-    def made_from(self, settings: MethodSettings) -> Any:
-        return settings.guided.model_dump(exclude={"paths"})
-
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         return list(curves)
-
-    def steps(self, settings: MethodSettings) -> int:
-        return settings.guided.steps
-
-    def frames(self, settings: MethodSettings) -> int:
-        return settings.guided.frames
-
-    def stride(self, settings: MethodSettings) -> int:
-        return settings.guided.stride
-
-    def paths(
-        self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
-    ) -> Iterator[Driven]:
-        g = settings.guided
-        return drive(
-            problem.coordinates, problem.a, simulation, curve, points=g.points, steps_per_point=g.steps_per_point, stride=g.stride,
-            seeds=seeds,
-        )  # fmt: skip

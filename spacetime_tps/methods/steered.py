@@ -1,33 +1,28 @@
 """Steered MD: along straight lines with the restraint strengths of the best geodesic, at equal cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from spacetime_tps.coordinates.circle import difference
-from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.methods.driving import Driven, drive
+from spacetime_tps.methods.pulled import Pulled
 from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.problems.problem import Problem
 
 SHORT, SAME = "straight", "straight_same_way"
 
 
-class Steered:
+class Steered(Pulled):
     """The line the short way round, and the one in the best geodesic's class where that is another: only the second is a fair rival."""
 
     name = "steered"
 
     def asked(self, settings: MethodSettings) -> int:
         return settings.steered.paths
-
-    def made_from(self, settings: MethodSettings) -> Any:
-        return settings.guided.model_dump(exclude={"paths"})
 
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         best, family = curves[0], problem.coordinates.family()
@@ -38,21 +33,3 @@ class Steered:
         same = np.where(family.angular, short + 2.0 * np.pi * np.round((centers[-1] - centers[0] - short) / (2.0 * np.pi)), short)
         changes = {SHORT: short} | ({SAME: same} if not np.allclose(same, short) else {})
         return [replace(best, route=name, eta=lines.line(family, here, change, precision)) for name, change in changes.items()]
-
-    def steps(self, settings: MethodSettings) -> int:
-        return settings.guided.steps
-
-    def frames(self, settings: MethodSettings) -> int:
-        return settings.guided.frames
-
-    def stride(self, settings: MethodSettings) -> int:
-        return settings.guided.stride
-
-    def paths(
-        self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
-    ) -> Iterator[Driven]:
-        g = settings.guided
-        return drive(
-            problem.coordinates, problem.a, simulation, curve, points=g.points, steps_per_point=g.steps_per_point, stride=g.stride,
-            seeds=seeds,
-        )  # fmt: skip

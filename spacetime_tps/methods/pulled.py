@@ -1,0 +1,46 @@
+"""What guided and steered paths have in common: the restraint walks a curve, for as long and as finely as `guided` says."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.methods.driving import Driven, drive
+from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.problems.problem import Problem
+
+
+class Pulled(ABC):
+    """A Method but for its name, its number of paths and its curves: those are the subclass's."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @abstractmethod
+    def asked(self, settings: MethodSettings) -> int: ...
+
+    @abstractmethod
+    def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]: ...
+
+    def made_from(self, settings: MethodSettings) -> Any:
+        return settings.guided.model_dump(exclude={"paths"})
+
+    def steps(self, settings: MethodSettings) -> int:
+        return settings.guided.steps
+
+    def frames(self, settings: MethodSettings) -> int:
+        return settings.guided.frames
+
+    def stride(self, settings: MethodSettings) -> int:
+        return settings.guided.stride
+
+    def paths(
+        self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
+    ) -> Iterator[Driven]:
+        g = settings.guided
+        return drive(
+            problem.coordinates, problem.a, simulation, curve, points=g.points, steps_per_point=g.steps_per_point, stride=g.stride,
+            seeds=seeds,
+        )  # fmt: skip
