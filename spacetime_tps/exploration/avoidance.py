@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from spacetime_tps.coordinates.circle import within
+from spacetime_tps.coordinates.circle import to_read, within
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
@@ -105,8 +105,8 @@ class Point:
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
         """`RADIUS` standard deviations each way."""
         half = RADIUS / np.sqrt(self.kappa)
-        to_read = np.where(self.family.angular, np.degrees(1.0), 1.0)
-        return tuple((k, float(u * (c - half)), float(u * (c + half))) for k, (c, u) in enumerate(zip(self.center, to_read, strict=True)))
+        units = to_read(np.ones(len(self.center)), self.family.angular)
+        return tuple((k, float(u * (c - half)), float(u * (c + half))) for k, (c, u) in enumerate(zip(self.center, units, strict=True)))
 
     def holds(self, values: np.ndarray) -> np.ndarray:
         """Within `RADIUS` standard deviations of the center; angles by the chord: sum_i 2 - 2 cos(theta_i - c_i) <= RADIUS^2 / kappa."""
@@ -154,7 +154,7 @@ class Avoidance:
                 along = wide.divergence(denoiser, around)(curve, moments)
                 divergence = float(along.min())
                 at = lines.centers(eta, self.family)[int(along.argmin())]
-                center = tuple(np.where(self.family.angular, np.degrees(at), at).round(1).tolist())
+                center = tuple(to_read(at, self.family.angular).round(1).tolist())
             if inside.any():
                 least = from_samples(denoiser.restricted(torch.from_numpy(inside)))(curve, moments).min()
                 probability = float(torch.exp(-least))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from spacetime_tps.coordinates.circle import between, continuous, difference, winding
+from spacetime_tps.coordinates.circle import between, continuous, difference, to_read, winding
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.geometry import curve
@@ -89,7 +89,7 @@ def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: 
     name = coordinates.way_of(np.stack([here, here + first, here + first + second]), here, there)
     change = difference(here, there, family.angular)
     most = np.sort(np.argsort(-np.abs(change), kind="stable")[:NAMED])
-    place = "_".join(f"{np.degrees(via[k]) if family.angular[k] else via[k]:.{0 if family.angular[k] else 1}f}" for k in most)
+    place = "_".join(f"{to_read(via, family.angular)[k]:.{0 if family.angular[k] else 1}f}" for k in most)
     return Route(f"{name}_via_{place}", class_of(eta, family), eta)
 
 

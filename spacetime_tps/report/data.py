@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from spacetime_tps.coordinates.circle import continuous
+from spacetime_tps.coordinates.circle import continuous, to_read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
@@ -68,7 +68,7 @@ class RunData:
 
     def read(self, values: np.ndarray) -> np.ndarray:
         """Values (..., D) of the coordinates as people read them."""
-        return np.where(self.coordinates.angular, np.degrees(values), values)
+        return to_read(values, self.coordinates.angular)
 
     @cached_property
     def states(self) -> dict[str, list[dict[str, Any]]]:

@@ -85,8 +85,7 @@ def distinct(crossings: Sequence[Crossing]) -> list[Crossing]:
 
 
 def _gap(first: Window, second: Window) -> float:
-    apart, period = first.center - second.center, first.variable.period
-    return abs(apart if period is None else (apart + 0.5 * period) % period - 0.5 * period)
+    return float(abs(first.apart(np.array(second.center))))
 
 
 @dataclass(frozen=True)

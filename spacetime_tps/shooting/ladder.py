@@ -34,9 +34,7 @@ def rungs(window: Window, onward: float, in_a: np.ndarray) -> list[Window]:
             return []
         found.append(replace(window, center=window.center - onward * shift))
         log_share = found[-1].log_factor(in_a)
-        apart = at - found[-1].center
-        apart = apart if period is None else (apart + 0.5 * period) % period - 0.5 * period
-        near = np.count_nonzero(np.abs(apart) <= 2.0 * RUNG * window.deviation)
+        near = np.count_nonzero(np.abs(found[-1].apart(at)) <= 2.0 * RUNG * window.deviation)
         if near >= MET and np.exp(2.0 * logsumexp(log_share) - logsumexp(2.0 * log_share)) >= MET:
             return found
     return []

@@ -130,5 +130,4 @@ class ShotSampler(Generic[Start]):
 
 def place_name(window: Window) -> str:
     """A window's variable and center as people read them."""
-    center = f"{np.degrees(window.center):.1f}" if window.variable.period else f"{window.center:.2f}"
-    return f"{window.variable.name} {center}"
+    return f"{window.variable.name} {window.read(window.center):.{1 if window.variable.period else 2}f}"

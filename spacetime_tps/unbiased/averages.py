@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from spacetime_tps.baselines.brute_force import residence
+from spacetime_tps.coordinates.circle import to_read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.residence import residence
 from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
@@ -177,7 +178,7 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
     states; edges_I as people read the coordinate. Pairs are left out where there are more than `PAIRED` coordinates.
     """
     at = np.concatenate([p[1:-1] for p in paths])
-    at = np.where(coordinates.angular, np.degrees(at), at)
+    at = to_read(at, coordinates.angular)
     mass = np.repeat(weight, [len(p) - 2 for p in paths])
     edges = [
         np.arange(-180.0, 180.0 + BIN, BIN) if angular else np.linspace(at[:, k].min(), at[:, k].max() + 1e-6, BINS + 1)
@@ -205,7 +206,7 @@ def _crossing(batches: Sequence[Batch], route: str) -> dict[str, Any]:
 
 def read_center(window: Window) -> float:
     """Where a window is, as people read it: degrees from -180 to 180, or the variable's own unit."""
-    return float((np.degrees(window.center) + 180.0) % 360.0 - 180.0) if window.variable.period else window.center
+    return float((window.read(window.center) + 180.0) % 360.0 - 180.0) if window.variable.period else window.center
 
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacetime_tps.coordinates.circle import to_read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.shooting import Shot
@@ -93,8 +94,8 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int((mine >= 0).sum()))
     values = values_of(np.array(statistic).reshape(-1, coordinates.dimension), coordinates.family())
-    read = np.where(coordinates.angular, np.degrees(values), values)
-    at = [float(w.variable.value(t)) * (np.degrees(1.0) if w.variable.period else 1.0) for w, t in zip(window, statistic, strict=True)]
+    read = to_read(values, coordinates.angular)
+    at = [w.read(float(w.variable.value(t))) for w, t in zip(window, statistic, strict=True)]
     return Points(np.array(crossing), frame, window, read, np.array(at), Committors(np.array(reached), np.array(trials)))
 
 

@@ -34,9 +34,16 @@ class Window:
 
     def shift(self, features: np.ndarray) -> float:
         """How far the mean of the variable over frames (F, E) lies from the center."""
-        apart = self.variable.mean(features)[0] - self.center
-        period = self.variable.period
+        return float(self.apart(np.array(self.variable.mean(features)[0])))
+
+    def apart(self, values: np.ndarray) -> np.ndarray:
+        """How far values (...) of the variable lie from the center, the short way round where it wraps."""
+        apart, period = values - self.center, self.variable.period
         return apart if period is None else (apart + 0.5 * period) % period - 0.5 * period
+
+    def read(self, value: float) -> float:
+        """A value of the variable as people read it: degrees where it wraps."""
+        return float(np.degrees(value)) if self.variable.period else value
 
     def stays(self, features: np.ndarray) -> bool:
         """Whether frames (F, E) are one narrow peak within a deviation of the center: not in a basin, nor split over two."""
