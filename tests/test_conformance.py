@@ -324,6 +324,7 @@ def test_values_come_back_from_storage_without_a_single_step(alanine: Problem) -
         assert len(values[name]) > 0
     sampled, read = values["exploration"], again["exploration"]
     assert read.record == sampled.record
+    assert read.denoiser == sampled.denoiser != b""
     for before, after in zip(sampled.curves, read.curves, strict=True):
         np.testing.assert_array_equal(after.eta, before.eta)
         np.testing.assert_array_equal(after.positions, before.positions)

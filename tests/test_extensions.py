@@ -149,6 +149,9 @@ class Slow:
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         return [replace(curves[0], route="slowly")]
 
+    def most_curves(self, routes: int) -> int:
+        return 1
+
     def steps(self, settings: MethodSettings) -> int:
         return 2 * settings.guided.steps
 
@@ -161,11 +164,8 @@ class Slow:
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:
-        g = settings.guided
-        return drive(
-            problem.coordinates, problem.a, simulation, curve, points=g.points, steps_per_point=2 * g.steps_per_point, stride=g.stride,
-            seeds=seeds,
-        )  # fmt: skip
+        slow = settings.guided.model_copy(update={"steps_per_point": 2 * settings.guided.steps_per_point})
+        return drive(problem, simulation, curve, slow, seeds)
 
 
 class MeanPhi:

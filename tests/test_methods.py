@@ -89,7 +89,7 @@ def test_paths_start_in_A_at_a_frame_drawn_under_the_first_point(log_weight: lis
     """The first frame lies 40 kT deeper under the first point than the second, the third outside A. One seed, one path."""
     along = curve(straight((-90.0, 20.0), (90.0, 20.0)), [-90.0, -90.0, 0.0], [20.0, -160.0, 20.0], log_weight=log_weight)
     with Here(PROBLEM) as simulation:
-        found = list(drive(PLANE, A, simulation, along, points=4, steps_per_point=20, stride=10, seeds=[5, 7, 9]))
+        found = list(drive(PROBLEM, simulation, along, GuidedSettings(points=4, steps_per_point=20, stride=10), [5, 7, 9]))
         walks = simulation.asked
     eta = schedule(PLANE.family(), along.eta, 4, 20)
     assert [d.seed for d in found] == [w.seed for w in walks] == [5, 7, 9]
@@ -106,7 +106,7 @@ def test_paths_start_in_A_at_a_frame_drawn_under_the_first_point(log_weight: lis
 def test_paths_start_in_A_or_not_at_all() -> None:
     eta = straight((-90.0, 20.0), (90.0, 20.0))
     with Here(PROBLEM) as simulation, pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
-        list(drive(PLANE, A, simulation, curve(eta, [0.0, 90.0]), points=4, steps_per_point=20, stride=10, seeds=[1]))
+        list(drive(PROBLEM, simulation, curve(eta, [0.0, 90.0]), GuidedSettings(points=4, steps_per_point=20, stride=10), [1]))
 
 
 # Straight rivals ----------------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def test_each_kind_comes_back(storage: Storage) -> None:
     assert storage.record("r.json") == {"list": [1, 2.5, None], "text": "A"}
     storage.put_bytes("denoiser.pt", b"\x00\x01")
     assert storage.has("denoiser.pt")
+    assert storage.content("denoiser.pt") == b"\x00\x01"
 
 
 def test_what_is_kept_does_not_follow_what_it_was_made_from(storage: Storage) -> None:
@@ -67,6 +68,12 @@ def test_names_and_removal_stay_within_a_level(storage: Storage) -> None:
 
 def test_what_is_missing_is_a_sentence(storage: Storage) -> None:
     assert not storage.has("x.npz")
-    for read, name in ((storage.arrays, "x.npz"), (storage.record, "x.json"), (storage.table, "x.csv"), (storage.frames, "x.trr")):
+    for read, name in (
+        (storage.arrays, "x.npz"),
+        (storage.record, "x.json"),
+        (storage.table, "x.csv"),
+        (storage.frames, "x.trr"),
+        (storage.content, "x.pt"),
+    ):
         with pytest.raises(SpacetimeError, match=f"{name} is missing"):
             read(name)

@@ -37,6 +37,18 @@ def test_a_stage_replaces_its_own_rows_where_they_stand(storage: Folder) -> None
     assert read_transitions(storage) == [*more, SHOT, PULLED]
 
 
+def test_a_route_replaces_its_own_rows_and_a_new_one_follows_the_stage(storage: Folder) -> None:
+    other = replace(PULLED, path="guided_q_0000", route="q")
+    write_transitions(storage, [PULLED, SHOT])
+    replace_transitions(storage, "guided", [other], route="q")
+    assert read_transitions(storage) == [PULLED, other, SHOT]
+    more = [PULLED, replace(PULLED, path="guided_r_0001")]
+    replace_transitions(storage, "guided", more, route="r")
+    assert read_transitions(storage) == [*more, other, SHOT]
+    replace_transitions(storage, "steered", [STEERED], route="r")
+    assert read_transitions(storage) == [*more, other, SHOT, STEERED]
+
+
 def test_removing_a_stage_leaves_the_others(storage: Folder) -> None:
     write_transitions(storage, [PULLED, SHOT])
     for row in (PULLED, SHOT):

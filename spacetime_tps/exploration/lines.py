@@ -25,14 +25,6 @@ def centers(eta: np.ndarray, family: Family) -> np.ndarray:
     return continuous(family.center(torch.from_numpy(eta)).numpy(), family.angular)
 
 
-def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:
-    """T (N, E) at the centers of a curve (N, E), its squares left at zero."""
-    at = family.statistic(family.center(torch.from_numpy(eta))).numpy()
-    moving = np.zeros(family.dimension)
-    moving[list(family.locations)] = 1.0
-    return np.asarray(at * moving)
-
-
 def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: Family) -> float:
     """Energy of the straight line between the ends of a curve (N, E), with its noise levels and in its class: the unit of penalties."""
     center = torch.from_numpy(centers(eta.numpy(), family))

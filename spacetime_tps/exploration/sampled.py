@@ -16,7 +16,7 @@ from spacetime_tps.geometry.families import Family
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.free_energy import profile
 from spacetime_tps.storage.protocol import Storage
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.frames import Frames, snapshots
 
 KEPT = (
     "routes/*.npz", "samples/weighted_*", "geodesic.npz", "free_energy.npz", "denoiser.pt", "samples/windows.npz", "samples/rounds.json",
@@ -72,16 +72,13 @@ class Sampled:
     def save(self, storage: Storage, problem: Problem) -> None:
         """routes/RANK.npz, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, samples/weighted_RANK;
         the walks in A are there."""
-        for pattern in ("routes/*.npz", "samples/weighted_*"):
+        for pattern in KEPT:
             storage.remove(pattern)
         for rank, route in enumerate(self.routes, 1):
             storage.put_arrays(f"routes/{rank}.npz", route)
-        model = problem.model
         for rank, curve in zip(self.ranks, self.curves, strict=True):
-            order = np.arange(len(curve.positions))
-            nothing = np.zeros(len(order))
-            numbered = Frames(curve.positions, curve.velocities, order * model.timestep, nothing, order, 0, True)  # numbered, not timed
-            storage.put_frames(f"samples/weighted_{rank}.trr", numbered, timestep=model.timestep, cell=model.cell)
+            frames = snapshots(curve.positions, curve.velocities)
+            storage.put_frames(f"samples/weighted_{rank}.trr", frames, timestep=1.0, cell=problem.model.cell)
             storage.put_arrays(f"samples/weighted_{rank}.npz", {key: getattr(curve, key) for key in FRAMES})
         storage.put_arrays("geodesic.npz", self.routes[0])
         storage.put_bytes("denoiser.pt", self.denoiser)
@@ -91,7 +88,7 @@ class Sampled:
 
     @staticmethod
     def load(simulation: Simulation) -> "Sampled":
-        """Read what `save` wrote; the denoiser stays where it is."""
+        """Read what `save` wrote."""
         storage = simulation.storage
         ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names("samples/weighted_*.npz"))
         routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(storage.names("routes/*.npz")) + 1)]
@@ -102,7 +99,7 @@ class Sampled:
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
         record = storage.record("samples/rounds.json")
         windows, free_energy = storage.arrays("samples/windows.npz"), storage.arrays("free_energy.npz")
-        return Sampled(curves, routes, ranks, windows, free_energy, b"", record, _walks_in_a(simulation))
+        return Sampled(curves, routes, ranks, windows, free_energy, storage.content("denoiser.pt"), record, _walks_in_a(simulation))
 
     @staticmethod
     def of(explored: Explored, problem: Problem, *, routes: int) -> "Sampled":

@@ -325,3 +325,11 @@ def values_of(features: np.ndarray, family: Family) -> np.ndarray:
     squares = [k for k in range(family.dimension) if k not in family.locations]
     eta[..., squares] = -0.5  # unit precision, so that the center is the location itself
     return family.center(eta).numpy()
+
+
+def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:
+    """T (N, E) at the centers of a curve (N, E), its squares left at zero."""
+    at = family.statistic(family.center(torch.from_numpy(eta))).numpy()
+    moving = np.zeros(family.dimension)
+    moving[list(family.locations)] = 1.0
+    return np.asarray(at * moving)

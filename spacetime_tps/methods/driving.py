@@ -13,7 +13,8 @@ from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families import Family
-from spacetime_tps.methods.settings import hold_points
+from spacetime_tps.methods.settings import GuidedSettings, hold_points
+from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
@@ -52,18 +53,15 @@ def walks_along(
     ]
 
 
-def drive(
-    coordinates: Coordinates, a: State, simulation: Simulation, curve: Curve, *, points: int, steps_per_point: int, stride: int,
-    seeds: Sequence[int],
-) -> Iterator[Driven]:  # fmt: skip
+def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSettings, seeds: Sequence[int]) -> Iterator[Driven]:
     """Paths along a curve, one a seed, as they come; each starts from a frame in A drawn under the curve's first point.
 
-    Raises SpacetimeError where no weighted frame of the curve is in A.
+    pace: its points, steps and stride. Raises SpacetimeError where no weighted frame of the curve is in A.
     """
-    eta = schedule(coordinates.family(), curve.eta, points, steps_per_point)
-    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], a.contains(curve.positions), seeds)
+    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
+    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.a.contains(curve.positions), seeds)
     tasks = walks_along(
-        coordinates, eta, steps_per_point=steps_per_point, stride=stride, seeds=seeds,
+        problem.coordinates, eta, steps_per_point=pace.steps_per_point, stride=pace.stride, seeds=seeds,
         positions=curve.positions[starts], velocities=curve.velocities[starts],
     )  # fmt: skip
     for seed, frames in zip(seeds, simulation.walks(tasks), strict=True):

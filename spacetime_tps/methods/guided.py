@@ -16,5 +16,8 @@ class Guided(Pulled):
     def asked(self, settings: MethodSettings) -> int:
         return settings.guided.paths
 
+    def most_curves(self, routes: int) -> int:
+        return routes
+
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         return list(curves)

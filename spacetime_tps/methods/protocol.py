@@ -26,6 +26,9 @@ class Method(Protocol):
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         """The curves that it walks, each with a route name of its own; from the geodesics, best first."""
 
+    def most_curves(self, routes: int) -> int:
+        """How many those are, at most, for so many geodesics."""
+
     def steps(self, settings: MethodSettings) -> int:
         """Evaluations of one path."""
 

@@ -24,6 +24,9 @@ class Pulled(ABC):
     @abstractmethod
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]: ...
 
+    @abstractmethod
+    def most_curves(self, routes: int) -> int: ...
+
     def made_from(self, settings: MethodSettings) -> Any:
         return settings.guided.model_dump(exclude={"paths"})
 
@@ -39,8 +42,4 @@ class Pulled(ABC):
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:
-        g = settings.guided
-        return drive(
-            problem.coordinates, problem.a, simulation, curve, points=g.points, steps_per_point=g.steps_per_point, stride=g.stride,
-            seeds=seeds,
-        )  # fmt: skip
+        return drive(problem, simulation, curve, settings.guided, seeds)

@@ -24,6 +24,9 @@ class Steered(Pulled):
     def asked(self, settings: MethodSettings) -> int:
         return settings.steered.paths
 
+    def most_curves(self, routes: int) -> int:
+        return 2
+
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
         best, family = curves[0], problem.coordinates.family()
         here, there = problem.ends

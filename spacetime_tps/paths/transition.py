@@ -53,12 +53,19 @@ def write_transitions(storage: Storage, rows: Sequence[Transition]) -> None:
     storage.put_table(TABLE, COLUMNS, [astuple(r) for r in rows])
 
 
-def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition]) -> None:
-    """Replace the rows of one stage, where they stand or at the end."""
+def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition], *, route: str | None = None) -> None:
+    """Replace the rows of one stage, or of one of its routes, where they stand or after the last row of the stage."""
     before = read_transitions(storage)
-    place = next((k for k, r in enumerate(before) if r.stage == stage), len(before))
-    others = [r for r in before if r.stage != stage]
-    write_transitions(storage, [*others[:place], *rows, *others[place:]])
+    mine = [k for k, r in enumerate(before) if r.stage == stage]
+    replaced = [k for k in mine if route in (None, before[k].route)]
+    place = replaced[0] if replaced else mine[-1] + 1 if mine else len(before)
+    kept = [[before[k] for k in part if k not in replaced] for part in (range(place), range(place, len(before)))]
+    write_transitions(storage, [*kept[0], *rows, *kept[1]])
+
+
+def file_of(name: str) -> str:
+    """The trajectory of a path in the storage; its table has .csv for .trr."""
+    return f"transitions/{name}.trr"
 
 
 def keep_path(
@@ -68,7 +75,7 @@ def keep_path(
 
     bias (F,), kJ/mol, and level (F,), mean precision of the restraint; zero where None.
     """
-    file = f"transitions/{name}.trr"
+    file = file_of(name)
     storage.put_frames(file, frames, timestep=problem.model.timestep, cell=problem.model.cell)
     energies = frames.potential_energy - problem.zero
     nothing = np.zeros(len(frames))

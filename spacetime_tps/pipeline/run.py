@@ -92,11 +92,11 @@ def _finish(out: Path, name: str, problem: Problem, settings: Settings, progress
 
 def estimate(problem: Problem, settings: Settings) -> str:
     """What a run from scratch is going to cost, as a sentence."""
-    parts = dict(stage.cost(problem, settings) for stage in STAGES)
-    total = sum(parts.values())
+    parts = [stage.cost(problem, settings) for stage in STAGES]
+    total = sum(count for _, count in parts)
     rate = problem.steps_per_second * 0.8 * (settings.workers or available_cores())
     minutes = f", about {total / rate / 60 + 0.7:.0f} min" if rate else ""
-    listed = ", ".join(f"{count / 1e6:.1f} M in {name}" for name, count in parts.items() if count)
+    listed = ", ".join(f"{count / 1e6:.1f} M in {name}" for name, count in parts if count)
     return f"{problem.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: {listed}"
 
 

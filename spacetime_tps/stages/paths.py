@@ -1,7 +1,6 @@
 """The stage of one method: paths along curves, judged by their ends, each kept as soon as it is done."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,18 +40,16 @@ class Paths:
         return self.method.asked(settings) or None
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
-        return f"{self.name} paths", self.method.asked(settings) * self.method.steps(settings) * settings.rounds.routes
+        return f"{self.name} paths", self.method.asked(settings) * self.method.steps(settings) * self.method.most_curves(
+            settings.rounds.routes
+        )
 
     def run(self, given: Given) -> list[Transition]:
         """Only missing paths are made; more than are asked for stay."""
         sampled: Sampled = given.values[exploration.NAME]
-        before = [r for r in read_transitions(given.simulation.storage) if r.stage == self.name]
-        rows: list[Transition] = []
         for curve in self.method.along(given.problem, sampled.curves[: given.settings.rounds.routes]):
-            done = [r for r in before if r.route == curve.route]
-            later = [r for r in before if r.route != curve.route and r not in rows]
-            rows += self._complete(given, curve, max(self.method.asked(given.settings), len(done)), done, rows, later)
-        return rows
+            self._complete(given, curve)
+        return self.load(given)
 
     def save(self, value: list[Transition], given: Given) -> None:
         replace_transitions(given.simulation.storage, self.name, value)
@@ -65,21 +62,19 @@ class Paths:
         remove_paths(given.simulation.storage, self.name)
         return there
 
-    def _complete(
-        self, given: Given, curve: Curve, count: int, done: Sequence[Transition], earlier: Sequence[Transition], later: Sequence[Transition]
-    ) -> list[Transition]:
-        """Paths 0 to count-1 of a curve, of which some are done; those of other curves are kept beside them whatever happens."""
+    def _complete(self, given: Given, curve: Curve) -> None:
+        """The missing paths of a curve; their rows are kept every `SECONDS`, and whatever happens."""
         settings, storage = given.settings, given.simulation.storage
-        rows = {r.path: r for r in done}
-        names = [f"{self.name}_{curve.route}_{index:04d}" for index in range(count)]
+        rows = {r.path: r for r in self.load(given) if r.route == curve.route}
+        names = [f"{self.name}_{curve.route}_{index:04d}" for index in range(max(self.method.asked(settings), len(rows)))]
         missing = [(k, name) for k, name in enumerate(names) if name not in rows]
+        if not missing:
+            return
         seeds = [seed_of(settings.seed, f"{self.name}_{curve.route}", k) for k, _ in missing]
-        paths = self.method.paths(given.problem, given.simulation, curve, settings, seeds) if missing else iter(())
+        paths = self.method.paths(given.problem, given.simulation, curve, settings, seeds)
 
-        def write() -> list[Transition]:
-            found = [rows[name] for name in names if name in rows]
-            replace_transitions(storage, self.name, [*earlier, *found, *later])
-            return found
+        def write() -> None:
+            replace_transitions(storage, self.name, [rows[name] for name in names if name in rows], route=curve.route)
 
         written = time.monotonic()
         try:
@@ -91,8 +86,7 @@ class Paths:
                         write()
                         written = time.monotonic()
         finally:
-            found = write()
-        return found
+            write()
 
 
 def judged(storage: Storage, problem: Problem, stage: str, name: str, route: str, path: Driven) -> Transition:

@@ -56,6 +56,9 @@ class Folder:
     def put_bytes(self, name: str, content: bytes) -> None:
         write_bytes(self.path / name, content)
 
+    def content(self, name: str) -> bytes:
+        return self._file(name).read_bytes()
+
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
 

@@ -54,6 +54,9 @@ class Memory:
     def put_bytes(self, name: str, content: bytes) -> None:
         self._kept[name] = content
 
+    def content(self, name: str) -> bytes:
+        return bytes(self._get(name))
+
     def has(self, name: str) -> bool:
         return name in self._kept
 

@@ -45,6 +45,9 @@ class Storage(Protocol):
     def put_bytes(self, name: str, content: bytes) -> None:
         """Keep the content of a file of another kind."""
 
+    def content(self, name: str) -> bytes:
+        """The content of such a file."""
+
     def has(self, name: str) -> bool:
         """Whether something of this name is there."""
 

@@ -27,6 +27,12 @@ class Frames:
         return len(self.time)
 
 
+def snapshots(positions: np.ndarray, velocities: np.ndarray) -> Frames:
+    """Structures (F, atoms, 3) that are no trajectory: their times, and points, are their numbers."""
+    order = np.arange(len(positions))
+    return Frames(positions, velocities, order.astype(float), np.zeros(len(order)), order, 0, True)
+
+
 def part(frames: Frames, which: slice) -> Frames:
     """The frames of a slice. Times stay as they are, and evaluations those of the whole."""
     return replace(

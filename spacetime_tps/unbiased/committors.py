@@ -18,7 +18,7 @@ from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.states.ends import IN_B
 from spacetime_tps.storage.protocol import Storage
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.frames import Frames, snapshots
 from spacetime_tps.unbiased.engine import REGION, SHOTS, first_frame
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.window import Window
@@ -138,8 +138,7 @@ def transition_states(points: Points, again: Committors, storage: Storage) -> Fr
     chosen = [points.frame[k] for k in again.near_half().tolist()]
     walks = {walk: storage.frames(f"{REGION}/{walk}.trr") for walk, _ in chosen}
     positions, velocities = (np.array([walks[walk][i][frame] for walk, frame in chosen]) for i in (0, 1))
-    order = np.arange(len(chosen))
-    return Frames(positions, velocities, order.astype(float), np.zeros(len(order)), order, 0, True)
+    return snapshots(positions, velocities)
 
 
 def column_of(name: str, unit: str) -> str:

@@ -8,13 +8,13 @@ import numpy as np
 
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Sampled
-from spacetime_tps.paths.transition import Transition, read_transitions, replace_transitions
+from spacetime_tps.paths.transition import Transition, file_of, read_transitions, replace_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.states.ends import IN_A, IN_B
 from spacetime_tps.storage.protocol import Row, Storage
-from spacetime_tps.trajectories.frames import Frames, thinned
+from spacetime_tps.trajectories.frames import Frames, snapshots, thinned
 from spacetime_tps.unbiased.averages import averages, counts, path_density, read_center
 from spacetime_tps.unbiased.committors import (
     Trials,
@@ -74,11 +74,7 @@ class Unbiased:
     @staticmethod
     def load(storage: Storage) -> "Unbiased":
         """Read what `save` wrote."""
-        states = None
-        if storage.has(STATES):
-            positions, velocities = storage.frames(STATES)
-            order = np.arange(len(positions))
-            states = Frames(positions, velocities, order.astype(float), np.zeros(len(order)), order, 0, True)
+        states = snapshots(*storage.frames(STATES)) if storage.has(STATES) else None
         rows = [r for r in read_transitions(storage) if r.stage == STAGE]
         return Unbiased(
             rows, storage.table(SHOTS_TABLE), storage.table(COMMITTORS), states, storage.arrays(DENSITY), storage.record(RECORD)
@@ -137,7 +133,7 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
         int(shot): Transition(
             str(batch.path_name[k]), STAGE, "ok", 1, float(batch.path_max_energy[k]), int(batch.path_frames[k]),
             int(batch.shot_evaluations[shot]), int(batch.shot_seed[shot]), next(weight), str(batch.path_way[k]),
-            f"transitions/{batch.path_name[k]}.trr",
+            file_of(str(batch.path_name[k])),
         )
         for k, shot in enumerate(batch.path_shot)
     }  # fmt: skip

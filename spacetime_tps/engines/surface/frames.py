@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.geometry.families import Family, VonMises
+from spacetime_tps.geometry.families import Family, VonMises, features_of_centers
 from spacetime_tps.shooting.crossing import crossing_of
 from spacetime_tps.shooting.sites import RouteFrames
 from spacetime_tps.surfaces.states import Discs
@@ -22,9 +22,6 @@ def route_frames(
     route: str, eta: Tensor, cost: Tensor, x: Tensor, log_weight: Tensor, family: Family, a: Discs, *, seed: int
 ) -> RouteFrames[np.ndarray]:
     """A curve eta (N, E) with cost (N,) and points x (S, D) of log Boltzmann weights (S,), up to a constant."""
-    curve = family.statistic(family.center(eta)).numpy()
-    moving = np.zeros(family.dimension)
-    moving[list(family.locations)] = 1.0
     weight = torch.log_softmax(log_weight, dim=0).numpy()
     in_a = a.contains(x).numpy()
     inside = np.flatnonzero(in_a)
@@ -32,8 +29,8 @@ def route_frames(
     plain = np.random.default_rng(seed).choice(inside, DRAWN, p=chance / chance.sum())
     points = x.numpy()
     return RouteFrames(
-        route, curve * moving, cost.numpy(), family.statistic(x).numpy(), weight, in_a, np.ones(len(x), dtype=bool), plain,
-        lambda frame: points[frame],
+        route, features_of_centers(eta.numpy(), family), cost.numpy(), family.statistic(x).numpy(), weight, in_a,
+        np.ones(len(x), dtype=bool), plain, lambda frame: points[frame],
     )  # fmt: skip
 
 
