@@ -161,7 +161,7 @@ def test_training_follows_from_its_seed_and_its_file_holds_no_objects(trainer: T
 @pytest.fixture(params=range(len(PENALTIES)))
 def penalty(request: pytest.FixtureRequest) -> Callable[..., Penalty]:
     def made(unit: float = 10.0, floor: float = 20.0) -> Penalty:
-        return PENALTIES[request.param](PenaltyInputs(FAMILY, GeodesicSettings(min_effective_samples=150.0, steepest=1.01), unit, floor))
+        return PENALTIES[request.param](PenaltyInputs(FAMILY, GeodesicSettings(min_effective_samples=150.0), unit, floor, 1.01))
 
     return made
 

@@ -422,8 +422,8 @@ def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
 def test_a_curve_is_held_back_while_it_rests_on_less_than_twice_the_wanted_samples() -> None:
     with Here(PROBLEM) as simulation:
         work = rounds(simulation)
-        assert work.held_back(replace(route(), geodesic=geodesic(5.0, effective=39.9)))
-        assert not work.held_back(replace(route(), geodesic=geodesic(5.0, effective=40.0)))
+        assert work.held_back(replace(route(), geodesic=geodesic(5.0, effective=29.9)))
+        assert not work.held_back(replace(route(), geodesic=geodesic(5.0, effective=30.0)))
         assert work.explored([route("new", None)], route()), "nothing is forbidden"
 
 

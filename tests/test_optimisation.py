@@ -58,3 +58,32 @@ def test_penalties_are_in_units_of_the_straight_curve() -> None:
     assert once > 500.0 * 0.25 * 0.99, "half the floor lacks a half everywhere"
     at_floor = torch.from_numpy(routing.line(FAMILY, np.array([-1.0]), np.array([2.0]), PRECISION))
     assert sum(float(p(at_floor, samples.moments(at_floor))) for p in OPTIMISER.penalties(1.0, floor=20.0)) < 10.0
+
+
+def test_a_curve_over_a_sharp_barrier_moves_as_far_as_windows_have_followed() -> None:
+    # On top the barrier is as curved as the noise is narrow, so that the posterior reaches into both wells, and steepness is far above the
+    # setting whatever the curve does. The channel bends with phi, the straight line does not. Once windows along it have agreed, the curve
+    # may leave it: half of the way at first, then all of it.
+    family = VonMises(2)
+    x = 2.0 * torch.pi * torch.rand((40_000, 2), dtype=torch.double, generator=torch.Generator().manual_seed(4))
+    phi, psi = x.T
+    energy = 5.0 * (1.0 + torch.cos(2.0 * phi)) + 8.0 * (1.0 - torch.cos(psi - 1.2 * torch.cos(phi)))
+    samples = WeightedSamples(family.statistic(x), -energy)
+    nowhere = Avoidance((), family, margin=0.0, floor=10.0)
+    optimiser = CurveOptimiser(family, GeodesicSettings(points=32, nodes=8), AvoidanceSettings(), nowhere)
+
+    def straight(precision: float) -> Geodesic:
+        half = 0.5 * np.pi
+        eta = routing.line(family, np.array([-half, 0.0]), np.array([2.0 * half, 0.0]), np.full((32, 2), precision))
+        return evaluate(torch.from_numpy(eta), samples, family=family, points=32)
+
+    before = straight(20.0)
+    assert optimiser.steepness(before.eta, samples) > 2.0 * optimiser.settings.steepest
+    assert not optimiser.followed(before, samples)
+    first = optimiser.geodesic(before.eta, samples, floor=20.0, first=True)
+    half = optimiser.trusted(before.eta, first, samples)
+    second = optimiser.geodesic(half.eta, samples, floor=20.0, first=False)
+    assert optimiser.trusted(half.eta, second, samples) is second
+    assert before.energy > 1.03 * half.energy > 1.03 * 1.02 * second.energy
+    assert abs(float(family.center(second.eta)[16, 1])) > 0.2
+    assert not optimiser.followed(before, samples, before=straight(40.0)), "wider noise on the same barrier is steeper"

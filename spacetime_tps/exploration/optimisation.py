@@ -17,6 +17,8 @@ HALVINGS = 4
 """Of the way from the curve before to the optimised one, where samples cannot follow the whole"""
 LEAP = 2.0
 """d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
+STEEPER = 1.1
+"""Times as steep as the curve before, at most: the penalty that holds it there is soft"""
 LEAST_SUPPORT = 0.2
 """Of the wanted effective samples, at every point"""
 
@@ -30,9 +32,10 @@ class CurveOptimiser:
     pushes: AvoidanceSettings
     avoidance: Avoidance
 
-    def penalties(self, unit: float, *, floor: float) -> list[Penalty]:
-        """On every curve; `unit` is the straight curve's energy."""
-        return [make(PenaltyInputs(self.family, self.settings, unit, floor)) for make in PENALTIES]
+    def penalties(self, unit: float, *, floor: float, steepest: float = 0.0) -> list[Penalty]:
+        """On every curve; `unit` is the straight curve's energy, steepest what has been followed so far, beyond the setting."""
+        inputs = PenaltyInputs(self.family, self.settings, unit, floor, max(steepest, self.settings.steepest))
+        return [make(inputs) for make in PENALTIES]
 
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
@@ -42,13 +45,13 @@ class CurveOptimiser:
         """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from
         pass to pass."""
         g = self.settings
-        unit = lines.straight_energy(start, denoiser, self.family)
+        unit, steepest = lines.straight_energy(start, denoiser, self.family), self.steepness(start, denoiser)
         if not self.avoidance.regions:
-            return self._minimum(start, denoiser, self.penalties(unit, floor=floor))
+            return self._minimum(start, denoiser, self.penalties(unit, floor=floor, steepest=steepest))
         weights = self.pushes.weights
         for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
             near = denoiser.supporting(start)
-            found = self._minimum(start, near, [*self.penalties(unit, floor=floor), *self.regions(start, near, weight)])
+            found = self._minimum(start, near, [*self.penalties(unit, floor=floor, steepest=steepest), *self.regions(start, near, weight)])
             start = found.eta
         return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
 
@@ -56,17 +59,29 @@ class CurveOptimiser:
         """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
         before, trace = self._described(start, denoiser, found), found.trace
         for _ in range(HALVINGS):
-            if self.followed(found, denoiser):
+            if self.followed(found, denoiser, before=before):
                 return found
             halfway = 0.5 * (self.family.chart(before.eta) + self.family.chart(found.eta))
             found = evaluate(self.family.from_chart(halfway), denoiser, family=self.family, points=self.settings.points, trace=trace)
-        return found if self.followed(found, denoiser) else before
+        return found if self.followed(found, denoiser, before=before) else before
 
-    def followed(self, curve: Geodesic, denoiser: WeightedSamples) -> bool:
-        """Whether samples support the curve everywhere, and it neither leaps nor holds two basins at once."""
-        steepness = Followable(self.family, limit=self.settings.steepest, weight=1.0).steepness(curve.eta, denoiser.moments(curve.eta))
-        supported = float(curve.effective_samples.min()) >= LEAST_SUPPORT * self.settings.min_effective_samples
-        return supported and float(curve.segment.max()) <= LEAP and float(steepness.max()) <= 2.0 * self.settings.steepest
+    def followed(self, curve: Geodesic, denoiser: WeightedSamples, *, before: Geodesic | None = None) -> bool:
+        """Whether samples support the curve everywhere, and it neither leaps nor holds two basins at once.
+
+        before: a curve that windows were walked along, both ways to the same free energies. Whatever its steepness and its support are,
+        samples have followed it: a curve that is no steeper and no less supported is followed too.
+        """
+        support, limit = LEAST_SUPPORT * self.settings.min_effective_samples, 2.0 * self.settings.steepest
+        if before is not None:
+            support = min(support, float(before.effective_samples.min()))
+            limit = max(limit, STEEPER * self.steepness(before.eta, denoiser))
+        supported = float(curve.effective_samples.min()) >= support
+        return supported and float(curve.segment.max()) <= LEAP and self.steepness(curve.eta, denoiser) <= limit
+
+    def steepness(self, eta: torch.Tensor, denoiser: WeightedSamples) -> float:
+        """The largest along a curve eta (N, E), over all noise levels (geometry.penalties.Followable)."""
+        measure = Followable(self.family, limit=self.settings.steepest, weight=1.0)
+        return float(measure.steepness(eta, denoiser.moments(eta)).max())
 
     def _minimum(self, start: torch.Tensor, denoiser: WeightedSamples, penalties: list[Penalty]) -> Geodesic:
         g = self.settings

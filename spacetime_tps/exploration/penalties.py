@@ -21,12 +21,14 @@ class PenaltyInputs:
     """Energy of the straight curve: what a weight of one is worth"""
     floor: float
     """The noise floor of the round, a precision"""
+    steepest: float
+    """Up to which samples can follow"""
 
 
 PENALTIES: list[Callable[[PenaltyInputs], Penalty]] = [
     lambda s: LowVariance(s.family, s.floor, weight=s.unit * s.settings.low_variance_weight),
     lambda s: Barrier(weight=s.unit * s.settings.barrier_weight, sharpness=s.settings.barrier_sharpness),
-    lambda s: Followable(s.family, limit=s.settings.steepest, weight=s.unit * s.settings.followable_weight),
+    lambda s: Followable(s.family, limit=s.steepest, weight=s.unit * s.settings.followable_weight),
     lambda s: EffectiveSamples(floor=SAFETY * s.settings.min_effective_samples, weight=s.unit * s.settings.effective_samples_weight),
 ]
 """A new penalty is added here. Forbidden regions come on top (`avoidance`)."""

@@ -240,10 +240,11 @@ class Rounds:
         start = torch.from_numpy(route.eta)
         regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
         unit = lines.straight_energy(start, samples, self.family)
-        penalties = [*self.optimiser.penalties(unit, floor=floor), *regions]
+        steepest = self.optimiser.steepness(start, samples)
+        penalties = [*self.optimiser.penalties(unit, floor=floor, steepest=steepest), *regions]
         supported = polish.Supported(trained[route.winding].denoiser, samples)
         found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
-        kept = found.geodesic is not None and self.optimiser.followed(found.geodesic, samples)
+        kept = found.geodesic is not None and self.optimiser.followed(found.geodesic, samples, before=route.geodesic)
         return found if kept and found.lack <= route.lack else route
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:

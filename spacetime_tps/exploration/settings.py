@@ -59,7 +59,7 @@ class GeodesicSettings(StrictModel):
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
     steepest: float = Field(2.0, gt=1, description="variance over that of the noise alone, beyond which samples cannot follow")
     followable_weight: float = Field(5.0, ge=0)
-    min_effective_samples: float = Field(20.0, gt=1, description="independent ones, at every point of a curve")
+    min_effective_samples: float = Field(15.0, gt=1, description="independent ones, at every point of a curve")
     effective_samples_weight: float = Field(5.0, ge=0)
 
 
