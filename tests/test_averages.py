@@ -55,7 +55,7 @@ def batch(
 def ensemble(*sites: list[Batch], weight: list[float], errors: list[float] | None = None) -> Ensemble:
     made = [Site(Crossing(f"route{k}", batches[0].window, 1.0, 0.0), None, 0.0, batches) for k, batches in enumerate(sites)]  # type: ignore[arg-type]
     errors = errors or [float("nan")] * len(sites)
-    return Ensemble(made, [(Crossing("low", TIGHT, 1.0, 0.0), "hopeless")], np.array(weight), True, errors, 1000, 9999, True)
+    return Ensemble(made, [(Crossing("low", TIGHT, 1.0, 0.0), "hopeless")], np.array(weight), True, False, errors, 1000, 9999, True)
 
 
 # Two sites; three paths of energies 20, 21 and 30, of 5, 5 and 9 frames, with weights 1, 2 and 5.

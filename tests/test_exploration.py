@@ -22,7 +22,7 @@ from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.regions import ForbiddenBox
-from spacetime_tps.exploration.rounds import Rounds
+from spacetime_tps.exploration.rounds import Rounds, _stood_still
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.exploration.sampled import _ranks
 from spacetime_tps.exploration.settings import (
@@ -83,9 +83,9 @@ def route(
         (400.0, 24, 6.0, 0.5, (400.0, 24)),  # as high as it may be
         (400.0, 24, 6.0, 0.05, (400.0, 34)),
         (20.0, 24, 1.0, 0.1, (20.0, 24)),  # enough overlap
-        (20.0, 24, 1.0, 0.09, (20.0 / ROOT, 24)),  # hardly any: wider noise
-        (10.0, 24, 1.0, 0.09, (10.0 / ROOT, 24)),
-        (20.1, 24, 1.0, 0.09, (20.1, 34)),  # raised before: windows between
+        (20.0, 24, 1.0, 0.09, (20.0, 34)),  # hardly any: windows between
+        (10.0, 24, 1.0, 0.09, (10.0, 34)),
+        (20.1, 24, 1.0, 0.09, (20.1, 34)),
         (20.0, 24, 1.0, 0.7, (20.0, 24)),
         (20.0, 24, 1.0, 0.71, (20.0 * ROOT, 24)),  # more than is needed: narrower noise
         (282.0, 24, 1.0, 0.71, (282.0 * ROOT, 24)),
@@ -105,7 +105,7 @@ def test_the_floor_keeps_to_the_settings() -> None:
     assert NoiseFloor(30.0, 8).after(route(overlap=0.45), narrow, wide).precision == pytest.approx(30.0 * ROOT)
     assert NoiseFloor(31.0, 8).after(route(overlap=0.45), narrow, wide) == NoiseFloor(31.0, 8)
     assert NoiseFloor(31.0, 8).after(route(overlap=0.25), narrow, wide) == NoiseFloor(31.0, 11)
-    assert NoiseFloor(30.0, 8).after(route(overlap=0.25), narrow, wide).precision == pytest.approx(30.0 / ROOT)
+    assert NoiseFloor(30.0, 8).after(route(overlap=0.25), narrow, wide) == NoiseFloor(30.0, 11)
 
 
 # Which routes are followed ------------------------------------------------------------------------------------------------------------
@@ -490,3 +490,19 @@ def test_paths_are_walked_along_the_first_routes_and_the_best_of_each_other_clas
     assert list(_ranks(routes, 1)) == [1, 4]
     assert list(_ranks(routes, 2)) == [1, 3, 4]
     assert list(_ranks(routes, 4)) == [1, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rounds"),
+    [
+        ([], 0),
+        ([20.0], 0),
+        ([20.0, 20.9], 1),
+        ([20.0, 21.1], 0),
+        ([20.0, 21.1, 21.0], 1),
+        ([20.0, 20.5, 21.0, 20.9], 3),
+        ([9.0, 9.1, 5.0], 0),
+    ],
+)
+def test_a_length_stands_still_from_round_to_round(lengths: list[float], rounds: int) -> None:
+    assert _stood_still(lengths, 0.05) == rounds

@@ -132,11 +132,12 @@ def test_a_site_tells_what_was_shot_from_it() -> None:
     assert found.batches[0].evaluations == 40
     assert not found.hopeless
     np.testing.assert_array_equal(found.in_a, found.frames.statistic[found.frames.plain])
-    ensemble = Ensemble([found], [], np.array([1.0, 2.0, 1.0]), False, [0.1], 7, 900, True)
+    ensemble = Ensemble([found], [], np.array([1.0, 2.0, 1.0]), False, False, [0.1], 7, 900, True)
     assert ensemble.batches == [first, second, third, late]
     assert ensemble.effective == pytest.approx(16.0 / 6.0)
     assert ensemble.reason == "the budget is spent"
     assert replace(ensemble, enough=True).reason == "the effective number is reached"
+    assert replace(ensemble, lost=True).reason == "no window stays on the top"
     assert effective(np.zeros(0)) == 0.0
 
 

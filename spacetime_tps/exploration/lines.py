@@ -25,11 +25,16 @@ def centers(eta: np.ndarray, family: Family) -> np.ndarray:
     return continuous(family.center(torch.from_numpy(eta)).numpy(), family.angular)
 
 
-def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: Family) -> float:
-    """Energy of the straight line between the ends of a curve (N, E), with its noise levels and in its class: the unit of penalties."""
+def straightened(eta: torch.Tensor, family: Family) -> torch.Tensor:
+    """The straight line (N, E) between the ends of a curve (N, E), with its noise levels and in its class."""
     center = torch.from_numpy(centers(eta.numpy(), family))
     s = torch.linspace(0.0, 1.0, len(eta), dtype=torch.double)[:, None]
-    straight = family.natural(center[:1] + s * (center[-1:] - center[:1]), family.level(eta))
+    return family.natural(center[:1] + s * (center[-1:] - center[:1]), family.level(eta))
+
+
+def straight_energy(eta: torch.Tensor, denoiser: Denoiser, family: Family) -> float:
+    """Energy of the straight line between the ends of a curve (N, E): the unit of penalties."""
+    straight = straightened(eta, family)
     return float(curve.energy(straight, denoiser.moments(straight).mean))
 
 

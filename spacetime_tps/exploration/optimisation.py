@@ -17,8 +17,8 @@ HALVINGS = 4
 """Of the way from the curve before to the optimised one, where samples cannot follow the whole"""
 LEAP = 2.0
 """d_eta . d_mu of neighbouring points, at most, of a curve that can be followed"""
-STEEPER = 1.1
-"""Times as steep as the curve before, at most: the penalty that holds it there is soft"""
+STEEPER = 1.25
+"""Times as steep as the straight line of its class, at most: the penalty that holds it there is soft"""
 LEAST_SUPPORT = 0.2
 """Of the wanted effective samples, at every point"""
 
@@ -45,7 +45,7 @@ class CurveOptimiser:
         """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from
         pass to pass."""
         g = self.settings
-        unit, steepest = lines.straight_energy(start, denoiser, self.family), self.steepness(start, denoiser)
+        unit, steepest = lines.straight_energy(start, denoiser, self.family), self.straight_steepness(start, denoiser)
         if not self.avoidance.regions:
             return self._minimum(start, denoiser, self.penalties(unit, floor=floor, steepest=steepest))
         weights = self.pushes.weights
@@ -68,13 +68,14 @@ class CurveOptimiser:
     def followed(self, curve: Geodesic, denoiser: WeightedSamples, *, before: Geodesic | None = None) -> bool:
         """Whether samples support the curve everywhere, and it neither leaps nor holds two basins at once.
 
-        before: a curve that windows were walked along, both ways to the same free energies. Whatever its steepness and its support are,
-        samples have followed it: a curve that is no steeper and no less supported is followed too.
+        before: a curve that windows were walked along, both ways to the same free energies. Whatever its support is, and the steepness of
+        the straight line of its class, samples have followed it: a curve that is no steeper and no less supported is followed too. (A
+        limit from the curve before itself would rise from round to round.)
         """
         support, limit = LEAST_SUPPORT * self.settings.min_effective_samples, 2.0 * self.settings.steepest
         if before is not None:
             support = min(support, float(before.effective_samples.min()))
-            limit = max(limit, STEEPER * self.steepness(before.eta, denoiser))
+            limit = max(limit, STEEPER * self.straight_steepness(before.eta, denoiser))
         supported = float(curve.effective_samples.min()) >= support
         return supported and float(curve.segment.max()) <= LEAP and self.steepness(curve.eta, denoiser) <= limit
 
@@ -82,6 +83,11 @@ class CurveOptimiser:
         """The largest along a curve eta (N, E), over all noise levels (geometry.penalties.Followable)."""
         measure = Followable(self.family, limit=self.settings.steepest, weight=1.0)
         return float(measure.steepness(eta, denoiser.moments(eta)).max())
+
+    def straight_steepness(self, eta: torch.Tensor, denoiser: WeightedSamples) -> float:
+        """That of the straight line of a curve's class, with the curve's noise levels, at points of constant speed as curves have them."""
+        straight = evaluate(lines.straightened(eta, self.family), denoiser, family=self.family, points=self.settings.points)
+        return self.steepness(straight.eta, denoiser)
 
     def _minimum(self, start: torch.Tensor, denoiser: WeightedSamples, penalties: list[Penalty]) -> Geodesic:
         g = self.settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -88,9 +89,9 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
         settled = fresh or work.move_floor(leader)  # windows are at constant speed from a route's second round on
         lengths.append(leader.length)
         simulation.progress.say(_describe(count, leader, floor))
-        still = len(lengths) > 1 and abs(lengths[-1] / lengths[-2] - 1.0) < settings.rounds.length_tolerance
+        stood = _stood_still(lengths, settings.rounds.length_tolerance)
         enough = count >= settings.rounds.min_rounds and leader.rounds > 1 and work.explored(routes, leader)
-        if enough and settled and still and not work.held_back(leader):
+        if enough and settled and stood and (stood > 1 or not work.held_back(leader)):
             break
     simulation.cache(GROUP).sweep()
     routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
@@ -240,7 +241,7 @@ class Rounds:
         start = torch.from_numpy(route.eta)
         regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
         unit = lines.straight_energy(start, samples, self.family)
-        steepest = self.optimiser.steepness(start, samples)
+        steepest = self.optimiser.straight_steepness(start, samples)
         penalties = [*self.optimiser.penalties(unit, floor=floor, steepest=steepest), *regions]
         supported = polish.Supported(trained[route.winding].denoiser, samples)
         found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
@@ -250,6 +251,12 @@ class Rounds:
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""
         return replace(route, nearness=self.avoidance.nearness(route.eta, denoiser))
+
+
+def _stood_still(lengths: Sequence[float], tolerance: float) -> int:
+    """For how many rounds up to the last the length has changed by less than the tolerance, relative to the round before."""
+    moves = [abs(after / before - 1.0) >= tolerance for before, after in pairwise(lengths)]
+    return next((k for k, moved in enumerate(reversed(moves)) if moved), len(moves))
 
 
 def _describe(count: int, leader: Route, floor: float) -> str:

@@ -36,7 +36,7 @@ class WindowSettings(StrictModel):
         ge=1,
         description="eta of a window over eta of the curve: tighter windows equilibrate where the curve's own posterior has two basins",
     )
-    min_overlap: float = Field(0.1, gt=0, lt=1, description="below this the noise floor is lowered")
+    min_overlap: float = Field(0.1, gt=0, lt=1, description="below this there are more windows")
     max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
     @model_validator(mode="after")

@@ -23,6 +23,8 @@ class Ensemble:
     population of A where there is a ladder, in a unit of no meaning otherwise"""
     enough: bool
     """Whether the wanted effective number was reached within the budget"""
+    lost: bool
+    """Whether no site has a window left to try: none stayed on the top, or none of its shots was reactive"""
     ladder_error: list[float]
     """Standard error, kT, of each site's free energy relative to A; nan without a ladder"""
     ladder_evaluations: int
@@ -34,7 +36,9 @@ class Ensemble:
     @property
     def reason(self) -> str:
         """Why it ended."""
-        return "the effective number is reached" if self.enough else "the budget is spent"
+        if self.enough:
+            return "the effective number is reached"
+        return "no window stays on the top" if self.lost else "the budget is spent"
 
     @property
     def batches(self) -> list[Batch]:

@@ -50,7 +50,8 @@ class ShotSampler(Generic[Start]):
             found, late = effective(weight), behind(sites)
             enough = found >= o.paths and late is None
             cost = budget.batch_cost(sites, o, points=o.points, states=o.states)
-            if settled is None or enough or all(s.hopeless for s in sites) or self.spent(sites) + cost > o.budget:
+            lost = all(s.hopeless for s in sites)
+            if settled is None or enough or lost or self.spent(sites) + cost > o.budget:
                 break
             told = self._tell(found, self.spent(sites), told)
             number = neediest(sites, weight) if late is None else late
@@ -65,7 +66,7 @@ class ShotSampler(Generic[Start]):
         left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
         rng, linked = np.random.default_rng(seed_of(o.seed, "ladder_errors", 0)), self.free_energies.linked(sites)
         errors = [self.free_energies.error(number, site, linked=linked, rng=rng) for number, site in enumerate(sites)]
-        return Ensemble(sites, left_out, weight, enough, errors, self.free_energies.evaluations, self.spent(sites), bool(variables))
+        return Ensemble(sites, left_out, weight, enough, lost, errors, self.free_energies.evaluations, self.spent(sites), bool(variables))
 
     def settle(self, sites: Sequence[Site[Start]]) -> list[Window] | None:
         """The window to stay with at each site, once small batches have led there; None where the budget ends before."""
