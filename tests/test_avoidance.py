@@ -37,7 +37,7 @@ def flat() -> WeightedSamples:
     """Samples of a flat potential: a grid over the torus."""
     axis = torch.linspace(-math.pi, math.pi, 121, dtype=torch.double)[:-1]
     grid = torch.cartesian_prod(axis, axis)
-    return WeightedSamples(FAMILY.statistic(grid), torch.zeros(len(grid)))
+    return WeightedSamples(FAMILY.features(grid), torch.zeros(len(grid)))
 
 
 def line(start: tuple[float, float], end: tuple[float, float], points: int = 33) -> torch.Tensor:

@@ -42,7 +42,7 @@ def gates(x: torch.Tensor) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def samples() -> tuple[torch.Tensor, WeightedSamples]:
     x = sobol(2**13, 2, 1)
-    return x, WeightedSamples(FAMILY.statistic(x), -gates(x))
+    return x, WeightedSamples(FAMILY.features(x), -gates(x))
 
 
 def test_search_goes_through_the_lower_gate(samples: tuple[torch.Tensor, WeightedSamples]) -> None:

@@ -47,7 +47,7 @@ def angles(count: int, seed: int = 3) -> torch.Tensor:
 def samples(count: int = 400) -> WeightedSamples:
     """Of exp(-U), U = 1.5 cos(phi) + cos(2 psi - phi), by importance."""
     x = angles(count)
-    return WeightedSamples(FAMILY.statistic(x), -(1.5 * torch.cos(x[:, 0]) + torch.cos(2.0 * x[:, 1] - x[:, 0])))
+    return WeightedSamples(FAMILY.features(x), -(1.5 * torch.cos(x[:, 0]) + torch.cos(2.0 * x[:, 1] - x[:, 0])))
 
 
 def curve(points: int = 12, kappa: float = 6.0) -> torch.Tensor:
@@ -74,7 +74,7 @@ def test_a_variable_comes_back_from_plain_data_and_is_a_key(variable: Variable) 
 
 
 def test_the_slope_is_the_gradient_of_the_log_factor(variable: Variable) -> None:
-    t = FAMILY.statistic(angles(5)).numpy()
+    t = FAMILY.features(angles(5)).numpy()
     slope = variable.slope(t, 0.4, 7.0)
     assert slope.shape == t.shape
     for k in range(t.shape[1]):
@@ -85,7 +85,7 @@ def test_the_slope_is_the_gradient_of_the_log_factor(variable: Variable) -> None
 
 
 def test_the_log_factor_is_highest_where_the_variable_is_at_the_center(variable: Variable) -> None:
-    t = FAMILY.statistic(angles(4000)).numpy()
+    t = FAMILY.features(angles(4000)).numpy()
     values = variable.value(t)
     assert values.shape == (4000,)
     center = float(np.median(values))
@@ -105,7 +105,7 @@ def test_mean_and_variance_are_those_of_the_values(variable: Variable) -> None:
     x = torch.tensor([1.0, 3.0], dtype=torch.double) + 0.05 * torch.randn(
         (4000, 2), dtype=torch.double, generator=torch.Generator().manual_seed(1)
     )
-    t = FAMILY.statistic(x).numpy()
+    t = FAMILY.features(x).numpy()
     mean, variance = variable.mean(t)
     values = variable.value(t)
     if variable.period is not None:
@@ -115,7 +115,7 @@ def test_mean_and_variance_are_those_of_the_values(variable: Variable) -> None:
 
 
 def test_embedded_in_a_longer_statistic_it_is_the_same_scalar(variable: Variable) -> None:
-    t = FAMILY.statistic(angles(6)).numpy()
+    t = FAMILY.features(angles(6)).numpy()
     longer = np.concatenate([np.full((6, 3), 9.0), t, np.full((6, 2), -4.0)], axis=1)
     put = variable.embedded(3, 9)
     np.testing.assert_array_equal(put.value(longer), variable.value(t))

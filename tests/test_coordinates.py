@@ -76,11 +76,11 @@ def test_shapes_and_names(coordinates: Coordinates) -> None:
     np.testing.assert_allclose(coordinates.values(FRAMES[2]), values[2], atol=1e-12)
 
 
-def test_features_are_the_familys_statistic_of_the_values(coordinates: Coordinates) -> None:
+def test_features_are_the_familys_of_the_values(coordinates: Coordinates) -> None:
     family = coordinates.family()
     assert family.dimension == coordinates.dimension
     np.testing.assert_array_equal(family.angular, coordinates.angular)
-    expected = family.statistic(torch.from_numpy(coordinates.values(FRAMES))).numpy()
+    expected = family.features(torch.from_numpy(coordinates.values(FRAMES))).numpy()
     np.testing.assert_allclose(coordinates.features(FRAMES), expected, atol=1e-10)
 
 

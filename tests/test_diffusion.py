@@ -166,7 +166,7 @@ def test_energy_test_alarms_as_often_as_it_says_and_sees_a_difference() -> None:
         return math.pi + torch.randn(count, 2, generator=generator, dtype=torch.double) / kappa**0.5
 
     def p_value(kappa: float) -> float:
-        a, b = (family.statistic(angles(60, k)) for k in (20.0, kappa))
+        a, b = (family.features(angles(60, k)) for k in (20.0, kappa))
         return energy_test(a, b, permutations=99, generator=generator).p_value
 
     # Of 200 tests of equal samples at level 0.1, alarms are binomial: within 20 +- 15 but for a chance of 4e-4.

@@ -205,15 +205,15 @@ def at_x(center: float, snr: float) -> list[Window]:
     return [Window(Linear("x", (1.0, 0.0, 0.0)), center, snr)]
 
 
-def statistic(x: np.ndarray) -> np.ndarray:
+def features(x: np.ndarray) -> np.ndarray:
     """T (P, 3) of points x (P, 2)."""
-    return PLANE.statistic(torch.from_numpy(x)).numpy()
+    return PLANE.features(torch.from_numpy(x)).numpy()
 
 
 def fire(exact: Exact, windows: Sequence[Tilt | Window], shots: list[int], seed: int) -> Volley:
     """n_k shots from each window k, from independent points drawn on the grid; a point in a state is a shot without a path."""
     rng = np.random.default_rng(seed)
-    density = exact.equilibrium.ravel() * np.exp(log_factors(windows, statistic(exact.cells.reshape(-1, 2))).T)
+    density = exact.equilibrium.ravel() * np.exp(log_factors(windows, features(exact.cells.reshape(-1, 2))).T)
     drawn = np.concatenate([rng.choice(density.shape[1], n, p=p / p.sum()) for n, p in zip(shots, density, strict=True)])
     points = exact.cells.reshape(-1, 2)[drawn] + CELL * (rng.random((len(drawn), 2)) - 0.5)
     x = torch.from_numpy(points)
@@ -225,7 +225,7 @@ def fire(exact: Exact, windows: Sequence[Tilt | Window], shots: list[int], seed:
     region = ShotDensity(windows, np.log(density.sum(axis=1)), np.array(shots, dtype=float))
     counts = np.array([np.histogram2d(*p[1:-1].T, COARSE)[0].ravel() for p in shot.paths])
     upper = np.array([crossings_above(p) for p in shot.paths])
-    return Volley(region, points, reactive, [statistic(p[1:-1]) for p in shot.paths], counts, upper)
+    return Volley(region, points, reactive, [features(p[1:-1]) for p in shot.paths], counts, upper)
 
 
 def crossings_above(path: np.ndarray) -> int:
@@ -313,7 +313,7 @@ def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backwa
         lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, v.region.log_partition, np.ones(2))),
         lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, np.zeros(2), v.region.shots)),
         lambda v: v.weight * v.counts.sum(axis=1),
-        lambda v: np.exp(-v.region.log_factor(statistic(v.points[v.reactive]))),
+        lambda v: np.exp(-v.region.log_factor(features(v.points[v.reactive]))),
     ],
     ids=["no weights", "no numbers of shots", "no log-partitions", "a mean over points for the sum", "the shooting point for the sum"],
 )

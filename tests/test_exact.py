@@ -76,7 +76,7 @@ def test_mixture_agrees_with_quadrature(x_t: float, log_snr: float) -> None:
         torch.distributions.Categorical(TOY.log_weights.exp()),
         torch.distributions.Normal(TOY.means[:, 0], TOY.variances[:, 0].sqrt()),
     )
-    by_grid = WeightedSamples(LINE.statistic(grid), rule + density.log_prob(grid[:, 0]))
+    by_grid = WeightedSamples(LINE.features(grid), rule + density.log_prob(grid[:, 0]))
     eta = LINE.at(tensor(x_t), tensor(log_snr))
     ours, theirs = TOY.moments(eta), by_grid.moments(eta)
     assert float(ours.log_partition) == pytest.approx(float(theirs.log_partition), abs=1e-6)
@@ -191,7 +191,7 @@ def test_weighted_samples_of_a_mixture_tend_to_its_closed_form() -> None:
     generator = torch.Generator().manual_seed(1)
     label = torch.multinomial(TOY.log_weights.exp(), 200_000, replacement=True, generator=generator)
     x = TOY.means[label] + 0.75 * torch.randn(200_000, 1, generator=generator, dtype=torch.double)
-    samples = WeightedSamples(LINE.statistic(x), torch.zeros(len(x)))
+    samples = WeightedSamples(LINE.features(x), torch.zeros(len(x)))
     eta = LINE.at(torch.linspace(-2, 2, 9, dtype=torch.double)[:, None], torch.linspace(-3, 1, 9, dtype=torch.double)[:, None])
     ours, exact = samples.moments(eta), TOY.moments(eta)
     deviation = torch.stack([hessian_vector_product(TOY, eta, v.expand(9, 2))[:, k] for k, v in enumerate(torch.eye(2).double())], -1)

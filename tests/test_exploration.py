@@ -162,7 +162,7 @@ def test_regions_are_explored_once_the_best_keeps_out_or_cannot_and_its_rivals_a
 
 NOTHING = {"low_variance_weight": 0.0, "barrier_weight": 0.0, "followable_weight": 0.0, "effective_samples_weight": 0.0}
 EVERYWHERE = torch.linspace(-math.pi, math.pi, 401, dtype=torch.double)[:-1, None]
-FLAT = WeightedSamples(CIRCLE.statistic(EVERYWHERE), torch.zeros(400, dtype=torch.double))
+FLAT = WeightedSamples(CIRCLE.features(EVERYWHERE), torch.zeros(400, dtype=torch.double))
 
 
 def optimiser(avoidance: Avoidance | None = None, **settings: float) -> CurveOptimiser:
@@ -192,12 +192,12 @@ def test_each_penalty_acts_with_its_weight() -> None:
     soft = math.log((math.exp(4.0 * confined) + 1.0) / 2.0) / 4.0
     sharp = optimiser(**{**NOTHING, "barrier_weight": 0.2, "barrier_sharpness": 4.0}).penalties(3.0, floor=40.0)
     assert total(sharp, mixed, FLAT) == pytest.approx(3.0 * 0.2 * soft, rel=1e-6)
-    few = WeightedSamples(CIRCLE.statistic(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
+    few = WeightedSamples(CIRCLE.features(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
     support = optimiser(**{**NOTHING, "effective_samples_weight": 5.0, "min_effective_samples": 20.0}).penalties(3.0, floor=40.0)
     assert total(support, at(0.0), few) == pytest.approx(3.0 * 5.0 * math.log(2.0 * 20.0 / 10.0) ** 2)
     assert total(support, at(0.0), FLAT) == 0.0
     # Wells a radian either side of the middle: its variance is sin(1)^2 / 1, times the precision of 10 over the limit of 2
-    wells = WeightedSamples(CIRCLE.statistic(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
+    wells = WeightedSamples(CIRCLE.features(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
     leap = torch.cat([at(10.0, -1.0, points=1), at(10.0, 0.0, points=1), at(10.0, 1.0, points=1)])
     steep = optimiser(**{**NOTHING, "followable_weight": 4.0, "steepest": 2.0}).penalties(3.0, floor=40.0)
     assert total(steep, leap, wells) == pytest.approx(3.0 * 4.0 * (10.0 * math.sin(1.0) ** 2 / 2.0 - 1.0) ** 2 / 3.0, rel=1e-3)
@@ -277,7 +277,7 @@ def test_a_curve_is_followed_where_it_is_supported_and_neither_leaps_nor_is_stee
     assert work.followed(geodesic(0.0, segment=2.0, effective=4.0, eta=eta), FLAT)
     assert not work.followed(geodesic(0.0, segment=2.01, effective=4.0, eta=eta), FLAT)
     assert not work.followed(geodesic(0.0, segment=2.0, effective=3.99, eta=eta), FLAT)
-    wells = WeightedSamples(CIRCLE.statistic(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
+    wells = WeightedSamples(CIRCLE.features(torch.tensor([[-1.0], [1.0]], dtype=torch.double)), torch.zeros(2, dtype=torch.double))
     steepness = 20.0 * math.sin(1.0) ** 2  # of the middle; none is left over at the ends
     leap = geodesic(0.0, eta=torch.cat([at(20.0, c, points=1) for c in (-1.0, 0.0, 1.0)]))
     assert optimiser(steepest=steepness / 2.0 * 1.01).followed(leap, wells)
@@ -428,7 +428,7 @@ def test_a_curve_is_held_back_while_it_rests_on_less_than_twice_the_wanted_sampl
 
 
 def test_a_penalty_under_a_trained_denoiser_still_sees_the_samples() -> None:
-    few = WeightedSamples(CIRCLE.statistic(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
+    few = WeightedSamples(CIRCLE.features(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
     (seen,) = polish.under_samples([lambda eta, moments: moments.effective_samples.sum()], few)
     eta = at(0.0, points=2)
     assert float(seen(eta, FLAT.moments(eta))) == pytest.approx(20.0)

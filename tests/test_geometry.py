@@ -28,13 +28,13 @@ def log_bessel(order: int, x: np.ndarray) -> np.ndarray:
 def free_torsion() -> WeightedSamples:
     """Equally spaced angles with equal weights are quadrature for the uniform distribution, exact to rounding at these kappas."""
     angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.double)[:-1, None]
-    return WeightedSamples(FAMILY.statistic(angles), torch.zeros(720, dtype=torch.double))
+    return WeightedSamples(FAMILY.features(angles), torch.zeros(720, dtype=torch.double))
 
 
 @given(st.floats(0.01, 60.0), st.floats(-math.pi, math.pi))
 def test_von_mises_moments(kappa: float, center: float) -> None:
     angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.double)[:-1, None]
-    denoiser = WeightedSamples(FAMILY.statistic(angles), torch.zeros(720, dtype=torch.double))
+    denoiser = WeightedSamples(FAMILY.features(angles), torch.zeros(720, dtype=torch.double))
     eta = FAMILY.natural(torch.tensor([center], dtype=torch.double), torch.tensor([kappa], dtype=torch.double))
     moments = denoiser.moments(eta)
     psi = float(log_bessel(0, kappa))
@@ -68,7 +68,7 @@ def test_weighted_samples_never_give_negative_segments_or_divergences(
     data: tuple[list[float], list[float]], points: list[tuple[float, float]]
 ) -> None:
     angles, log_weight = (torch.tensor(x, dtype=torch.double) for x in data)
-    denoiser = WeightedSamples(FAMILY.statistic(angles[:, None]), log_weight)
+    denoiser = WeightedSamples(FAMILY.features(angles[:, None]), log_weight)
     eta = torch.tensor(points, dtype=torch.double)
     moments = denoiser.moments(eta)
     tiny = -1e-9
@@ -84,7 +84,7 @@ def test_mean_is_the_gradient_of_the_log_partition() -> None:
     generator = torch.Generator().manual_seed(3)
     family = VonMises(2)
     angles = torch.rand(50, 2, generator=generator, dtype=torch.double) * 6
-    denoiser = WeightedSamples(family.statistic(angles), torch.randn(50, generator=generator, dtype=torch.double))
+    denoiser = WeightedSamples(family.features(angles), torch.randn(50, generator=generator, dtype=torch.double))
     eta = torch.randn(4, generator=generator, dtype=torch.double) * 5
     step = 1e-5
     for k in range(4):
@@ -98,7 +98,7 @@ def test_gradients_of_all_moments_agree_with_finite_differences() -> None:
     generator = torch.Generator().manual_seed(4)
     family = VonMises(2)
     angles = torch.rand(30, 2, generator=generator, dtype=torch.double) * 6
-    denoiser = WeightedSamples(family.statistic(angles), torch.randn(30, generator=generator, dtype=torch.double))
+    denoiser = WeightedSamples(family.features(angles), torch.randn(30, generator=generator, dtype=torch.double))
     eta = (torch.randn(3, 4, generator=generator, dtype=torch.double) * 4).requires_grad_(True)
     assert torch.autograd.gradcheck(lambda x: tuple(denoiser.moments(x)), eta, eps=1e-6, atol=1e-7)
 
@@ -163,7 +163,7 @@ def test_every_penalty_has_the_gradient_of_its_value() -> None:
     generator = torch.Generator().manual_seed(6)
     family = VonMises(2)
     angles = torch.rand(300, 2, generator=generator, dtype=torch.double) * 6
-    denoiser = WeightedSamples(family.statistic(angles), torch.randn(300, generator=generator, dtype=torch.double))
+    denoiser = WeightedSamples(family.features(angles), torch.randn(300, generator=generator, dtype=torch.double))
     inside = denoiser.restricted(angles[:, 0] > 4.0)
     eta = (torch.randn(5, 4, generator=generator, dtype=torch.double) * 3).requires_grad_(True)
     penalties = [
@@ -192,7 +192,7 @@ def test_divergence_of_a_set_is_minus_the_log_of_its_probability(free_torsion: W
     angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.double)[:-1]
     inside = angles.abs() < 0.5
     eta = FAMILY.natural(torch.tensor([[0.3], [2.0]], dtype=torch.double), torch.tensor([[4.0], [9.0]], dtype=torch.double))
-    weight = torch.softmax(FAMILY.statistic(angles[:, None]) @ eta.T, dim=0)
+    weight = torch.softmax(FAMILY.features(angles[:, None]) @ eta.T, dim=0)
     expected = -weight[inside].sum(0).log()
     divergence = from_samples(free_torsion.restricted(inside))(eta, free_torsion.moments(eta))
     torch.testing.assert_close(divergence, expected)

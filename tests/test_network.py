@@ -50,7 +50,7 @@ def energy(angles: torch.Tensor) -> torch.Tensor:
 def small_problem() -> tuple[WeightedSamples, WeightedSamples, torch.Tensor]:
     x = sobol(2048, 2, 1)
     part = torch.arange(len(x)) % 5 != 0  # not a power of two: those single out a corner of Sobol points
-    training, held = (WeightedSamples(FAMILY.statistic(x[rows]), -energy(x[rows])) for rows in (part, ~part))
+    training, held = (WeightedSamples(FAMILY.features(x[rows]), -energy(x[rows])) for rows in (part, ~part))
     return training, held, x[part]
 
 
@@ -81,7 +81,7 @@ def test_against_quadrature_of_its_density() -> None:
     mixture = random_mixture(3)
     grid = periodic_grid(192, 2)
     pairs = torch.polar(mixture.log_concentration.exp(), mixture.angle)
-    exponent = (FAMILY.statistic(grid)[:, None] * torch.view_as_real(pairs).flatten(-2)).sum(-1)
+    exponent = (FAMILY.features(grid)[:, None] * torch.view_as_real(pairs).flatten(-2)).sum(-1)
     log_density = torch.logsumexp(mixture.logit + exponent - log_i0(mixture.log_concentration.exp())[0].sum(-1), dim=-1)
     exact = quadrature(FAMILY, grid, lambda _: -log_density, kT=1.0)
     eta = some_eta(40, 5)

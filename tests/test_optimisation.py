@@ -22,7 +22,7 @@ def denoiser(spread: float) -> WeightedSamples:
     """Wells at -1 and 1 radian, with samples of equal weight in and, where they are wide, between them."""
     rng = np.random.default_rng(2)
     angles = torch.from_numpy(np.concatenate([rng.normal(c, spread, 4000) for c in (-1.0, 1.0)])[:, None])
-    return WeightedSamples(FAMILY.statistic(angles), torch.zeros(len(angles), dtype=torch.double))
+    return WeightedSamples(FAMILY.features(angles), torch.zeros(len(angles), dtype=torch.double))
 
 
 def curve(start: float, end: float, samples: WeightedSamples) -> Geodesic:
@@ -69,7 +69,7 @@ def test_a_curve_over_a_sharp_barrier_moves_as_far_as_windows_have_followed() ->
     x = 2.0 * torch.pi * torch.rand((40_000, 2), dtype=torch.double, generator=torch.Generator().manual_seed(4))
     phi, psi = x.T
     energy = 5.0 * (1.0 + torch.cos(2.0 * phi)) + 8.0 * (1.0 - torch.cos(psi - 1.2 * torch.cos(phi)))
-    samples = WeightedSamples(family.statistic(x), -energy)
+    samples = WeightedSamples(family.features(x), -energy)
     nowhere = Avoidance((), family, margin=0.0, floor=10.0)
     optimiser = CurveOptimiser(family, GeodesicSettings(points=32, nodes=8), AvoidanceSettings(), nowhere)
 

@@ -214,7 +214,7 @@ def test_a_geodesic_of_the_surface_converges_within_160_evaluations(exact: Weigh
 def test_a_whole_turn_changes_nothing(exact: WeightedSamples) -> None:
     center, kappa = TORSIONS.center(across(tensor(20.0))), tensor(20.0, 30.0)
     turned = center + 2 * math.pi * tensor(1.0, -2.0)
-    torch.testing.assert_close(TORSIONS.statistic(turned), TORSIONS.statistic(center))
+    torch.testing.assert_close(TORSIONS.features(turned), TORSIONS.features(center))
     eta, same = (TORSIONS.natural(c, kappa.expand_as(c)) for c in (center, turned))
     for ours, theirs in zip(exact.moments(same), exact.moments(eta), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -261,8 +261,8 @@ def test_a_uniform_draw_gives_boltzmann_averages_with_its_weights_and_fails_with
     truth = share(exact, barred(periodic_grid(72, 2)))
     assert 0.03 < truth < 0.07
     x = (torch.rand(40_000, 2, generator=generator(1), dtype=torch.double) * 2 - 1) * math.pi
-    weighted = WeightedSamples(TORSIONS.statistic(x), -surface.energy(x) / ROOM)
-    plain = WeightedSamples(TORSIONS.statistic(x), torch.zeros(len(x)))
+    weighted = WeightedSamples(TORSIONS.features(x), -surface.energy(x) / ROOM)
+    plain = WeightedSamples(TORSIONS.features(x), torch.zeros(len(x)))
     weight = weighted.log_weights.exp()
     error = float((weight * (barred(x).double() - truth)).square().sum().sqrt())
     # Five standard errors of one figure: false alarms 6e-7. The grid's edge at 0 and 2.2 adds 5 %.
@@ -301,7 +301,7 @@ def test_temperature_is_the_one_that_was_asked_for(kT: float) -> None:
     eta = family.natural(tensor(0.8)[None], tensor(math.log(2.0))[None])
     variance = 1.0 / (well.k / kT + 2.0)  # 0.125 at kT = 1, 0.227 at 300 K
     grid, rule = simpson([(-12.0, 12.0)], 2001)
-    first, second = WeightedSamples(family.statistic(grid), rule - well.energy(grid) / kT).moments(eta).mean[0].tolist()
+    first, second = WeightedSamples(family.features(grid), rule - well.energy(grid) / kT).moments(eta).mean[0].tolist()
     assert (first, second - first**2) == pytest.approx((variance * 2.0 * 0.8, variance), rel=1e-6)
     by_sum = quadrature(family, torch.linspace(-12.0, 12.0, 2001, dtype=torch.double)[:, None], well.energy, kT=kT).moments(eta)
     assert by_sum.mean[0].tolist() == pytest.approx([first, second], rel=1e-6)

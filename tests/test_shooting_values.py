@@ -95,7 +95,7 @@ def psi(circle: Circle, window: Window) -> float:
     """Of a window relative to A, by quadrature."""
     x = np.linspace(-math.pi, math.pi, 40_000, endpoint=False)
     in_a = np.abs(x + 0.5 * math.pi) < RADIUS
-    features = FAMILY.statistic(torch.from_numpy(x)[:, None]).numpy()
+    features = FAMILY.features(torch.from_numpy(x)[:, None]).numpy()
     weight = circle.boltzmann(x)
     return float(np.log((weight * np.exp(window.log_factor(features))).sum() / weight[in_a].sum()))
 

@@ -169,7 +169,7 @@ def test_the_gradient_of_a_window_is_that_of_its_factor() -> None:
     for family, window in cases:
         tilt = tilt_of(window, family)
         factor, gradient = tilt(x)
-        np.testing.assert_allclose(factor, window.log_factor(family.statistic(x).numpy()))
+        np.testing.assert_allclose(factor, window.log_factor(family.features(x).numpy()))
         for k in range(2):
             shift = torch.zeros(2, dtype=torch.double)
             shift[k] = 1e-6
@@ -202,7 +202,7 @@ def test_walks_follow_the_known_density() -> None:
 
 def weights(paths: list[np.ndarray], window: Window) -> np.ndarray:
     """Of paths that were shot from one window."""
-    points = [PLANE.statistic(torch.from_numpy(p[1:-1])).numpy() for p in paths]
+    points = [PLANE.features(torch.from_numpy(p[1:-1])).numpy() for p in paths]
     return path_weights(points, ShotDensity([window], np.zeros(1), np.ones(1)))
 
 

@@ -41,7 +41,7 @@ def test_lessons_are_log_uniform_about_the_samples() -> None:
 
 def test_lessons_and_their_loss_by_hand() -> None:
     samples = WeightedSamples(
-        FAMILY.statistic(2.0 * torch.pi * torch.rand(300, 2, generator=torch.Generator().manual_seed(3), dtype=torch.double)),
+        FAMILY.features(2.0 * torch.pi * torch.rand(300, 2, generator=torch.Generator().manual_seed(3), dtype=torch.double)),
         torch.zeros(300),
     )
     eta = torch.cat([torch.zeros(1, 4), torch.tensor([[3.0, 4.0, 0.0, 1.0]]), torch.full((1, 4), 1e4)]).double()
@@ -58,7 +58,7 @@ def test_lessons_and_their_loss_by_hand() -> None:
 def test_mixtures_begin_on_the_samples_that_lie_farthest_apart() -> None:
     # Samples at 0 (twice), 10, 100 and 180 degrees with weights 1, 2, 3, 5 and 4: components on the first, the opposite one, and on 100.
     angles = torch.deg2rad(numbers([0.0], [0.0], [10.0], [100.0], [180.0]))
-    samples = WeightedSamples(VonMises(1).statistic(angles), numbers(1.0, 2.0, 3.0, 5.0, 4.0).log())
+    samples = WeightedSamples(VonMises(1).features(angles), numbers(1.0, 2.0, 3.0, 5.0, 4.0).log())
     start = from_samples(samples, 3)
     np.testing.assert_allclose(np.degrees(start.angle.detach().numpy()).ravel(), [0.0, 180.0, 100.0], atol=1e-9)
     np.testing.assert_allclose(start.logit.detach().exp(), numbers(6.0, 4.0, 5.0) / 15.0)

@@ -148,7 +148,7 @@ def test_families_are_what_their_formulas_say(family: Family) -> None:
     torch.testing.assert_close(family.level_of(family.precisions(eta)), family.level(eta))
     torch.testing.assert_close(family.precision(eta), precision.amax(-1))
     value, slope = family.bias(eta, x + 0.3)
-    torch.testing.assert_close(value, (eta * family.statistic(x + 0.3)).sum(-1))
+    torch.testing.assert_close(value, (eta * family.features(x + 0.3)).sum(-1))
     for k in range(width):
         step = torch.zeros(width, dtype=torch.double)
         step[k] = 1e-5
@@ -160,11 +160,11 @@ def test_families_are_what_their_formulas_say(family: Family) -> None:
     torch.testing.assert_close(family.bias(eta, x)[1], torch.zeros_like(x), atol=1e-9, rtol=0)
     torch.testing.assert_close(family.from_chart(family.chart(eta)), eta)
     squares = sorted(set(range(family.dimension)) - set(family.locations))
-    moved = (family.statistic(-x) + family.statistic(x)).abs().amax(0) > 1e-9
+    moved = (family.features(-x) + family.features(x)).abs().amax(0) > 1e-9
     assert all(bool(moved[k]) for k in squares)
     # The variance of two points at -h and h about zero, along all coordinates: of a level's D coordinates D h^2, of torsions sin^2 h.
     h = 0.4 * torch.ones(1, width, dtype=torch.double)
-    spread = family.spread(0.5 * (family.statistic(h) + family.statistic(-h)))[0]
+    spread = family.spread(0.5 * (family.features(h) + family.features(-h)))[0]
     expected = {"lengths": [0.48], "exploding": [0.32], "product": [math.sin(0.4) ** 2] * 2 + [0.48] + [math.sin(0.4) ** 2]}
     name = next(n for n, f in FAMILIES.items() if f is family)
     np.testing.assert_allclose(spread, expected.get(name, [math.sin(0.4) ** 2] * 2))

@@ -20,7 +20,7 @@ def quadrature(family: Family, grid: Tensor, energy: Callable[[Tensor], Tensor],
 
     The number of effective samples says how many grid points p_eta covers: below ten or so the grid is too coarse for that eta.
     """
-    return WeightedSamples(family.statistic(grid), -energy(grid) / kT)
+    return WeightedSamples(family.features(grid), -energy(grid) / kT)
 
 
 def simpson(ends: Sequence[tuple[float, float]], points: int) -> tuple[Tensor, Tensor]:

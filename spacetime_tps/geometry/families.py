@@ -1,4 +1,4 @@
-"""Exponential families: which statistic T a restraint acts on, and how its natural parameter eta reads as center and noise level."""
+"""Exponential families: the features T that a restraint acts on, and how its natural parameter eta reads as center and noise level."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -25,7 +25,7 @@ class Family(Protocol):
     def angular(self) -> np.ndarray:
         """(D,) bool: which coordinates are angles."""
 
-    def statistic(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """T (..., E) of coordinates (..., D)."""
 
     def level(self, eta: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class VonMises:
     def angular(self) -> np.ndarray:
         return np.ones(self.torsions, dtype=bool)
 
-    def statistic(self, angles: Tensor) -> Tensor:
+    def features(self, angles: Tensor) -> Tensor:
         """T of angles (..., n) in radians, as (..., 2n)."""
         return torch.stack([torch.cos(angles), torch.sin(angles)], dim=-1).flatten(-2)
 
@@ -114,7 +114,7 @@ class VonMises:
 
     def natural(self, center: Tensor, level: Tensor) -> Tensor:
         """eta (..., 2n) from angles (..., n) in radians and concentrations (..., n)."""
-        return (level.unsqueeze(-1) * self.statistic(center).unflatten(-1, (self.torsions, 2))).flatten(-2)
+        return (level.unsqueeze(-1) * self.features(center).unflatten(-1, (self.torsions, 2))).flatten(-2)
 
     def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """eta . T (...) and its gradient (..., n) per radian, at angles x (..., n)."""
@@ -180,7 +180,7 @@ class Cartesian:
     def angular(self) -> np.ndarray:
         return np.zeros(self.coordinates, dtype=bool)
 
-    def statistic(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """T of x (..., D), as (..., D+1)."""
         return torch.cat([x, x.square().sum(-1, keepdim=True)], dim=-1)
 
@@ -266,9 +266,9 @@ class ProductFamily:
     def angular(self) -> np.ndarray:
         return np.concatenate([block.angular for block in self.blocks])
 
-    def statistic(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """T (..., E) of coordinates (..., D)."""
-        return torch.cat([b.statistic(part) for b, part in zip(self.blocks, x.split(self._widths, -1), strict=True)], dim=-1)
+        return torch.cat([b.features(part) for b, part in zip(self.blocks, x.split(self._widths, -1), strict=True)], dim=-1)
 
     def level(self, eta: Tensor) -> Tensor:
         """(..., L)."""
@@ -329,7 +329,7 @@ def values_of(features: np.ndarray, family: Family) -> np.ndarray:
 
 def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:
     """T (N, E) at the centers of a curve (N, E), its squares left at zero."""
-    at = family.statistic(family.center(torch.from_numpy(eta))).numpy()
+    at = family.features(family.center(torch.from_numpy(eta))).numpy()
     moving = np.zeros(family.dimension)
     moving[list(family.locations)] = 1.0
     return np.asarray(at * moving)

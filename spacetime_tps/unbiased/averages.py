@@ -156,7 +156,7 @@ def channel_shares(
         if not len(mine):
             continue
         window = next((b.window for b in site.batches if not b.pilot), site.batches[-1].window)
-        places = crossing_places([paths[k] for k in mine.tolist()], window, lambda p: family.statistic(torch.from_numpy(p)).numpy())
+        places = crossing_places([paths[k] for k in mine.tolist()], window, lambda p: family.features(torch.from_numpy(p)).numpy())
         others = [k for k in range(len(names)) if names[k] != window.variable.name]
         channel = channels(places[:, others], angular[others], ensemble.weight[mine], rng=rng)
         for group in np.unique(channel):

@@ -127,7 +127,7 @@ def learn(surface: Tabulated, kT: float, seed: int) -> Learned:
     grid = periodic_grid(GRID, 2)
     exact_energy = surface.energy(grid)
     return Learned(
-        surface, kT, x, energy, WeightedSamples(FAMILY.statistic(x), -energy / kT),
+        surface, kT, x, energy, WeightedSamples(FAMILY.features(x), -energy / kT),
         quadrature(FAMILY, grid, lambda _: exact_energy, kT=kT), exact_energy, len(x) + len(grid),
     )  # fmt: skip
 
@@ -202,7 +202,7 @@ def long_shooting(
     dynamics, window = Overdamped(learned.surface, learned.kT, DS), unbiased.window
 
     def in_strip(x: Tensor) -> Tensor:
-        value = torch.from_numpy(window.variable.value(FAMILY.statistic(x).numpy()))
+        value = torch.from_numpy(window.variable.value(FAMILY.features(x).numpy()))
         difference = torch.remainder(value - window.center + torch.pi, 2 * torch.pi) - torch.pi
         return difference.abs() < 3.0 * window.deviation
 

@@ -127,7 +127,7 @@ def cartesian(run: Path, truth: Path) -> Problem:
     x, y = (superposed(torch.from_numpy(p[:, heavy].astype(float)), torch.from_numpy(mine[0, heavy].astype(float))) for p in (mine, others))
     center = x.mean(0)
     x, y = x - center, y - center
-    best = WeightedSamples(family.statistic(y), other_weight)
+    best = WeightedSamples(family.features(y), other_weight)
     return _cartesian(family, x, log_weight, best, _along(run, statistic, log_weight, x, family))
 
 
@@ -142,7 +142,7 @@ def thinned(run: Path) -> Problem:
     x = superposed(torch.from_numpy(positions[:, heavy].astype(float)), torch.from_numpy(positions[0, heavy].astype(float)))
     x = x - x.mean(0)
     few = (torch.arange(len(x)) // 10) % 10 == 0
-    best = WeightedSamples(family.statistic(x[~few]), log_weight[~few])
+    best = WeightedSamples(family.features(x[~few]), log_weight[~few])
     return _cartesian(family, x[few], log_weight[few], best, _along(run, statistic, log_weight, x, family))
 
 
@@ -164,7 +164,7 @@ def _along(run: Path, statistic: Tensor, log_weight: Tensor, x: Tensor, family: 
 
 
 def _cartesian(family: Cartesian, x: Tensor, log_weight: Tensor, best: WeightedSamples, along: Tensor) -> Problem:
-    training, held, learn = split(family.statistic(x), log_weight)
+    training, held, learn = split(family.features(x), log_weight)
     lessons, held_out = (
         teach(s, draw_noisy(z, n, generator=torch.Generator().manual_seed(SEEDS[name])), family=family)
         for s, z, n, name in ((training, x[learn], LESSONS, "lessons"), (held, x[~learn], HELD_OUT, "held out"))

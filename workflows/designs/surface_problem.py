@@ -76,7 +76,7 @@ def problem(kT: float, points: int = POINTS) -> Problem:
     x = sobol(points, 2, SEEDS["samples"])
     energy = surface.energy(x)
     learn = torch.arange(points) % 5 != 0
-    training, held = (WeightedSamples(FAMILY.statistic(x[part]), -energy[part] / kT) for part in (learn, ~learn))
+    training, held = (WeightedSamples(FAMILY.features(x[part]), -energy[part] / kT) for part in (learn, ~learn))
     generators = {name: torch.Generator().manual_seed(seed) for name, seed in SEEDS.items()}
     lessons = teach(training, draw_eta(x[learn], LESSONS, low=LOW, high=HIGH, generator=generators["lessons"]), family=FAMILY)
     held_out = teach(held, draw_eta(x[~learn], HELD_OUT, low=LOW, high=HIGH, generator=generators["held out"]), family=FAMILY)

@@ -29,7 +29,7 @@ def route_frames(
     plain = np.random.default_rng(seed).choice(inside, DRAWN, p=chance / chance.sum())
     points = x.numpy()
     return RouteFrames(
-        route, features_of_centers(eta.numpy(), family), cost.numpy(), family.statistic(x).numpy(), weight, in_a,
+        route, features_of_centers(eta.numpy(), family), cost.numpy(), family.features(x).numpy(), weight, in_a,
         np.ones(len(x), dtype=bool), plain, lambda frame: points[frame],
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ class SurfaceShooting:
         return walk(self.dynamics.surface, self.dynamics.kT, self.family, windows, start, steps=steps, generator=generator)
 
     def _features(self, x: np.ndarray) -> np.ndarray:
-        return self.family.statistic(torch.from_numpy(x)).numpy()
+        return self.family.features(torch.from_numpy(x)).numpy()
 
     def _state(self, x: np.ndarray) -> np.ndarray:
         """IN_A, IN_B or NOWHERE (n,) of points (n, D)."""

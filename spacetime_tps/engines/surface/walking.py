@@ -19,7 +19,7 @@ def tilt_of(window: Window, family: Family) -> Tilt:
     """log f (n,) of a window and its gradient (n, D) at x (n, D): the window's slope in T, pulled back as eta of a family is."""
 
     def tilt(x: Tensor) -> tuple[Tensor, Tensor]:
-        features = family.statistic(x).numpy()
+        features = family.features(x).numpy()
         slope = torch.from_numpy(window.slope(features))
         return torch.from_numpy(window.log_factor(features)), family.bias(slope, x)[1]
 
