@@ -139,6 +139,7 @@ class Slow:
     """A method: the geodesic, held at each point twice as long."""
 
     name = "slow"
+    baseline = False
 
     def asked(self, settings: MethodSettings) -> int:
         return 1

@@ -212,6 +212,7 @@ class Hand:
 
     left: int = 1000
     name = "hand"
+    baseline = False
 
     def __post_init__(self) -> None:
         self.seeds: list[tuple[str, int]] = []

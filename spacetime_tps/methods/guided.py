@@ -12,6 +12,7 @@ class Guided(Pulled):
     """Annealed Langevin dynamics along each route's geodesic."""
 
     name = "guided"
+    baseline = False
 
     def asked(self, settings: MethodSettings) -> int:
         return settings.guided.paths

@@ -17,6 +17,10 @@ class Method(Protocol):
     def name(self) -> str:
         """As transitions.csv has it in the column stage, and files have it in their names."""
 
+    @property
+    def baseline(self) -> bool:
+        """Whether it is a rival, whose evaluations are no part of what the run's own paths cost."""
+
     def asked(self, settings: MethodSettings) -> int:
         """Paths along each curve; 0 leaves the method out."""
 

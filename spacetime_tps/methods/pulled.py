@@ -12,11 +12,15 @@ from spacetime_tps.problems.problem import Problem
 
 
 class Pulled(ABC):
-    """A Method but for its name, its number of paths and its curves: those are the subclass's."""
+    """A Method but for its name, what it is for, its number of paths and its curves: those are the subclass's."""
 
     @property
     @abstractmethod
     def name(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def baseline(self) -> bool: ...
 
     @abstractmethod
     def asked(self, settings: MethodSettings) -> int: ...

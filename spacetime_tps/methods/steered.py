@@ -20,6 +20,7 @@ class Steered(Pulled):
     """The line the short way round, and the one in the best geodesic's class where that is another: only the second is a fair rival."""
 
     name = "steered"
+    baseline = True
 
     def asked(self, settings: MethodSettings) -> int:
         return settings.steered.paths

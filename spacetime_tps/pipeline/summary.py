@@ -26,8 +26,6 @@ from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 from spacetime_tps.unbiased.ensemble import Unbiased
 
 PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MDAnalysis")
-BASELINES = {"steered"}
-"""Methods whose evaluations are no part of what the run's own paths cost"""
 
 
 def summarise(
@@ -44,7 +42,7 @@ def summarise(
     evaluations = {
         "preparation": problem.evaluations,
         **spent,
-        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in methods if m.name not in BASELINES},
+        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in methods if not m.baseline},
         "region": 0,
         "unbiased": 0,
         **(unbiased.record["evaluations"] if unbiased else {}),
@@ -70,7 +68,7 @@ def summarise(
             for method, rows in paths.items()
         },
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
-        "baseline_evaluations": {method: sum(r.evaluations for r in rows) for method, rows in paths.items() if method in BASELINES},
+        "baseline_evaluations": {m.name: sum(r.evaluations for r in paths[m.name]) for m in methods if m.baseline and m.name in paths},
         "versions": {**{p: version(p) for p in PACKAGES}, "python": python_platform.python_version()},
     }
 

@@ -1,5 +1,6 @@
 """The report's pictures, each from a RunData to a matplotlib figure."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from spacetime_tps.units import thermal_energy
 
 INK, MUTED = "#1b2733", "#6b7885"
 GUIDED, THERMAL, CURVE = "#c2410c", "#0f766e", "#0b3d91"
-STEERED = ("#7c3aed", "#b45fa8")
+RIVALS = ("#7c3aed", "#b45fa8")
 FORBIDDEN = "#6b1d5c"
 STATE_COLOURS = {"A": "#0f766e", "B": "#b91c1c"}
 PATHS_DRAWN = 12
@@ -182,24 +183,27 @@ def _turns(v: np.ndarray) -> list[float]:
 
 
 def _pulled(run: RunData) -> list[tuple[str, str, list[Row]]]:
-    """(name, colour, rows) of guided paths, and of steered ones line by line."""
-    steered = run.of_stage("steered")
-    lines = list({r["route"]: 0 for r in steered})
-    found = [("guided", GUIDED, run.of_stage("guided"))]
-    return found + [
-        (f"steered, {route.replace('_', ' ')}", colour, [r for r in steered if r["route"] == route])
-        for route, colour in zip(lines, STEERED, strict=False)
-    ]
+    """(name, colour, rows) of each method's paths, a baseline's line by line; colours in that order."""
+    found: list[tuple[str, list[Row]]] = []
+    for method in run.summary["stages"]:
+        rows = run.of_stage(method)
+        if method not in run.summary["baseline_evaluations"]:
+            found.append((method, rows))
+        else:
+            found += [
+                (f"{method}, {name.replace('_', ' ')}", [r for r in rows if r["route"] == name]) for name in {r["route"]: 0 for r in rows}
+            ]
+    return [(name, colour, rows) for (name, rows), colour in zip(found, itertools.cycle((GUIDED, *RIVALS)))]
 
 
 def energy_along_paths(run: RunData) -> Figure:
-    """Potential energy along guided (and steered) paths, against the thermal reference's highest energies."""
+    """Potential energy along every method's paths, against the thermal reference's highest energies."""
     figure, axes = _axes(6.4, 3.4)
     if len(run.thermal):
         mean, std = run.thermal.mean(), run.thermal.std()
         axes.axhspan(mean - std, mean + std, color=THERMAL, alpha=0.15, lw=0)
         axes.axhline(mean, color=THERMAL, lw=1.2, label="highest energy of equally long runs in A (mean ± std)")
-    for name, colour, every in _pulled(run):
+    for number, (name, colour, every) in enumerate(_pulled(run)):
         rows = [r for r in every if r["file"]]
         if not rows:
             continue
@@ -209,8 +213,8 @@ def energy_along_paths(run: RunData) -> Figure:
         low, middle, high = np.percentile(energy, [10, 50, 90], axis=0)
         axes.fill_between(time, low, high, color=colour, alpha=0.15, lw=0)
         axes.plot(time, gaussian_filter(middle, 2), color=colour, lw=1.6, label=f"{name}: median, 10–90 % of {len(rows)} paths")
-        if name == "guided":
-            axes.plot(time, energy[0], color=colour, lw=0.5, alpha=0.8, label="one guided path")
+        if number == 0:
+            axes.plot(time, energy[0], color=colour, lw=0.5, alpha=0.8, label=f"one {name} path")
     axes.set(xlabel="time, ps", ylabel="potential energy above start.pdb, kJ/mol")
     axes.margins(x=0)
     axes.legend(loc="upper left", ncols=1)
@@ -285,7 +289,7 @@ def windows_of_best(run: RunData) -> Figure:
     s = np.linspace(0, 1, len(w["eta"]))
     free, error = w["free_energy_kT"], w["error_kT"]
     left.plot(s, w["forward_kT"], color=GUIDED, lw=1.2, label="A to B alone")
-    left.plot(s, w["backward_kT"], color=STEERED[0], lw=1.2, label="B to A alone")
+    left.plot(s, w["backward_kT"], color=RIVALS[0], lw=1.2, label="B to A alone")
     left.fill_between(s, free - 2 * error, free + 2 * error, color=INK, alpha=0.2, lw=0)
     left.plot(s, free, color=INK, lw=1.8, label="MBAR, ± 2 errors")
     left.set(xlabel="position on the curve", title="free energy of the windows, kT")
