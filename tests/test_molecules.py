@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from openmm import unit
 from scipy.special import ive
 
-from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.coordinates.torsions import Torsions, rotatable_torsions
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.rotatable import changed_torsions, rotatable_torsions
+from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State, check_endpoints, state_of
@@ -187,7 +187,8 @@ def test_states_that_overlap_or_hold_both_ends_are_refused(alanine: Problem) -> 
 
 
 def test_rotatable_torsions_of_alanine_dipeptide(alanine: Problem) -> None:
-    assert set(alanine.coordinates.atoms) <= set(rotatable_torsions(alanine.start.topology).atoms)
-    assert changed_torsions(alanine.start, alanine.end).atoms == alanine.coordinates.atoms
+    molecule = molecule_of(alanine.start, alanine.end, None)
+    assert set(alanine.coordinates.atoms) <= set(rotatable_torsions(molecule).atoms)
+    assert Torsions.of_molecule(None, molecule).atoms == alanine.coordinates.atoms
     with pytest.raises(SpacetimeError, match="no torsion differs"):
-        changed_torsions(alanine.start, alanine.start)
+        Torsions.of_molecule(None, molecule_of(alanine.start, alanine.start, None))

@@ -9,20 +9,15 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from openmm import app
 
+from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.molecule import Molecule
+from spacetime_tps.coordinates.torsions import Torsions, ring_torsions, rotatable_torsions
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import build_system, read_system
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.molecules.rotatable import (
-    atom_label,
-    changed_distances,
-    changed_torsions,
-    heavy_atoms,
-    ring_torsions,
-    rotatable_torsions,
-)
-from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, same_order, write_pdb
+from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr, write_trr
 
@@ -37,6 +32,19 @@ def topology(symbols: str, bonds: list[tuple[int, int]], *, name: str = "MOL", n
     return found
 
 
+def still(made: app.Topology) -> Molecule:
+    x = np.zeros((made.getNumAtoms(), 3))
+    return molecule_of(Structure(made, x), Structure(made, x), None)
+
+
+def changed_torsions(start: Structure, end: Structure) -> Torsions:
+    return Torsions.of_molecule(None, molecule_of(start, end, None))
+
+
+def changed_distances(start: Structure, end: Structure) -> Distances:
+    return Distances.of_molecule(None, molecule_of(start, end, None))
+
+
 def posed(angle: float) -> np.ndarray:
     """Four atoms with a torsion of so many degrees."""
     t = math.radians(angle)
@@ -45,19 +53,20 @@ def posed(angle: float) -> np.ndarray:
 
 def test_torsions_go_along_the_longest_branches() -> None:
     # 0 - 1 - 2 - 3 - 4 with a methyl 5 on 1 and a chain 6 - 7 on 3; hydrogens 8 and 9 count for nothing.
-    tree = topology("CCCCCCCCHH", [(1, 0), (1, 2), (2, 3), (3, 4), (1, 5), (3, 6), (6, 7), (0, 8), (4, 9)])
+    tree = still(topology("CCCCCCCCHH", [(1, 0), (1, 2), (2, 3), (3, 4), (1, 5), (3, 6), (6, 7), (0, 8), (4, 9)]))
     found = rotatable_torsions(tree)
     assert found.names == ("MOL7_C1_C2", "MOL7_C2_C3", "MOL7_C3_C6")
     assert found.atoms == ((0, 1, 2, 3), (1, 2, 3, 6), (2, 3, 6, 7))
     assert found.closed == ()
-    assert heavy_atoms(tree) == list(range(8))
-    assert atom_label(next(a for a in tree.atoms() if a.index == 3)) == "7.C3"
+    assert tree.chosen(None) == tuple(range(8))
+    assert tree.chosen(["7:C3", "7:H8"]) == (3, 8)
+    assert tree.atoms[3].tag == "7.C3"
     assert ring_torsions(tree).atoms == ()
 
 
 def test_torsions_of_rings_go_the_shortest_way_back() -> None:
     # A ring of five with one of four beside it on the bond 0 - 1, and a tail on 3; the bond that both share goes by the smaller one.
-    both = topology("CCCCCCCC", [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (1, 5), (5, 6), (6, 0), (3, 7)])
+    both = still(topology("CCCCCCCC", [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (1, 5), (5, 6), (6, 0), (3, 7)]))
     found = ring_torsions(both)
     assert dict(zip(found.names, found.atoms, strict=True)) == {
         "MOL7_C0_C1": (6, 0, 1, 5), "MOL7_C0_C4": (1, 0, 4, 3), "MOL7_C0_C6": (1, 0, 6, 5), "MOL7_C1_C2": (0, 1, 2, 3),
@@ -65,7 +74,7 @@ def test_torsions_of_rings_go_the_shortest_way_back() -> None:
     }  # fmt: skip
     assert found.closed == (True,) * 8
     assert rotatable_torsions(both).atoms == ()
-    assert ring_torsions(topology("CCC", [(0, 1), (1, 2), (2, 0)])).atoms == ()
+    assert ring_torsions(still(topology("CCC", [(0, 1), (1, 2), (2, 0)]))).atoms == ()
 
 
 def test_what_changes_between_two_structures() -> None:
@@ -81,13 +90,13 @@ def test_what_changes_between_two_structures() -> None:
     assert found.closed == (True,) * len(found.atoms)
     longer = posed(170.0)
     longer[0, 1] += 0.051
-    distances = changed_distances(start, Structure(chain, longer), None)
+    distances = changed_distances(start, Structure(chain, longer))
     assert (distances.names, distances.atoms) == (("d_7.C0_7.C1",), ((0, 1),))
     longer[0, 1] -= 0.002
     with pytest.raises(SpacetimeError, match="no bonded distance differs"):
-        changed_distances(start, Structure(chain, longer), None)
+        changed_distances(start, Structure(chain, longer))
     with pytest.raises(SpacetimeError, match="no bonded distance differs"):
-        changed_distances(Structure(topology("CC", []), longer), Structure(topology("CC", []), longer), None)
+        changed_distances(Structure(topology("CC", []), longer), Structure(topology("CC", []), longer))
 
 
 def test_centres_with_three_heavy_neighbours_have_a_hand() -> None:

@@ -1,12 +1,16 @@
 """Distance coordinates: T = (d_1, ..., d_m, sum of squares), in 0.1 nm."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 
@@ -17,8 +21,6 @@ CHANGED = 0.5
 """0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
 FAR = 1000.0
 """nm: no limit"""
-Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-"""Box vectors in OpenMM's reduced form, nm"""
 
 
 def distance(positions: np.ndarray, pairs: np.ndarray, cell: Cell | None) -> np.ndarray:
@@ -41,6 +43,8 @@ class Distances(Lengths):
     """Of a periodic system"""
 
     kind = "distances"
+    definition: ClassVar[Any] = Annotated[dict[Name, tuple[str, str]], Field(min_length=1)]
+    """name: two atoms, each 'residue number:atom name'"""
 
     @property
     def unit(self) -> tuple[str, ...]:
@@ -81,10 +85,10 @@ class Distances(Lengths):
         """Distances that every box bounds, with all ranges in a below all in b, or above."""
         found: list[Variable] = []
         for k, pair in enumerate(self.atoms):
-            in_a, in_b = ([[(d[2], d[3]) for d in box.get("distances", []) if tuple(d[:2]) == pair] for box in state] for state in (a, b))
+            in_a, in_b = ([ranges(box, "distances", pair) for box in state] for state in (a, b))
             if all(in_a) and all(in_b):
                 (a_low, a_high), (b_low, b_high) = (
-                    (min(r[0] for box in ranges for r in box), max(r[1] for box in ranges for r in box)) for ranges in (in_a, in_b)
+                    (min(r[0] for box in state for r in box), max(r[1] for box in state for r in box)) for state in (in_a, in_b)
                 )
                 if a_high <= b_low or b_high <= a_low:
                     found.append(Linear(self.names[k], tuple(float(i == k) for i in range(self.dimension))))
@@ -100,8 +104,35 @@ class Distances(Lengths):
             found.append([*self.atoms[k], round(low, 4), round(high, 4)])
         return {"distances": found} if found else {}
 
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        """A range of the distance, nm."""
+        return {"distances": [[*self.atoms[self.names.index(name)], low, high]]}
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        """In 0.1 nm."""
+        found = (ranges(box, "distances", pair) for pair in self.atoms)
+        return [(PER_NM * limits[0][0], PER_NM * limits[0][1]) if limits else None for limits in found]
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
+
+    @staticmethod
+    def of_molecule(definition: dict[str, tuple[str, str]] | None, molecule: Molecule) -> "Distances":
+        """Those that are named, two labels each; else bonded pairs of atoms whose distance differs by more than 0.05 nm.
+
+        Raises SpacetimeError when there is none.
+        """
+        cell = molecule.cell
+        if definition is not None:
+            found = [molecule.chosen(labels) for labels in definition.values()]
+            return Distances(tuple(definition), tuple((f[0], f[1]) for f in found), cell)
+        pairs = [(min(pair), max(pair)) for pair in molecule.bonds]
+        if pairs:
+            bonded = Distances(tuple(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in pairs), tuple(pairs), cell)
+            keep = np.flatnonzero(np.abs(bonded.values(molecule.end) - bonded.values(molecule.start)) > CHANGED)
+            if len(keep):
+                return Distances(tuple(bonded.names[k] for k in keep), tuple(bonded.atoms[k] for k in keep), cell)
+        raise SpacetimeError("no bonded distance differs by more than 0.05 nm between the two structures: name the pairs in system.yaml")
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: Cell | None) -> "Distances":

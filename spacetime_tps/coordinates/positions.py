@@ -1,13 +1,16 @@
 """Positions of some atoms, superposed on a reference: T = (x - reference, its square), in 0.1 nm."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.molecule import Molecule
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ class Positions(Lengths):
     """nm"""
 
     kind = "positions"
+    definition: ClassVar[Any] = Annotated[tuple[str, ...], Field(min_length=1)]
+    """Atoms, each 'residue number:atom name'"""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,8 +97,24 @@ class Positions(Lengths):
             return {}
         return {"rmsd": {"file": file, "atoms": [*self.atoms], "max_nm": round(WELL_BEFORE * apart, 4)}}
 
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        """None: raises SpacetimeError."""
+        raise SpacetimeError(f"no state can bound {name!r}: give an rmsd, which is of all superposed positions at once")
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        """No box bounds a single displacement."""
+        return [None] * (3 * len(self.atoms))
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "labels": [*self.labels], "atoms": [*self.atoms], "reference_nm": [[*r] for r in self.reference]}]
+
+    @staticmethod
+    def of_molecule(definition: tuple[str, ...] | None, molecule: Molecule) -> "Positions":
+        """Of atoms with these labels, or of all but hydrogen; the reference is halfway, so that displacements of both ends are alike."""
+        atoms = molecule.chosen(definition)
+        here = molecule.start[[*atoms]]
+        middle = 0.5 * (here + superposed(molecule.end[[*atoms]], here))
+        return Positions(tuple(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: object) -> "Positions":

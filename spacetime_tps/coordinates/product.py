@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates, HeldFrame, Term, Way
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
@@ -93,11 +94,15 @@ class Product:
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         """The blocks' boxes in one: all of their conditions hold."""
-        found: dict[str, Any] = {}
-        for block in self.blocks:
-            for key, entry in block.box_around(here, there, file).items():
-                found[key] = [*found[key], *entry] if key in found else entry
-        return found
+        return together(block.box_around(here, there, file) for block in self.blocks)
+
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        """That of the first block with such a value."""
+        return next(block for block in self.blocks if name in block.names).condition(name, low, high)
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        """Block by block."""
+        return list(itertools.chain.from_iterable(block.bounds(box) for block in self.blocks))
 
     def to_json(self) -> list[dict[str, Any]]:
         return list(itertools.chain.from_iterable(block.to_json() for block in self.blocks))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ class Coordinates(Protocol):
     """A smooth feature map of the atoms, and all that anybody has to know of its kind.
 
     The denoising distributions are p_eta(x) ~ exp(-U(x)/kT + eta . T(x)), with T = `features`. Implementations are frozen and hashable,
-    and stand in `coordinates.registry.KINDS`.
+    and their classes stand in `coordinates.registry.KINDS`.
     """
 
     @property
     def kind(self) -> str:
-        """Its key in coordinates.json."""
+        """Its key in system.yaml and coordinates.json."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ class Coordinates(Protocol):
 
     @property
     def unit(self) -> tuple[str, ...]:
-        """Of each value as people read it: 'degrees' or 'Å' (D,)."""
+        """Of each value as people read it: 'degrees', 'Å' (D,)."""
 
     @property
     def dimension(self) -> int:
@@ -110,5 +111,35 @@ class Coordinates(Protocol):
         """The default state about a structure `here` (atoms, 3), as a box of states.json; `there` is the other one, `file` the name of
         here's file. It ends at WELL_BEFORE of the way there at most; empty where nothing changes enough."""
 
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        """What a box of states.json holds where system.yaml bounds the value `name`, both in degrees or nm.
+
+        Raises SpacetimeError where no condition bounds it.
+        """
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        """For each of D values the range that a box of states.json sets, as people read it; None where it sets none."""
+
     def to_json(self) -> list[dict[str, Any]]:
         """Its blocks as plain data, for coordinates.json."""
+
+
+class Kind(Protocol):
+    """A class of coordinates: how they are read, from what a user writes and from a run folder."""
+
+    @property
+    def kind(self) -> str:
+        """Its key in system.yaml and coordinates.json."""
+
+    @property
+    def definition(self) -> Any:
+        """The type of its entry in system.yaml, which pydantic checks."""
+
+    def of_molecule(self, definition: Any, molecule: Molecule) -> Coordinates:
+        """As the entry says, or, where it is None, as they are found from the two structures.
+
+        Raises SpacetimeError for atoms that there are not, and where nothing is found.
+        """
+
+    def from_json(self, block: dict[str, Any], cell: Cell | None) -> Coordinates:
+        """The inverse of `Coordinates.to_json`, from one block; the cell is the system's."""

@@ -1,13 +1,19 @@
 """Torsion coordinates: T = (cos, sin) of each, so that nothing wraps."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
+from spacetime_tps.coordinates.molecule import Molecule, Name
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
+from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.protocol import Variable
 
@@ -27,11 +33,13 @@ class Torsions:
     """n torsions of four atoms each. A restraint eta is a product of von Mises factors (geometry.families.VonMises)."""
 
     names: tuple[str, ...]
-    atoms: tuple[tuple[int, int, int, int], ...]
+    atoms: tuple[Four, ...]
     closed: tuple[bool, ...] = ()
     """Which are inside a ring, where no torsion can turn all the way round; none where empty"""
 
     kind = "torsions"
+    definition: ClassVar[Any] = Annotated[dict[Name, tuple[str, str, str, str]], Field(min_length=1)]
+    """name: four atoms, each 'residue number:atom name'"""
 
     @property
     def unit(self) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ class Torsions:
         """Torsions that every box bounds, with no range in a that meets one in b but at an end."""
         found: list[Variable] = []
         for k, four in enumerate(self.atoms):
-            in_a, in_b = ([[(t[4], t[5]) for t in box.get("torsions", []) if tuple(t[:4]) == four] for box in state] for state in (a, b))
+            in_a, in_b = ([ranges(box, "torsions", four) for box in state] for state in (a, b))
             apart = not any(meet(i, j) for p in in_a for i in p for q in in_b for j in q)
             if apart and all(in_a) and all(in_b):
                 found.append(Angle(self.names[k], self.dimension, 2 * k, 2 * k + 1))
@@ -126,8 +134,32 @@ class Torsions:
             found.append([*self.atoms[k], round(low, 3), round(high, 3)])
         return {"torsions": found} if found else {}
 
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        """A range of the torsion, degrees, that goes up from low to high."""
+        return {"torsions": [[*self.atoms[self.names.index(name)], low, high]]}
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        """In degrees."""
+        return [next(iter(ranges(box, "torsions", four)), None) for four in self.atoms]
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms], "closed": [*self.closed]}]
+
+    @staticmethod
+    def of_molecule(definition: dict[str, tuple[str, str, str, str]] | None, molecule: Molecule) -> "Torsions":
+        """Those that are named, four labels each; else those about heavy-atom bonds that differ by more than 30 degrees: those in no ring,
+        or, where none of them does, those in rings. Raises SpacetimeError when there is none."""
+        if definition is not None:
+            found = [molecule.chosen(labels) for labels in definition.values()]
+            return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found))
+        for candidates in (rotatable_torsions(molecule), ring_torsions(molecule)):
+            if candidates.atoms:
+                apart = difference(candidates.values(molecule.start), candidates.values(molecule.end), candidates.angular)
+                keep = np.flatnonzero(np.abs(apart) > CHANGED)
+                if len(keep):
+                    closed = tuple(candidates.closed[k] for k in keep) if candidates.closed else ()
+                    return Torsions(tuple(candidates.names[k] for k in keep), tuple(candidates.atoms[k] for k in keep), closed)
+        raise SpacetimeError("no torsion differs by more than 30 degrees between the two structures: they are in the same state")
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: object) -> "Torsions":
@@ -139,3 +171,21 @@ class Torsions:
         """The torsions that turn most, and by how many degrees."""
         most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
         return "_".join(f"{self.names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most)) or "direct"
+
+
+def rotatable_torsions(molecule: Molecule) -> Torsions:
+    """One torsion about each heavy-atom bond that can turn."""
+    found = about_bonds(molecule)
+    return Torsions(_names(molecule, found), tuple(found))
+
+
+def ring_torsions(molecule: Molecule) -> Torsions:
+    """One torsion about each heavy-atom bond that is in a ring."""
+    found = along_rings(molecule)
+    return Torsions(_names(molecule, found), tuple(found), (True,) * len(found))
+
+
+def _names(molecule: Molecule, fours: Sequence[Four]) -> tuple[str, ...]:
+    """Of torsions after their bonds."""
+    atoms = molecule.atoms
+    return tuple(f"{atoms[j].residue}{atoms[j].number}_{atoms[j].name}_{atoms[k].name}" for _, j, k, _ in fours)

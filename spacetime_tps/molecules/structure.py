@@ -8,6 +8,7 @@ import numpy as np
 from openmm import app, unit
 from openmm.app.internal.unitcell import computeLengthsAndAngles
 
+from spacetime_tps.coordinates.molecule import Atom, Cell, Molecule, index_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
 
@@ -67,11 +68,19 @@ def _keys(topology: app.Topology) -> list[AtomKey]:
 
 
 def atom_index(topology: app.Topology, label: str) -> int:
-    """Index of the atom written 'RESIDUE_NUMBER:ATOM_NAME', as in '2:CA'."""
-    for atom in topology.atoms():
-        if f"{atom.residue.id}:{atom.name}" == label:
-            return int(atom.index)
-    raise SpacetimeError(f"there is no atom {label!r} (residue number:atom name) in the molecule")
+    """Index of the atom written 'RESIDUE_NUMBER:ATOM_NAME', as in '2:CA'. Raises SpacetimeError where there is none."""
+    return index_of(label, _atoms(topology))
+
+
+def molecule_of(start: Structure, end: Structure, cell: Cell | None) -> Molecule:
+    """What coordinates see of a molecule in two structures, the atoms in the same order in both."""
+    bonds = tuple((int(a.index), int(b.index)) for a, b in start.topology.bonds())
+    return Molecule(_atoms(start.topology), bonds, start.positions, end.positions, cell)
+
+
+def _atoms(topology: app.Topology) -> tuple[Atom, ...]:
+    symbols = ("" if a.element is None else a.element.symbol for a in topology.atoms())
+    return tuple(Atom(a.name, a.residue.name, a.residue.id, symbol) for a, symbol in zip(topology.atoms(), symbols, strict=True))
 
 
 def write_pdb(path: Path, structure: Structure) -> None:

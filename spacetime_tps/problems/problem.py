@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell, Distances
-from spacetime_tps.coordinates.positions import Positions
+from spacetime_tps.coordinates.boxes import together
+from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
-from spacetime_tps.coordinates.registry import coordinates_of, joined
+from spacetime_tps.coordinates.registry import DEFAULT, KINDS, coordinates_of, joined
 from spacetime_tps.coordinates.superposition import superposed
-from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm import platforms
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules import rotatable
 from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
-from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, same_order, write_pdb
+from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import RmsdSpec, SystemSpec
+from spacetime_tps.problems.system import Range, RmsdSpec, SystemSpec
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import State, check_endpoints, state_of
 
@@ -79,7 +77,8 @@ def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
         1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
         "Reference" if wanted == "auto" else platforms.check(wanted),
     )
-    coordinates = _coordinates(spec, start, end, model.cell)
+    molecule = molecule_of(start, end, model.cell)
+    coordinates, boxes = _coordinates(spec, molecule), _boxes(spec, molecule)
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
     potential = Potential(model)
@@ -87,8 +86,9 @@ def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    coordinates = _coordinates(spec, start, end, model.cell) if spec.coordinates and "positions" in spec.coordinates else coordinates
-    a, b = _states(spec, coordinates, start, end, model.cell)
+    if coordinates.frame is not None:  # the reference is halfway between the minima
+        coordinates = _coordinates(spec, molecule_of(start, end, model.cell))
+    a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
     return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
@@ -134,64 +134,33 @@ def load(folder: Path) -> Problem:
     return Problem(model, coordinates, start, end, a, b, zero, notes["steps_per_second"], notes["evaluations"])
 
 
-def _coordinates(spec: SystemSpec, start: Structure, end: Structure, cell: Cell | None) -> Coordinates:
+def _coordinates(spec: SystemSpec, molecule: Molecule) -> Coordinates:
     """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
-    named = tuple(kind for kind in ("torsions", "distances", "positions") if getattr(spec, kind) is not None)
-    blocks: list[Coordinates] = []
-    for kind in spec.coordinates or named or ("torsions",):
-        if kind == "torsions":
-            blocks.append(rotatable.changed_torsions(start, end) if spec.torsions is None else _named_torsions(spec, start))
-        elif kind == "distances":
-            blocks.append(rotatable.changed_distances(start, end, cell) if spec.distances is None else _named_distances(spec, start, cell))
-        else:
-            blocks.append(_positions(spec, start, end))
-    return joined(blocks)
+    kinds = spec.coordinates or tuple(spec.defined) or (DEFAULT,)
+    return joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
 
 
-def _named_torsions(spec: SystemSpec, start: Structure) -> Torsions:
-    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.torsions or {}).items()}
-    return Torsions(tuple(found), tuple((f[0], f[1], f[2], f[3]) for f in found.values()))
+def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
+    """A and B as states.json has them; nothing where the system leaves them open."""
+    named = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
+
+    def condition(state: str, key: str, limits: Range | RmsdSpec) -> dict[str, Any]:
+        if isinstance(limits, RmsdSpec):
+            return limits.condition(molecule)
+        for block in named:
+            if key in block.names:
+                return block.condition(key, *limits)
+        raise SpacetimeError(f"state {state} bounds {key!r}, which is not one of the named coordinates")
+
+    return {
+        state: [together(condition(state, key, limits) for key, limits in box.items()) for box in boxes]
+        for state, boxes in (spec.states or {}).items()
+    }
 
 
-def _named_distances(spec: SystemSpec, start: Structure, cell: Cell | None) -> Distances:
-    found = {name: [atom_index(start.topology, label) for label in labels] for name, labels in (spec.distances or {}).items()}
-    return Distances(tuple(found), tuple((f[0], f[1]) for f in found.values()), cell)
-
-
-def _positions(spec: SystemSpec, start: Structure, end: Structure) -> Positions:
-    """Superposed on the structure halfway: displacements of the two ends from it are alike."""
-    chosen = _atoms(spec.positions, start)
-    here = start.positions[chosen]
-    middle = 0.5 * (here + superposed(end.positions[chosen], here))
-    labels = [rotatable.atom_label(atom) for atom in start.topology.atoms()]
-    return Positions(tuple(labels[k] for k in chosen), tuple(chosen), tuple((float(x), float(y), float(z)) for x, y, z in middle))
-
-
-def _atoms(labels: tuple[str, ...] | None, start: Structure) -> list[int]:
-    return rotatable.heavy_atoms(start.topology) if labels is None else [atom_index(start.topology, label) for label in labels]
-
-
-def _states(spec: SystemSpec, coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
-    if spec.states is None:
+def _states(boxes: dict[str, Boxes], coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
+    if not boxes:
         return states_around(coordinates, start.positions, end.positions, cell=cell)
-    torsions = _named_torsions(spec, start)
-    distances = _named_distances(spec, start, cell)
     places = {"start.pdb": start.positions, "end.pdb": end.positions}
-    found = []
-    for name in "AB":
-        boxes: list[dict[str, Any]] = []
-        for box in spec.states[name]:
-            entry: dict[str, Any] = {}
-            for key, limits in box.items():
-                if isinstance(limits, RmsdSpec):
-                    bounds = {"max_nm": limits.max_nm, "min_nm": limits.min_nm}
-                    entry["rmsd"] = {
-                        "file": f"{limits.to}.pdb", "atoms": _atoms(limits.atoms, start), **{k: v for k, v in bounds.items() if v},
-                    }  # fmt: skip
-                elif key in torsions.names:
-                    entry.setdefault("torsions", []).append([*torsions.atoms[torsions.names.index(key)], *limits])
-                else:
-                    entry.setdefault("distances", []).append([*distances.atoms[distances.names.index(key)], *limits])
-            boxes.append(entry)
-        found.append(state_of(boxes, cell=cell, read=places.__getitem__))
-    return found[0], found[1]
+    a, b = (state_of(boxes[name], cell=cell, read=places.__getitem__) for name in "AB")
+    return a, b

@@ -3,23 +3,21 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
+from spacetime_tps.coordinates.molecule import Molecule
+from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.validation import first_error
+from spacetime_tps.validation import StrictModel, first_error
 
 Range = tuple[float, float]
-CoordinateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.'-]+$")]
-"""Names become part of file names"""
 
 
-class RmsdSpec(BaseModel):
+class RmsdSpec(StrictModel):
     """A distance from one of the two structures after superposition."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     to: Literal["start", "end"]
     atoms: tuple[str, ...] | None = Field(None, min_length=1)
@@ -33,15 +31,23 @@ class RmsdSpec(BaseModel):
             raise ValueError("an rmsd wants max_nm or min_nm")
         return self
 
+    def condition(self, molecule: Molecule) -> dict[str, Any]:
+        """What a box of states.json holds for it. Raises SpacetimeError for atoms that there are not."""
+        limits = {"max_nm": self.max_nm, "min_nm": self.min_nm}
+        return {"rmsd": {"file": f"{self.to}.pdb", "atoms": [*molecule.chosen(self.atoms)], **{k: v for k, v in limits.items() if v}}}
+
 
 StateBox = dict[str, Range | RmsdSpec]
-"""Conditions that all hold: the names of torsions and distances, and 'rmsd'"""
+"""Conditions that all hold: the names of coordinates, and 'rmsd'"""
 
 
 class SystemSpec(BaseModel):
-    """A system.yaml. Coordinates and states that are left out are found from the two structures."""
+    """A system.yaml. Coordinates and states that are left out are found from the two structures.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Further keys are kinds of coordinates (`coordinates.registry.KINDS`), each with its `definition`.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
     start: Path
@@ -53,16 +59,26 @@ class SystemSpec(BaseModel):
     temperature_K: float = Field(300.0, gt=0)
     timestep_fs: float = Field(1.0, gt=0)
     friction_per_ps: float = Field(1.0, gt=0)
-    coordinates: tuple[Literal["torsions", "distances", "positions"], ...] | None = Field(None, min_length=1)
-    """The blocks that the transition is described by; those that are named below where it is left out, or else torsions that change"""
-    torsions: dict[CoordinateName, tuple[str, str, str, str]] | None = Field(None, min_length=1)
-    """name: four atoms, each 'residue number:atom name'; those that change where it is left out"""
-    distances: dict[CoordinateName, tuple[str, str]] | None = Field(None, min_length=1)
-    """name: two atoms; bonded ones that change where it is left out"""
-    positions: tuple[str, ...] | None = Field(None, min_length=1)
-    """atoms whose superposed positions are meant; all but hydrogen where it is left out"""
+    coordinates: tuple[str, ...] | None = Field(None, min_length=1)
+    """Kinds of the blocks that the transition is described by; the `defined` ones where it is left out, or else torsions that change"""
     states: dict[str, tuple[StateBox, ...]] | None = None
     """A and B: boxes, of which one holds: each name (from, to), in degrees going up or in nm; and an RMSD to a structure"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _definitions(cls, data: dict[str, Any]) -> dict[str, Any]:
+        own = {key: value for key, value in data.items() if key in cls.model_fields}
+        further = {key: value for key, value in data.items() if key not in own}
+        types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
+        definitions: type[StrictModel] = create_model("Definitions", __base__=StrictModel, **types)
+        return own | {key: value for key, value in definitions.model_validate(further) if value is not None}
+
+    @field_validator("coordinates")
+    @classmethod
+    def _kinds(cls, kinds: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for kind in kinds or ():
+            kind_of(kind)
+        return kinds
 
     @model_validator(mode="after")
     def _one_energy(self) -> "SystemSpec":
@@ -71,6 +87,11 @@ class SystemSpec(BaseModel):
         if self.states is not None and set(self.states) != {"A", "B"}:
             raise ValueError("states must hold A and B")
         return self
+
+    @property
+    def defined(self) -> dict[str, Any]:
+        """The definitions that the system gives, by kind of coordinates."""
+        return self.model_extra or {}
 
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
@@ -132,7 +153,6 @@ def _spec(data: dict[str, Any], source: str) -> SystemSpec:
     for path in (spec.start, spec.end, *([spec.system] if spec.system else [])):
         if not path.is_file():
             raise SpacetimeError(f"{path}: there is no such file")
-    named = {*(spec.torsions or {}), *(spec.distances or {})}
     for name, boxes in (spec.states or {}).items():
         if not boxes or not all(boxes):
             raise SpacetimeError(f"{source}: state {name} holds no range: it needs a box with one coordinate at least")
@@ -142,6 +162,4 @@ def _spec(data: dict[str, Any], source: str) -> SystemSpec:
                     raise SpacetimeError(
                         f"{source}: state {name}: {key!r} wants {'to, max_nm or min_nm' if key == 'rmsd' else 'two limits'}"
                     )
-                if key != "rmsd" and key not in named:
-                    raise SpacetimeError(f"{source}: state {name} bounds {key!r}, which is not one of the named torsions or distances")
     return spec

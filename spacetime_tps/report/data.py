@@ -77,24 +77,7 @@ class RunData:
 
     def ranges(self, state: str, k: int) -> list[tuple[float, float] | None]:
         """For each box of a state, the range of coordinate k that it sets, as people read it; None where it sets none."""
-        atoms = self._atoms[k]
-        if atoms is None:
-            return [None] * len(self.states[state])
-        key, scale = ("torsions", 1.0) if len(atoms) == 4 else ("distances", 10.0)
-        size = len(atoms)
-        return [
-            next(((scale * c[size], scale * c[size + 1]) for c in box.get(key, []) if tuple(c[:size]) == atoms), None)
-            for box in self.states[state]
-        ]
-
-    @cached_property
-    def _atoms(self) -> list[tuple[int, ...] | None]:
-        """Of each coordinate that a range can bound."""
-        found: list[tuple[int, ...] | None] = []
-        for block in self._json("coordinates.json")["blocks"]:
-            groups = block["atoms"] if block["atoms"] and isinstance(block["atoms"][0], list) else None
-            found += [tuple(g) for g in groups] if groups else [None] * (3 * len(block["atoms"]))
-        return found
+        return [self.coordinates.bounds(box)[k] for box in self.states[state]]
 
     @cached_property
     def forbidden(self) -> list[dict[str, Any]]:

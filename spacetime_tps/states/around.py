@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.state import State, state_of

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell, distance
+from spacetime_tps.coordinates.distances import distance
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.states.protocol import Condition
 
 

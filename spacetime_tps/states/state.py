@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.distance_range import DistanceRange
 from spacetime_tps.states.protocol import Condition

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_csv, write_bytes, write_csv, write_json, write_npz
 from spacetime_tps.storage.protocol import Row

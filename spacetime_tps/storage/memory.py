@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.storage.protocol import Row
 from spacetime_tps.trajectories.frames import Frames

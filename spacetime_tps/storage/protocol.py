@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.trajectories.frames import Frames
 
 Row = Mapping[str, str]

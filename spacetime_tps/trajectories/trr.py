@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.trajectories.frames import Frames
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from spacetime_tps.coordinates.distances import Cell
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
 from spacetime_tps.seeds import seed_of
