@@ -143,7 +143,7 @@ def transition_states(points: Points, again: Committors, storage: Storage) -> Fr
 
 def column_of(name: str, unit: str) -> str:
     """The column of committor.csv that holds a coordinate: NAME_degrees, or NAME_angstrom."""
-    return f"{name}_{'degrees' if unit == 'degrees' else 'angstrom'}"
+    return f"{name}_{unit.replace('Å', 'angstrom')}"
 
 
 def committor_columns(coordinates: Coordinates) -> tuple[str, ...]:
