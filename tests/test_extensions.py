@@ -1,19 +1,27 @@
-"""What CONTRIBUTING promises: a window variable, denoiser, penalty, method and stage from outside the package, each in one small class.
-
-Coordinates and conditions of states have theirs in test_coordinates and test_states. All run on a real molecule without a folder, as they
-would in a notebook.
+"""What CONTRIBUTING promises: a kind of coordinates with the condition of its states, a window variable, denoiser, penalty, method and
+stage from outside the package, each in one small class. All run on a real molecule, as they would in a notebook.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import openmm
 import pytest
+import yaml
+from hinge import Here
+from openmm import app
 from torch import Tensor
 
 from spacetime_tps import Memory, Problem, Settings, Simulation, run_stages, summarise
+from spacetime_tps.coordinates import registry as kinds
+from spacetime_tps.coordinates.boxes import ranges
+from spacetime_tps.coordinates.lengths import Lengths
+from spacetime_tps.coordinates.molecule import Molecule, Name
+from spacetime_tps.coordinates.protocol import Boxes, HeldFrame, Term
 from spacetime_tps.denoisers import registry as trainers
 from spacetime_tps.denoisers.protocol import Fitted
 from spacetime_tps.denoisers.samples import WeightedSamples
@@ -21,17 +29,27 @@ from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import Family, VonMises
+from spacetime_tps.geometry.families import Cartesian, Family, VonMises
 from spacetime_tps.methods.driving import Driven, drive
 from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.molecules.structure import Structure, write_pdb
+from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.system import load_system
+from spacetime_tps.report.data import RunData
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.states import state as states
+from spacetime_tps.states.protocol import Condition
+from spacetime_tps.unbiased.committors import committor_columns
 from spacetime_tps.windows import registry as variables
+from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.window import Window
 
 SMALL = parse_settings([
@@ -41,6 +59,156 @@ SMALL = parse_settings([
     "guided.points=47", "denoiser.lessons=300", "denoiser.steps=60", "geodesic.min_effective_samples=2",
     "geodesic.steepest=10",
 ])  # fmt: skip
+
+
+def bend(positions: np.ndarray, atoms: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Angles (..., n) in radians at the middle atoms."""
+    i, j, k = (np.asarray(positions, dtype=float)[..., column, :] for column in np.array(atoms).T)
+    cosine = ((i - j) * (k - j)).sum(-1) / np.linalg.norm(i - j, axis=-1) / np.linalg.norm(k - j, axis=-1)
+    return np.asarray(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+
+@dataclass(frozen=True)
+class Angles(Lengths):
+    """A kind of coordinates: angles of three atoms, radians, which do not wrap; T = (angles, sum of squares)."""
+
+    names: tuple[str, ...]
+    atoms: tuple[tuple[int, int, int], ...]
+
+    kind = "angles"
+    definition: ClassVar[Any] = dict[Name, tuple[str, str, str]]
+    frame: ClassVar[HeldFrame | None] = None
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        return ("radians",) * len(self.atoms)
+
+    @property
+    def dimension(self) -> int:
+        return len(self.atoms) + 1
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.zeros(len(self.atoms), dtype=bool)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(Term(three, (k, len(self.atoms)), ("theta", "theta^2")) for k, three in enumerate(self.atoms))
+
+    def family(self) -> Family:
+        return Cartesian(len(self.atoms))
+
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        return bend(positions, self.atoms)
+
+    def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
+        return bool(np.abs(b - a).max() > 0.3)
+
+    def separating(self, a: Boxes, b: Boxes) -> tuple[Linear, ...]:
+        return (Linear(self.names[0], (1.0, *(0.0 for _ in self.atoms))),)
+
+    def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
+        return {}
+
+    def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
+        return {"angles": [[*self.atoms[self.names.index(name)], low, high]]}
+
+    def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
+        found = (ranges(box, "angles", three) for three in self.atoms)
+        return [(math.radians(r[0][0]), math.radians(r[0][1])) if r else None for r in found]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
+
+    @staticmethod
+    def of_molecule(definition: dict[str, tuple[str, str, str]] | None, molecule: Molecule) -> "Angles":
+        if definition is None:
+            raise SpacetimeError("name the angles in system.yaml")
+        return Angles(tuple(definition), tuple(molecule.chosen(labels) for labels in definition.values()))
+
+    @staticmethod
+    def from_json(block: dict[str, Any], cell: object) -> "Angles":
+        return Angles(tuple(block["names"]), tuple(tuple(a) for a in block["atoms"]))
+
+
+@dataclass(frozen=True)
+class AngleRange:
+    """A condition of a state: an angle between two limits, degrees."""
+
+    atoms: tuple[int, int, int]
+    low: float
+    high: float
+    key = "angles"
+
+    def holds(self, positions: np.ndarray) -> np.ndarray:
+        degrees = np.degrees(bend(positions, [self.atoms])[..., 0])
+        return np.asarray((degrees >= self.low) & (degrees <= self.high))
+
+    def to_json(self) -> Any:
+        return [*self.atoms, self.low, self.high]
+
+    def apart(self, other: Condition) -> bool:
+        return isinstance(other, AngleRange) and (other.low > self.high or other.high < self.low)
+
+
+@pytest.fixture
+def scissors(tmp_path: Path) -> Path:
+    """A system of three atoms whose angle has minima at 1.3 and 2.1 rad, 74 and 120 degrees, with 10 kJ/mol between them."""
+    system, topology, bonds = openmm.System(), app.Topology(), openmm.HarmonicBondForce()
+    angle = openmm.CustomAngleForce("10*(((theta-1.7)/0.4)^2-1)^2")
+    residue = topology.addResidue("X", topology.addChain())
+    for k in range(3):
+        system.addParticle(12.0)
+        topology.addAtom(f"C{k}", app.Element.getBySymbol("C"), residue)
+    for k in range(2):
+        bonds.addBond(k, k + 1, 0.15, 1e5)
+    angle.addAngle(0, 1, 2, [])
+    for force in (bonds, angle):
+        system.addForce(force)
+    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    for name, theta in (("shut", 1.2), ("open", 2.2)):
+        x = 0.15 * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [math.cos(theta), math.sin(theta), 0.0]])
+        write_pdb(tmp_path / f"{name}.pdb", Structure(topology, x))
+    (tmp_path / "system.yaml").write_text(yaml.safe_dump({
+        "name": "scissors", "start": "shut.pdb", "end": "open.pdb", "system": "system.xml", "timestep_fs": 2.0, "friction_per_ps": 10.0,
+        "angles": {"blades": ["1:C0", "1:C1", "1:C2"]}, "states": {"A": [{"blades": [50, 85]}], "B": [{"blades": [110, 150]}]},
+    }))  # fmt: skip
+    return tmp_path
+
+
+def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpacetimeError, match="angles: Extra inputs are not permitted"):
+        load_system(str(scissors))
+    monkeypatch.setitem(kinds.KINDS, "angles", Angles)
+    monkeypatch.setitem(
+        states.CONDITIONS, "angles", lambda entry, cell, read: [AngleRange(tuple(e[:3]), float(e[3]), float(e[4])) for e in entry]
+    )
+    problem = preparation.prepare(load_system(str(scissors)), DynamicsSettings(platform="Reference"))
+    assert problem.coordinates == Angles(("blades",), ((0, 1, 2),))
+    assert problem.boxes == ([{"angles": [[0, 1, 2, 50.0, 85.0]]}], [{"angles": [[0, 1, 2, 110.0, 150.0]]}])
+    # A PDB file rounds to 0.0001 nm
+    np.testing.assert_allclose(problem.ends, [[1.3], [2.1]], atol=2e-3)
+
+    preparation.save(problem, scissors / "run")
+    assert preparation.load(scissors / "run").fingerprint == problem.fingerprint
+    drawn = RunData(scissors / "run")
+    assert drawn.ranges("A", 0) == [pytest.approx((math.radians(50.0), math.radians(85.0)))]
+    assert drawn.ranges("B", 0) == [pytest.approx((math.radians(110.0), math.radians(150.0)))]
+    assert "blades_radians" in committor_columns(problem.coordinates)
+
+    storage = Memory()
+    settings = parse_settings([
+        "unbiased.paths=3", "unbiased.walkers=4", "unbiased.equilibration=600", "unbiased.points=4", "unbiased.rung_steps=600",
+    ], base=SMALL)  # fmt: skip
+    values = run_stages(problem, Here(problem, storage=storage), settings)
+    assert [row.hit for row in values["guided"]] == [1, 1]
+    (crossing,) = values["unbiased"].record["crossings"]
+    assert crossing["variable"] == "blades"
+    assert math.radians(85.0) < crossing["center"] < math.radians(110.0)
+    for row in values["unbiased"].rows:
+        theta = problem.coordinates.values(storage.frames(row.file)[0])[:, 0]
+        assert np.degrees(theta[0]) <= 85.0
+        assert np.degrees(theta[-1]) >= 110.0
 
 
 @dataclass(frozen=True)
