@@ -126,7 +126,7 @@ def test_windows_are_told_set_by_set(ran: Ran) -> None:
         assert w["overlap"][mine][:-1].min() == pytest.approx(s["lowest_overlap"])
         assert np.abs(w["forward"][mine] - w["backward"][mine]).max() == pytest.approx(s["forward_backward_kT"])
         assert w["frames"][mine].tolist() == [2 * 30] * 12  # both ways, every 10 of 300 steps
-        if s["round"] == 1:  # of the straight curve at the floor of 20, twice as stiff
+        if s["round"] == 1:  # of the straight curve at the floor
             np.testing.assert_allclose(PLANE.family().precisions(torch.from_numpy(w["eta"][mine]))[2:-2], 40.0)
 
 
@@ -188,7 +188,7 @@ def test_what_the_exploration_took_is_counted(ran: Ran) -> None:
     assert [len(f) for f in ran.sampled.in_a] == [2000 // 25] * 2
     assert len(ran.sampled.record["length"]) == 2
     assert ran.sampled.record["length"][-1] == ran.sampled.record["routes"][0]["length"]
-    assert ran.sampled.record["kappa_floor"] == 20.0
+    assert ran.sampled.record["kappa_floor"] == 40.0
     assert ran.sampled.record["training"] == []
     titles = [title for title, *_ in ran.simulation.told.tasks]
     assert titles[:3] == ["MD in both ends", "round 1: windows, routes followed: 2", "round 2: windows, routes followed: 2"]

@@ -6,11 +6,11 @@ from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import RoundSettings
 
 
-def followed(routes: Sequence[Route], known: Collection[Winding], settings: RoundSettings, *, avoiding: bool) -> list[Route]:
+def followed(routes: Sequence[Route], known: Collection[Winding], settings: RoundSettings) -> list[Route]:
     """Routes, best rank first, to sample windows along: all while no barrier is known; then those close to the best, as many as are to be
-    sampled at least, and those of a class that nothing is known of yet.
+    sampled at least, new curves, and those of a class that nothing is known of yet.
 
-    known: the classes that windows were sampled in. avoiding: there are forbidden regions, so that every new curve is followed.
+    known: the classes that windows were sampled in.
     """
     ranked = [r for r in routes if r.geodesic]
     if not ranked:
@@ -19,7 +19,7 @@ def followed(routes: Sequence[Route], known: Collection[Winding], settings: Roun
     return [
         r
         for rank, r in enumerate(routes)
-        if close(r, leader, settings) or rank < settings.routes or r.winding not in known or (avoiding and r.geodesic is None)
+        if close(r, leader, settings) or rank < settings.routes or r.winding not in known or r.geodesic is None
     ]
 
 
@@ -35,5 +35,5 @@ def best(routes: Sequence[Route]) -> Route:
 
 def explored(routes: Sequence[Route], leader: Route, known: Collection[Winding], settings: RoundSettings) -> bool:
     """Whether more rounds would not help against forbidden regions: the best route keeps away or cannot, and its rivals are known."""
-    rivals = followed(routes, known, settings, avoiding=True)
+    rivals = followed(routes, known, settings)
     return (leader.lack == 0.0 or leader.crosses) and all(r.rounds > 1 for r in rivals)

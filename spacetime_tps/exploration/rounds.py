@@ -11,8 +11,6 @@ from spacetime_tps.denoisers.protocol import Fitted
 from spacetime_tps.denoisers.registry import trainer_for
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.engines.openmm.dynamics import Walk
-from spacetime_tps.engines.openmm.minimisation import Potential
-from spacetime_tps.engines.openmm.minimisation import minimise as quench
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
 from spacetime_tps.exploration.avoidance import Avoidance, bind
@@ -20,6 +18,7 @@ from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours
 from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import Route, Winding
@@ -29,9 +28,6 @@ from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
 from spacetime_tps.seeds import seed_of
-
-QUENCH_TOLERANCE = 20.0
-"""kJ/mol/nm: enough to tell which basin a frame falls into"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
     for count in range(1, settings.rounds.max_rounds + 1):
         routes = work.sample(count, routes)
         if count == 1:
-            routes += work.through_minima(limit - len(routes))
+            routes += work.through_minima(limit - len(routes), routes)
         floor = work.floor.precision
         optimised = [work.optimise(route) for route in routes]
         turned = lines.unique([route for _, *more in optimised for route in more], {route.name for route in routes})
@@ -122,8 +118,8 @@ class Rounds:
     def sample(self, count: int, routes: list[Route]) -> list[Route]:
         """The routes, with windows sampled and weighted along those that are followed, all at once."""
         plan = self.settings.windows
-        chosen = followed(routes, self.classes.of, self.settings.rounds, avoiding=bool(self.avoidance.regions))
-        etas = [plan.stiffness * pick(route.eta, min(self.floor.windows, len(route.eta))) for route in chosen]
+        chosen = followed(routes, self.classes.of, self.settings.rounds)
+        etas = [pick(route.eta, min(self.floor.windows, len(route.eta))) for route in chosen]
         named: list[tuple[str, Walk]] = []
         for route, eta in zip(chosen, etas, strict=True):
             name = f"round{count}_{route.name}"
@@ -152,11 +148,11 @@ class Rounds:
         return [measured.get(route.name, route) for route in routes]
 
     def optimise(self, route: Route) -> list[Route]:
-        """The route with its geodesic under its class's denoiser; a route of a class without windows stays as it is.
+        """The route with its geodesic under its class's denoiser; a route without windows stays as it is.
 
         Where the optimiser turned the curve into another class, the route keeps what it had, and the turned curve is a route of its own.
         """
-        if route.winding not in self.classes:
+        if not route.rounds:
             return [route]
         denoiser = self.classes.denoiser(route.winding)
         start = torch.from_numpy(lines.at_precision(self.family, lines.centers(route.eta, self.family), self.precisions()))
@@ -172,24 +168,19 @@ class Rounds:
         stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
         return [self._placed(replace(route, geodesic=stays), denoiser), turned]
 
-    def through_minima(self, most: int) -> list[Route]:
-        """Routes through minima that sampled frames fall into, the lowest first; at most so many."""
+    def through_minima(self, most: int, routes: Sequence[Route]) -> list[Route]:
+        """Routes through minima that sampled frames fall into and none of `routes` passes, the lowest first; at most so many."""
         if most < 1:
             return []
-        potential = Potential(self.problem.model)
+        passed = np.concatenate([lines.center_line(route.eta, self.family) for route in routes])
+        minima, evaluations = intermediates(self.problem, self.classes.frames(), passed, count=self.settings.rounds.quenches)
+        self.evaluations += evaluations
         here, there = self.problem.ends
-        known = [here, there]
-        frames = self.classes.frames()
-        chosen = frames[np.linspace(0, len(frames) - 1, self.settings.rounds.quenches).astype(int)]
-        minima = [quench(potential, x, tolerance=QUENCH_TOLERANCE) for x in chosen]
-        self.evaluations += potential.evaluations
-        found = []
-        for minimum in sorted(minima, key=lambda m: m.energy):
-            values = self.coordinates.values(minimum.positions)
-            if all(self.coordinates.changed(k, values) for k in known):
-                known.append(values)
-                found.append(lines.through(self.coordinates, here, values, there, self.precisions()))
-        return lines.unique(found[:most])
+        found = [
+            replace(lines.through(self.coordinates, here, minimum.values, there, self.precisions()), twins=minimum.twins)
+            for minimum in minima[:most]
+        ]
+        return lines.unique(found, {route.name for route in routes})
 
     def past_regions(self, routes: Sequence[Route]) -> list[Route]:
         """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""

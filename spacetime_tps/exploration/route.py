@@ -57,6 +57,8 @@ class Route:
     """of neighbours among its last windows"""
     nearness: tuple[Nearness, ...] = ()
     """To each forbidden region, after the last optimisation"""
+    twins: int = 0
+    """Further routes found that lead through the same minimum with equal atoms renumbered, and are not followed"""
 
     @property
     def length(self) -> float:

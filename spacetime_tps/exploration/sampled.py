@@ -202,6 +202,7 @@ def _describe(route: Route) -> dict[str, Any]:
         "name": route.name,
         "winding": list(route.winding),
         "rounds": route.rounds,
+        "twins": route.twins,
         "barrier_kT": g.barrier if g else None,
         "length": g.length if g else None,
         "energy": g.energy if g else None,

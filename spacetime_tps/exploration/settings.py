@@ -31,11 +31,6 @@ class WindowSettings(StrictModel):
     steps: int = Field(3000, ge=1, description="at each window, each way")
     discard: int = Field(1000, ge=1, description="of these, before frames are stored")
     stride: int = Field(25, ge=1)
-    stiffness: float = Field(
-        2.0,
-        ge=1,
-        description="eta of a window over eta of the curve: tighter windows equilibrate where the curve's own posterior has two basins",
-    )
     min_overlap: float = Field(0.1, gt=0, lt=1, description="below this there are more windows")
     max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
@@ -52,7 +47,7 @@ class GeodesicSettings(StrictModel):
     points: int = Field(64, ge=8)
     nodes: int = Field(16, ge=4)
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
-    floor: float = Field(20.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; the measured overlap moves it")
+    floor: float = Field(40.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; the measured overlap moves it")
     highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises")
     low_variance_weight: float = Field(500.0, ge=0, description="this and the other weights in units of the straight curve's energy")
     barrier_weight: float = Field(0.05, ge=0, description="per kT")
@@ -72,7 +67,7 @@ class RoundSettings(StrictModel):
     routes: int = Field(1, ge=1, description="how many routes are sampled, best barrier first")
     route_margin_kT: float = Field(2.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")
     max_routes: int = Field(8, ge=1, description="initial curves, at most")
-    quenches: int = Field(24, ge=0, description="sampled frames that are minimised to find intermediate minima")
+    quenches: int = Field(24, ge=0, description="sampled frames, far from each other, that are minimised to find minima between the ends")
 
     @model_validator(mode="after")
     def _ordered(self) -> "RoundSettings":

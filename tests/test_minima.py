@@ -1,0 +1,58 @@
+"""Minima between A and B on cyclohexane, whose twist-boat there is six times: one is to be followed, and the others counted."""
+
+import numpy as np
+import pytest
+
+from spacetime_tps import Problem, load_system, prepare
+from spacetime_tps.exploration.minima import Intermediate, intermediates, spread
+from spacetime_tps.exploration.minima import _twins as twins
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return prepare(load_system("cyclohexane"))
+
+
+@pytest.fixture(scope="module")
+def flat(problem: Problem) -> np.ndarray:
+    """Rings about halfway between the two chairs, carbons up or down by 0.03 nm at random."""
+    rng = np.random.default_rng(4)
+    middle = 0.5 * (problem.start.positions + problem.end.positions)
+    return np.asarray(middle + 0.03 * rng.standard_normal((40, *middle.shape)))
+
+
+def test_twist_boats_are_found_once_and_their_twins_counted(problem: Problem, flat: np.ndarray) -> None:
+    ends = np.stack(problem.ends)
+    (found,), evaluations = intermediates(problem, flat, ends, count=24)
+    assert np.sort(np.abs(np.degrees(found.values))) == pytest.approx([30, 30, 30, 30, 61, 61], abs=3)
+    assert found.twins >= 2, "of five more"
+    assert found.energy == pytest.approx(34.3, abs=0.3), "OPLS-AA"
+    assert evaluations > 24
+    assert intermediates(problem, flat, np.concatenate([ends, found.values[None]]), count=24)[0] != [], "its twins lie elsewhere"
+    assert intermediates(problem, problem.start.positions[None], ends, count=24)[0] == []
+
+
+def test_twins_are_alike_in_energy_and_to_both_ends(problem: Problem, flat: np.ndarray) -> None:
+    (found,), _ = intermediates(problem, flat, np.stack(problem.ends), count=24)
+    carbons = [a.index for a in problem.start.topology.atoms() if a.element.symbol == "C"]
+    turned = np.roll(carbons, 2)  # a third of a turn of the ring, which both chairs have as a symmetry
+    moved = found.positions.copy()
+    moved[carbons] = found.positions[turned]
+
+    def at(positions: np.ndarray, energy: float = found.energy) -> Intermediate:
+        return Intermediate(positions, problem.coordinates.values(positions), energy)
+
+    assert np.abs(at(moved).values - found.values).max() > 1.0
+    assert twins(problem, at(moved), found)
+    assert twins(problem, at(-moved), found), "a mirror image"
+    assert not twins(problem, at(moved, found.energy + 0.6), found)
+    pulled = moved.copy()
+    pulled[carbons[0], 2] += 0.03
+    assert not twins(problem, at(pulled), found)
+    assert not twins(problem, at(problem.start.positions, found.energy), found)
+
+
+def test_frames_are_chosen_far_from_what_is_known_and_from_each_other() -> None:
+    points = np.array([[0.1], [5.0], [5.1], [9.0], [20.0]])
+    assert spread(points, np.array([[0.0], [20.0]]), 2) == [3, 1], "9 first; 5.0 is farther from it than 5.1"
+    assert sorted(spread(points, np.array([[0.0]]), 9)) == [0, 1, 2, 3, 4]
