@@ -453,6 +453,14 @@ def test_intermediate_minima_become_routes_the_lowest_first() -> None:
         assert work.through_minima(3, [found]) == [], "a route leads there already"
 
 
+def test_of_routes_that_run_together_the_one_followed_longest_stays() -> None:
+    precision = np.full((9, 2), 40.0)
+    routes = lines.straight_routes(PLANE, *PROBLEM.ends, precision, 2)
+    new, known, other = replace(routes[0], name="new"), replace(routes[0], name="known", rounds=2), replace(routes[1], rounds=1)
+    assert {r.name for r in lines.distinct([new, known, other], PLANE)} == {"known", other.name}
+    assert {r.name for r in lines.distinct([known, new, other], PLANE)} == {"known", other.name}
+
+
 def test_a_route_is_optimised_where_it_has_windows_that_are_sound() -> None:
     with Here(PROBLEM) as simulation:
         work = rounds(simulation, geodesic=GeodesicSettings(points=12, nodes=6, evaluations=3))

@@ -23,7 +23,7 @@ from spacetime_tps.coordinates.lengths import Lengths
 from spacetime_tps.coordinates.molecule import Molecule, Name
 from spacetime_tps.coordinates.protocol import Boxes, HeldFrame, Term
 from spacetime_tps.denoisers import registry as trainers
-from spacetime_tps.denoisers.protocol import Fitted
+from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.denoisers.training import Trained
@@ -283,8 +283,8 @@ class Flat:
     def handles(self, family: Family) -> bool:
         return isinstance(family, VonMises)
 
-    def fit(self, samples: WeightedSamples, family: Family, curve: Tensor, *, seed: int) -> Fitted:
-        return Fitted(Remembers(samples, ASKED), b"flat", Trained([(1, 0.5, 0.25)], 0.25))
+    def fit(self, data: Ensembles, family: Family, curve: Tensor, *, seed: int) -> Fitted:
+        return Fitted(Remembers(data.samples, ASKED), b"flat", Trained([(1, 0.5, 0.25)], 0.25))
 
 
 class Counts:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from scipy.special import i0, i1
 
 from benchmarks.torus import sobol
-from spacetime_tps.denoisers.bessel import log_i0
 from spacetime_tps.denoisers.network import TrainedDenoiser, load, save
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import draw_eta, from_samples, learn, regression, teach, train
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
+from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import hessian_vector_product
 from spacetime_tps.geometry.families import VonMises
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from spacetime_tps.engines.surface.frames import route_frames, separating_angles
 from spacetime_tps.engines.surface.shooting import STORED, SurfaceShooting
 from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.engines.surface.walking import walk
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.families import Cartesian, VonMises
 from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
-from spacetime_tps.potentials.tabulated import Tabulated
+from spacetime_tps.potentials.tabulated import Tabulated, load_surface
 from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.surfaces.annealed import Plan, adaptive_plan, anneal, largest_variance
@@ -86,6 +88,13 @@ def test_a_table_is_a_spline_of_its_own_axes(points: tuple[int, int]) -> None:
     np.testing.assert_allclose(gradient[:, 1], -0.5 * np.sin(b + 1.0) - np.cos(a - b), atol=1e-2)
     nodes = np.stack(np.meshgrid(phi, psi, indexing="ij"), -1)
     np.testing.assert_allclose(surface.energy(torch.from_numpy(nodes)), wave(nodes[..., 0], nodes[..., 1]), atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [["0 0", "1 2"], ["0 0 1 1", "1 2 1 1"], ["0", "1", "2"]])
+def test_a_table_of_other_than_three_columns_is_refused(rows: list[str], tmp_path: Path) -> None:
+    (tmp_path / "table.dat").write_text("\n".join(rows))
+    with pytest.raises(SpacetimeError, match="must have three columns"):
+        load_surface(tmp_path / "table.dat")
 
 
 def test_discs_by_hand() -> None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from spacetime_tps.denoisers import network
-from spacetime_tps.denoisers.protocol import Fitted
-from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.denoisers.training import learn
 from spacetime_tps.geometry.families import Family, VonMises
@@ -24,10 +23,10 @@ class MixtureTrainer:
     def handles(self, family: Family) -> bool:
         return isinstance(family, VonMises) and self.settings.components > 0
 
-    def fit(self, samples: WeightedSamples, family: Family, curve: Tensor, *, seed: int) -> Fitted:
+    def fit(self, data: Ensembles, family: Family, curve: Tensor, *, seed: int) -> Fitted:
         level, s = family.level(curve), self.settings
         model, record = learn(
-            samples, low=WIDEST * float(level.min()), high=NARROWEST * float(level.max()), seed=seed,
+            data.samples, low=WIDEST * float(level.min()), high=NARROWEST * float(level.max()), seed=seed,
             components=s.components, count=s.lessons, steps=s.steps,
         )  # fmt: skip
         return Fitted(model, network.to_bytes(model), record)

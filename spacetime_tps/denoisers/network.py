@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from spacetime_tps.denoisers.bessel import log_i0
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_bytes
+from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import Moments
 
 KIND = "von_mises_mixture"

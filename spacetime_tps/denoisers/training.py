@@ -53,6 +53,18 @@ class Lessons:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """How far a denoiser is from windows that it was not trained on; medians over them, in units of the thermal spread of T."""
+
+    windows: int
+    denoiser: float
+    samples: float
+    """The same of weighted samples, of the other windows alone"""
+    standard_error: float
+    """Of the windows' own means"""
+
+
+@dataclass(frozen=True)
 class Trained:
     """What training did."""
 
@@ -60,6 +72,8 @@ class Trained:
     """(step, loss of the batches since the last entry, held-out loss)"""
     held_out_loss: float
     """After the last step"""
+    unseen: Unseen | None = None
+    """None where no window was held out"""
 
 
 def draw_eta(angles: Tensor, count: int, *, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -140,7 +154,7 @@ def train(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         rows = torch.randint(len(data.eta), (batch,), generator=generator)
         for group, name in zip(optimiser.param_groups, named, strict=True):
-            group["lr"] = rates[name] * _schedule((step + 1) / steps)
+            group["lr"] = rates[name] * warm_then_cosine((step + 1) / steps)
         value = loss(model, Lessons(data.eta[rows], data.log_partition[rows], data.mean[rows], data.scale[rows]))
         optimiser.zero_grad()
         value.backward()
@@ -185,7 +199,7 @@ def learn(
     return model, trained
 
 
-def _schedule(share: float) -> float:
+def warm_then_cosine(share: float) -> float:
     """Of the largest rate: up linearly over WARM_UP, then down a cosine to nothing."""
     return share / WARM_UP if share < WARM_UP else 0.5 * (1.0 + math.cos(math.pi * (share - WARM_UP) / (1.0 - WARM_UP)))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from spacetime_tps.denoisers.protocol import Ensembles
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
 from spacetime_tps.sampling.free_energy import Weights
@@ -50,6 +51,11 @@ class ClassSamples:
         """The posterior of the weighted samples; frames count as effective only as far as they are independent."""
         inefficiency = torch.from_numpy(self.pool.inefficiency)
         return WeightedSamples(torch.from_numpy(self.pool.statistic), torch.from_numpy(self.log_weight), inefficiency=inefficiency)
+
+    @property
+    def ensembles(self) -> Ensembles:
+        """The frames with the ensembles that they were drawn from."""
+        return Ensembles(self.denoiser, torch.from_numpy(self.pool.eta), torch.from_numpy(self.pool.counts))
 
 
 @dataclass

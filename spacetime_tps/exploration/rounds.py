@@ -10,6 +10,7 @@ import torch
 from spacetime_tps.denoisers.protocol import Fitted
 from spacetime_tps.denoisers.registry import trainer_for
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
@@ -215,12 +216,11 @@ class Rounds:
         for route in routes if trainer else []:
             if route.rounds and route.winding not in trained:
                 assert trainer is not None
-                samples = self.classes.denoiser(route.winding)
                 trained[route.winding] = trainer.fit(
-                    samples, self.family, torch.from_numpy(route.eta), seed=seed_of(self.seed, f"denoiser_{route.name}", 0)
-                )
-                loss = trained[route.winding].record.held_out_loss
-                self.simulation.progress.say(f"denoiser trained on the samples of {route.name}: held-out loss {loss:.3f}")
+                    self.classes.of[route.winding].ensembles, self.family, torch.from_numpy(route.eta),
+                    seed=seed_of(self.seed, f"denoiser_{route.name}", 0),
+                )  # fmt: skip
+                self.simulation.progress.say(_told(route.name, trained[route.winding].record))
         return trained
 
     def polish(self, route: Route, trained: dict[Winding, Fitted], floor: float) -> Route:
@@ -248,6 +248,17 @@ def _stood_still(lengths: Sequence[float], tolerance: float) -> int:
     """For how many rounds up to the last the length has changed by less than the tolerance, relative to the round before."""
     moves = [abs(after / before - 1.0) >= tolerance for before, after in pairwise(lengths)]
     return next((k for k, moved in enumerate(reversed(moves)) if moved), len(moves))
+
+
+def _told(route: str, record: Trained) -> str:
+    line = f"denoiser trained on the samples of {route}: held-out loss {record.held_out_loss:.3f}"
+    if record.unseen is None:
+        return line
+    u = record.unseen
+    return (
+        f"{line}; off {u.windows} unseen windows by {u.denoiser:.3f} of the thermal spread ({u.denoiser / u.standard_error:.1f} of their "
+        f"standard errors), weighted samples by {u.samples:.3f}"
+    )
 
 
 def _describe(count: int, leader: Route, floor: float) -> str:

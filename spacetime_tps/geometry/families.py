@@ -7,7 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.schedule import Schedule, VariancePreserving
+
+TINY = 1e-12
+"""Added to kappa^2: no corner at zero, where a gradient would have no direction"""
 
 
 class Family(Protocol):
@@ -51,6 +55,19 @@ class Family(Protocol):
 
     def bias(self, eta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """eta . T(x) (...) and its gradient with respect to the coordinates x (..., D)."""
+
+    @property
+    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """What moves by itself: the one or two entries of T that belong together, and which of the noise levels is theirs."""
+
+    def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:
+        """A log-partition (...) for want of a better: with T of this center and variance (locations,), or T unknown but for its size."""
+
+    def noised(self, features: Tensor, precision: Tensor, normal: Tensor) -> Tensor:
+        """What an observation of T (..., E) under noise of precision (..., L) adds to eta (..., E); normal (..., E): standard numbers.
+
+        With x from p_eta and y = T + noise, x given y is from p of eta plus this: Bayes' rule.
+        """
 
     def chart(self, eta: Tensor) -> Tensor:
         """A curve eta (N, E) in the coordinates that splines run in and the optimiser moves, (N, E): all of comparable size."""
@@ -121,6 +138,21 @@ class VonMises:
         pairs = eta.unflatten(-1, (self.torsions, 2))
         cosine, sine = torch.cos(x), torch.sin(x)
         return (pairs[..., 0] * cosine + pairs[..., 1] * sine).sum(-1), pairs[..., 1] * cosine - pairs[..., 0] * sine
+
+    @property
+    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """A torsion each."""
+        return tuple(((2 * k, 2 * k + 1), k) for k in range(self.torsions))
+
+    def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:
+        """That of free rotation, sum log I_0(kappa_i) (...)."""
+        pairs = eta.unflatten(-1, (self.torsions, 2))
+        return log_i0((pairs.square().sum(-1) + TINY).sqrt())[0].sum(-1)
+
+    def noised(self, features: Tensor, precision: Tensor, normal: Tensor) -> Tensor:
+        """precision * (T + normal / sqrt(precision)), torsion by torsion: |T| is constant, and its square drops out."""
+        wide = precision.repeat_interleave(2, dim=-1)
+        return wide * features + wide.sqrt() * normal
 
     def chart(self, eta: Tensor) -> Tensor:
         """eta itself: polar coordinates would tear at kappa = 0, where a curve may pass."""
@@ -227,6 +259,23 @@ class Cartesian:
         a, b = eta[..., :-1], eta[..., -1:]
         return (a * x).sum(-1) + b[..., 0] * x.square().sum(-1), a + 2.0 * b * x
 
+    @property
+    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """A coordinate each, all of one noise level."""
+        return tuple(((k,), 0) for k in range(self.coordinates))
+
+    def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:
+        """That of independent normal coordinates (...)."""
+        a, snr = eta[..., :-1], -2.0 * eta[..., -1:]
+        stiff = 1.0 / variance + snr
+        pulled = a + center / variance
+        return 0.5 * (pulled.square() / stiff - center.square() / variance - (variance * stiff).log()).sum(-1)
+
+    def noised(self, features: Tensor, precision: Tensor, normal: Tensor) -> Tensor:
+        """precision * (x + normal / sqrt(precision)), and -precision / 2 for the square."""
+        place = precision * features[..., :-1] + precision.sqrt() * normal[..., :-1]
+        return torch.cat([place, -0.5 * precision], dim=-1)
+
     def chart(self, eta: Tensor) -> Tensor:
         """(m, log q), mean and log precision of the posterior of standard normal data: q = 1 + SNR, m = SNR x_t / (alpha q).
 
@@ -303,6 +352,25 @@ class ProductFamily:
         """eta . T(x) (...) and its gradient (..., D)."""
         found = [b.bias(e, part) for (b, e), part in zip(self._parts(eta), x.split(self._widths, -1), strict=True)]
         return torch.stack([value for value, _ in found]).sum(0), torch.cat([slope for _, slope in found], dim=-1)
+
+    @property
+    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """The blocks' sites, one after the other."""
+        entry = np.cumsum([0, *self._sizes[:-1]]).tolist()
+        level = np.cumsum([0, *self._levels[:-1]]).tolist()
+        blocks = zip(self.blocks, entry, level, strict=True)
+        return tuple((tuple(k + e for k in site), n + v) for block, e, v in blocks for site, n in block.sites)
+
+    def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:
+        """The sum of the blocks'."""
+        sizes = [len(block.locations) for block in self.blocks]
+        parts = zip(self._parts(eta), center.split(sizes, -1), variance.split(sizes, -1), strict=True)
+        return torch.stack([b.reference(part, c, v) for (b, part), c, v in parts]).sum(0)
+
+    def noised(self, features: Tensor, precision: Tensor, normal: Tensor) -> Tensor:
+        """The blocks' side by side."""
+        parts = zip(self._parts(features), precision.split(self._levels, -1), normal.split(self._sizes, -1), strict=True)
+        return torch.cat([b.noised(part, p, n) for (b, part), p, n in parts], dim=-1)
 
     def chart(self, eta: Tensor) -> Tensor:
         """The blocks' charts side by side."""

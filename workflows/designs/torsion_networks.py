@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from spacetime_tps.denoisers.bessel import log_i0
 from spacetime_tps.denoisers.training import Lessons
+from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families import VonMises
 

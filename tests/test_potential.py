@@ -1,0 +1,193 @@
+"""The potential network: its psi and mu on targets with known answers, in more dimensions than weighted samples can hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spacetime_tps.denoisers import potential
+from spacetime_tps.denoisers.network import TrainedDenoiser
+from spacetime_tps.denoisers.network import save as save_mixture
+from spacetime_tps.denoisers.potential import PotentialNetwork
+from spacetime_tps.denoisers.protocol import Ensembles
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.score_matching import NetworkTrainer, unseen
+from spacetime_tps.denoisers.settings import DenoiserSettings
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.geometry.families import Cartesian, Family, ProductFamily, VonMises
+
+FAMILIES: list[Family] = [VonMises(3), Cartesian(4), ProductFamily([VonMises(2), Cartesian(2), Cartesian(1)])]
+
+
+def normal(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+
+
+def points(family: Family, count: int, seed: int = 2) -> Tensor:
+    """eta (count, E) of precisions about 7."""
+    levels = family.precisions(torch.ones(family.dimension, dtype=torch.double)).shape[-1]
+    precision = 7.0 * torch.exp(0.2 * normal(count, levels, seed=seed))
+    return family.natural(normal(count, len(family.angular), seed=seed + 1), family.level_of(precision))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+def test_noise_adds_to_eta_what_bayes_rule_says(family: Family) -> None:
+    """log p_eta(x) + log N(y; T(x), 1/precision) is log p of eta plus the observation, but for what does not depend on x."""
+    x, other = normal(200, len(family.angular)), normal(1, len(family.angular), seed=7)
+    eta = points(family, 1)
+    precision = family.precisions(points(family, 1, seed=11))
+    noise = normal(1, family.dimension, seed=5)
+    posterior = eta + family.noised(family.features(other), precision, noise)
+    of_location = torch.zeros(family.dimension, dtype=torch.double)
+    for entries, level in family.sites:
+        of_location[list(entries)] = precision[0, level]
+    y = family.features(other) + noise / of_location.clamp_min(1e-9).sqrt()
+    apart = (family.features(x) - y)[:, list(family.locations)]
+    likelihood = -0.5 * (of_location[list(family.locations)] * apart.square()).sum(-1)
+    left, right = family.bias(eta, x)[0] + likelihood, family.bias(posterior, x)[0]
+    assert float((left - right).std()) < 1e-9
+    assert float(right.std()) > 1.0
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+def test_sites_share_the_locations_out(family: Family) -> None:
+    assert sorted(k for entries, _ in family.sites for k in entries) == sorted(family.locations)
+    assert {level for _, level in family.sites} == set(range(family.precisions(points(family, 1)).shape[-1]))
+
+
+def test_references_are_log_partitions() -> None:
+    """Of free rotation, and of independent normal numbers: mean and variance of the exact posterior by their gradients."""
+    eta = points(VonMises(1), 1)
+    turn = torch.linspace(0.0, 2.0 * torch.pi, 2001, dtype=torch.double)[:-1, None]
+    exact = torch.logsumexp(VonMises(1).bias(eta, turn)[0], dim=0) - np.log(len(turn))
+    assert float(VonMises(1).reference(eta, torch.zeros(2), torch.ones(2))) == pytest.approx(float(exact))
+    family, center, variance = Cartesian(2), torch.tensor([1.0, -2.0]).double(), torch.tensor([0.5, 3.0]).double()
+    eta = points(family, 1)
+    grid = torch.linspace(-15.0, 15.0, 6001, dtype=torch.double)
+    each = [
+        torch.logsumexp(eta[0, k] * grid + eta[0, 2] * grid**2 - 0.5 * (grid - center[k]) ** 2 / variance[k], dim=0)
+        - torch.logsumexp(-0.5 * (grid - center[k]) ** 2 / variance[k], dim=0)
+        for k in range(2)
+    ]
+    assert float(family.reference(eta, center, variance)) == pytest.approx(float(sum(each)))
+
+
+def network(family: Family) -> PotentialNetwork:
+    size = len(family.locations)
+    torch.manual_seed(3)
+    made = PotentialNetwork(family, 0.1 * torch.ones(size), 0.5 * torch.ones(size), width=6, common=5, layers=2)
+    for parameter in (made.last, made.last_together):
+        torch.nn.init.normal_(parameter)
+    return made.double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
+def test_mu_is_the_gradient_of_psi_and_its_slope_is_symmetric(family: Family) -> None:
+    model, eta, step = network(family), points(family, 3), 1e-5
+    for k in range(family.dimension):
+        moved = torch.zeros(family.dimension, dtype=torch.double)
+        moved[k] = step
+        slope = (model.moments(eta + moved).log_partition - model.moments(eta - moved).log_partition) / (2.0 * step)
+        torch.testing.assert_close(slope, model.moments(eta).mean[:, k], atol=1e-6, rtol=1e-6)
+    hessian = torch.autograd.functional.jacobian(lambda e: model.moments(e).mean, eta[0])
+    torch.testing.assert_close(hessian, hessian.T, atol=1e-9, rtol=1e-9)
+    assert float(hessian.abs().max()) > 1e-3
+    assert not model.moments(eta).mean.requires_grad
+
+
+def test_it_comes_back_from_its_file_without_pickle(tmp_path: Path) -> None:
+    family = FAMILIES[2]
+    model, eta = network(family), points(family, 4)
+    model.offset += 1.5
+    potential.save(tmp_path / "denoiser.pt", model)
+    again = potential.load(tmp_path / "denoiser.pt", family)
+    torch.testing.assert_close(again.moments(eta), model.moments(eta), atol=0.0, rtol=0.0)
+    with pytest.raises(SpacetimeError, match="is of 5 sites, the coordinates have 3"):
+        potential.load(tmp_path / "denoiser.pt", VonMises(3))
+    save_mixture(tmp_path / "mixture.pt", TrainedDenoiser(torch.ones(2, 4), torch.zeros(2)))
+    with pytest.raises(SpacetimeError, match="holds no potential_network"):
+        potential.load(tmp_path / "mixture.pt", VonMises(2))
+
+
+# Independent wells: 0.6 N(-1, 0.3^2) + 0.4 N(1, 0.22^2) in each of D coordinates ---------------------------------------------------------
+
+WEIGHT, CENTER, WIDTH = torch.tensor([0.6, 0.4]).double(), torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.3, 0.22]).double()
+
+
+def posterior(center: Tensor, precision: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Shares, means and standard deviations (..., 2) of the two wells, seen through noise about centers (...)."""
+    variance = WIDTH**2 + 1.0 / precision[..., None]
+    share = torch.softmax(WEIGHT.log() - 0.5 * (center[..., None] - CENTER) ** 2 / variance - 0.5 * variance.log(), dim=-1)
+    pull = WIDTH**2 / variance
+    return share, CENTER + pull * (center[..., None] - CENTER), (pull / precision[..., None]).sqrt()
+
+
+def drawn(center: Tensor, precision: Tensor, seed: int) -> Tensor:
+    """x (...) from the posterior."""
+    generator = torch.Generator().manual_seed(seed)
+    share, mean, deviation = posterior(center, precision)
+    well = (torch.rand(center.shape, generator=generator, dtype=torch.double) < share[..., 1]).long()[..., None]
+    noise = torch.randn(center.shape, generator=generator, dtype=torch.double)
+    return mean.gather(-1, well)[..., 0] + deviation.expand_as(mean).gather(-1, well)[..., 0] * noise
+
+
+def wells(dimension: int, windows: int, each: int, precision: float = 20.0) -> tuple[Ensembles, Tensor]:
+    """Windows on the straight line from one well to the other, and the line's centers."""
+    family = Cartesian(dimension)
+    center = torch.linspace(-1.0, 1.0, windows, dtype=torch.double)[:, None].expand(-1, dimension)
+    eta = family.natural(center, torch.full((windows, 1), precision, dtype=torch.double).log())
+    x = drawn(center.repeat_interleave(each, 0), torch.tensor(precision), 4)
+    t = family.features(x)
+    variance = WIDTH**2 + 1.0 / precision
+    density = (WEIGHT.log() - 0.5 * (center[..., None] - CENTER) ** 2 / variance - 0.5 * (variance * precision).log()).logsumexp(-1)
+    psi = (density + 0.5 * precision * center**2).sum(-1)
+    weights = -torch.logsumexp(eta @ t.T - psi[:, None], dim=0)
+    return Ensembles(WeightedSamples(t, weights), eta, torch.full((windows,), each)), psi
+
+
+def test_in_ten_dimensions_it_holds_where_weighted_samples_do_not() -> None:
+    """Off the line that it was trained along, the error of mu over the thermal spread: some 0.05 after four times as many steps."""
+    dimension, family = 10, Cartesian(10)
+    data, psi = wells(dimension, 20, 120)
+    fitted = NetworkTrainer(DenoiserSettings(network_steps=250)).fit(data, family, data.eta, seed=1)
+    s = torch.linspace(0.0, 1.0, 21, dtype=torch.double)[:, None]
+    bent = -1.0 + 2.0 * s + 0.25 * torch.sin(torch.pi * s) * normal(1, dimension, seed=6)
+    precision = torch.full((21, 1), 22.0, dtype=torch.double)
+    share, mean, deviation = posterior(bent, precision)
+    mu = (share * mean).sum(-1)
+    spread = ((share * (deviation**2 + mean**2)).sum(-1) - mu**2).sum(-1).sqrt()
+    eta = family.natural(bent, precision.log())
+    errors = [float(((d.moments(eta).mean[:, :-1] - mu).norm(dim=-1) / spread).median()) for d in (fitted.denoiser, data.samples)]
+    assert errors[0] < 0.3
+    assert errors[0] < 0.7 * errors[1]
+    known = fitted.denoiser.moments(data.eta).log_partition - psi
+    assert float((known - known.mean()).abs().max()) < 2.5, "psi, kT, of some 90"
+    told = fitted.record.unseen
+    assert told is not None
+    assert told.windows == 4
+    assert told.denoiser < 4.0 * told.standard_error
+    assert told.standard_error == pytest.approx(120**-0.5)
+
+
+def test_the_judge_is_zero_for_the_windows_own_means_and_sees_a_shift() -> None:
+    data, _ = wells(3, 10, 4000)
+    held = torch.arange(10) == 4
+    exact = WeightedSamples(data.samples.statistic, data.samples.log_weights)
+    found = unseen(exact, data, held, Cartesian(3))
+    assert found is not None
+    assert found.denoiser < 0.03
+    assert found.samples > 2.0 * found.denoiser, "it has lost the window"
+    shifted = WeightedSamples(data.samples.statistic + torch.tensor([0.1, 0.0, 0.0, 0.0]), data.samples.log_weights)
+    told = unseen(shifted, data, held, Cartesian(3))
+    assert told is not None
+    mine = data.samples.statistic[4 * 4000 : 5 * 4000, :3]
+    assert told.denoiser == pytest.approx(0.1 / float(mine.var(0).sum().sqrt()), abs=0.04)
+    assert unseen(exact, data, torch.zeros(10, dtype=torch.bool), Cartesian(3)) is None
+
+
+def test_it_serves_every_family_from_so_many_coordinates_on() -> None:
+    trainer = NetworkTrainer(DenoiserSettings(network_from=4))
+    assert [trainer.handles(f) for f in (VonMises(3), VonMises(4), Cartesian(4), FAMILIES[2])] == [False, True, True, True]
+    assert not NetworkTrainer(DenoiserSettings(network_from=0)).handles(Cartesian(40))
