@@ -166,7 +166,7 @@ def test_in_ten_dimensions_it_holds_where_weighted_samples_do_not() -> None:
     assert float((known - known.mean()).abs().max()) < 2.5, "psi, kT, of some 90"
     told = fitted.record.unseen
     assert told is not None
-    assert told.windows == 4
+    assert told.windows == 2
     assert told.denoiser < 4.0 * told.standard_error
     assert told.standard_error == pytest.approx(120**-0.5)
 

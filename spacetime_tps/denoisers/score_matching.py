@@ -12,7 +12,7 @@ from spacetime_tps.denoisers.training import Trained, Unseen, warm_then_cosine
 from spacetime_tps.geometry.denoiser import Denoiser
 from spacetime_tps.geometry.families import Family
 
-HELD_OUT = 5
+HELD_OUT = 8
 """Every so many windows are not trained on"""
 WIDTH, COMMON, LAYERS = 16, 64, 2
 BATCH, EVERY = 512, 50
