@@ -147,6 +147,9 @@ class AngleRange:
     def to_json(self) -> Any:
         return [*self.atoms, self.low, self.high]
 
+    def wider(self, margin: float) -> "AngleRange":
+        return replace(self, low=self.low - float(np.degrees(margin)), high=self.high + float(np.degrees(margin)))
+
     def apart(self, other: Condition) -> bool:
         return isinstance(other, AngleRange) and (other.low > self.high or other.high < self.low)
 

@@ -138,6 +138,9 @@ class Heavy:
     def to_json(self) -> Any:
         return self.height
 
+    def wider(self, margin: float) -> "Heavy":
+        return Heavy(self.height - margin / 10.0)
+
     def apart(self, other: Condition) -> bool:
         return False
 

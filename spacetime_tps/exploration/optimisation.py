@@ -49,7 +49,7 @@ class CurveOptimiser:
         if not self.avoidance.regions:
             return self._minimum(start, denoiser, self.penalties(unit, floor=floor, steepest=steepest))
         weights = self.pushes.weights
-        for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
+        for weight in weights if first and self.avoidance.crossed(start.numpy(), denoiser) else weights[-1:]:
             near = denoiser.supporting(start)
             found = self._minimum(start, near, [*self.penalties(unit, floor=floor, steepest=steepest), *self.regions(start, near, weight)])
             start = found.eta

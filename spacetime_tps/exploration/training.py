@@ -38,6 +38,12 @@ class Ends:
         """The last positions (atoms, 3) in A and in B. Raises SpacetimeError where the walks left their state at once."""
         return _last_inside(self.in_a, self.problem.a), _last_inside(self.in_b, self.problem.b)
 
+    @property
+    def inside(self) -> np.ndarray:
+        """Positions (F, atoms, 3) of the frames in the state where their walk began."""
+        sides = ((self.in_a, self.problem.a), (self.in_b, self.problem.b))
+        return np.concatenate([f.positions[state.contains(f.positions)] for walks, state in sides for f in walks])
+
     def pool(self, *, every: int) -> Pool:
         """A pool of every `every`-th frame."""
         return Pool.of_ends(self.problem.coordinates, self.problem.a, self.problem.b, self.in_a, self.in_b, every=every)
