@@ -17,6 +17,9 @@ LAG = (
     "(geodesic.floor, with more windows.count) or a wider avoidance.margin hold it closer."
 )
 
+PLACED = 6
+"""Coordinates that a sentence can name, at most"""
+
 
 def avoidance_summary(
     storage: Storage, forbidden: Sequence[Forbidden], problem: Problem, route: dict[str, Any], rows: Sequence[Transition]
@@ -56,7 +59,8 @@ def cannot_be_met(route: dict[str, Any], coordinates: Coordinates) -> str | None
         center = np.where(coordinates.angular, (center + 180.0) % 360.0 - 180.0, center)
         places = zip(coordinates.names, center, coordinates.angular, strict=True)
         place = ", ".join(f"{name} {value:.{0 if angle else 1}f}" for name, value, angle in places)
-        nearest = f", nearest at {place}: {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
+        where = f", nearest at {place}:" if len(center) <= PLACED else ", at its nearest"
+        nearest = f"{where} {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
     return (
         f"The constraint cannot be met: the best curve found, {route['name']}, {how} the region {worst['region']!r} "
         f"(P_eta of the region up to {worst['p_eta']:.1g}{nearest})."
