@@ -33,7 +33,7 @@ from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, Forb
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.exploration.settings import ExplorationSettings
-from spacetime_tps.exploration.training import Ends
+from spacetime_tps.exploration.training import Ends, Posterior
 from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
@@ -286,6 +286,10 @@ def test_of_positions_a_point_holds_what_its_noise_leaves(here: Path) -> None:
     x = placed(0.0, 0.0)[0] @ Rotation.from_euler("xyz", [0.3, -1.0, 2.0]).as_matrix() + 0.7
     assert held.contains(x), "a molecule that is turned is where it was"
     assert passable(held, PLACES) == [], "no displacement alone leaves it"
+    precision = np.full((32, 1), 25.0)
+    through = lines.line(PLACES.family(), held.center - 1.0, np.full(15, 2.0), precision)
+    assert held.holds(lines.center_line(through, PLACES.family())).any()
+    assert detours(Route("r", (0,) * 15, through), [held], precision, PLACES) == []
     assert len(passable(region("near(flat.pdb) kappa=80", of(PAIRS)), PAIRS)) == 2
 
 
@@ -421,13 +425,12 @@ def test_a_point_of_distances_is_as_far_as_gaussians_are() -> None:
 
 def test_a_margin_is_cut_where_it_would_reach_an_end(here: Path) -> None:
     held = region("phi=-20:20", HINGE)
-    ends = placed([-90.0, -60.0, 80.0], 20.0)
+    ends = Posterior(placed([-90.0, -60.0, -5.0, 80.0], 20.0), np.array([0.7, 0.3, 0.009, 1.0]))
     for margin, share in ((39.0, 1.0), (41.0, 0.5), (100.0, 0.25), (200.0, 0.125), (400.0, 0.0)):
-        wide, got = widened(held, math.radians(margin), ends)
+        wide, got = widened(held, math.radians(margin), ends, floor=5.0)  # a share of exp(-4.5), 0.011, is none
         assert got == share
-        assert not wide.contains(ends).any()
         np.testing.assert_array_equal(wide.contains(TORUS), np.abs(GRID[:, 0]) <= 20.0 + margin * share + 1e-9)
-    assert widened(region("phi=0 psi=0 kappa=9", HINGE), 0.2, placed(0.0, 0.0))[1] == 1.0, "a point has no margin"
+    assert widened(region("phi=0 psi=0 kappa=9", HINGE), 0.2, ends, floor=99.0)[1] == 1.0, "a point has no margin"
 
 
 @pytest.mark.parametrize(("end", "cut"), [(-65.0, False), (-61.0, True)])
@@ -437,8 +440,10 @@ def test_the_rounds_say_where_a_margin_is_cut_and_which_region_has_no_detours(he
     for name, content in contents.items():
         storage.put_bytes(name, content)
     with Here(HINGE, storage=storage) as simulation:
-        inside = Ends(HINGE, [frames([-90.0, end, 0.0], 20.0)], [letters("bb")])
-        np.testing.assert_allclose(np.degrees(PLANE.values(inside.inside)[:, 0]), [-90.0, end, 90.0, 90.0], atol=1e-3)
+        inside = Ends(HINGE, [frames([-90.0, end], 20.0)], [letters("bb")])
+        share = 1.0 / (1.0 + math.exp(20.0 * math.cos(math.radians(end + 90.0)) - 20.0))
+        np.testing.assert_allclose(inside.posterior(20.0).weight, [share, 1.0 - share, 0.5, 0.5], atol=1e-5)
+        assert 1.0 - share > math.exp(-9.0)
         work = Rounds(HINGE, simulation, ExplorationSettings(avoid=asked), inside, seed=1)
         sentence = "  the margin around the region 'phi=-52:-40' is 0.5 of avoidance.margin: more reaches an end"
         assert simulation.told.lines == [sentence] * cut

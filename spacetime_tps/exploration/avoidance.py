@@ -16,7 +16,8 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
-from spacetime_tps.exploration.route import Nearness
+from spacetime_tps.exploration.route import KEPT, Nearness
+from spacetime_tps.exploration.training import Posterior
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.penalties import Avoid, Divergence, Penalty, from_point, from_samples
 from spacetime_tps.molecules.structure import molecule_of, same_order, structure_of
@@ -193,12 +194,12 @@ class Avoidance:
         return tuple(found)
 
 
-def widened(region: ForbiddenRegion, margin: float, ends: np.ndarray) -> tuple[ForbiddenRegion, float]:
-    """The region with as much of a margin, radians or 0.1 nm, as leaves frames (F, atoms, 3) of the ends outside, and which share that is:
-    where curves begin and end is not theirs to choose."""
+def widened(region: ForbiddenRegion, margin: float, ends: Posterior, *, floor: float) -> tuple[ForbiddenRegion, float]:
+    """The region with as much of a margin, radians or 0.1 nm, as both ends of a curve can keep `floor` nats away from, and which share that
+    is: where curves begin and end is not theirs to choose."""
     for share in SHARES:
         wide = region.wider(share * margin)
-        if wide is region or not wide.contains(ends).any():
+        if wide is region or ends.weight[wide.contains(ends.positions)].sum() <= np.exp(-KEPT * floor):
             return wide, share
     return region, 0.0
 

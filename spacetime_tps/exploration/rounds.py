@@ -109,7 +109,8 @@ class Rounds:
         self.coordinates, self.family = problem.coordinates, problem.coordinates.family()
         options = settings.avoidance
         regions = bind(settings.avoid, problem, simulation.storage.content)
-        widest = [widened(region, options.margin, ends.inside) for region in regions]
+        reached = ends.posterior(settings.geodesic.floor)
+        widest = [widened(region, options.margin, reached, floor=options.floor_nats) for region in regions]
         for region, (_, share) in zip(regions, widest, strict=True):
             if share < 1.0:
                 simulation.progress.say(

@@ -21,6 +21,16 @@ GROUP = "samples"
 
 
 @dataclass(frozen=True)
+class Posterior:
+    """What the two ends of a curve hold."""
+
+    positions: np.ndarray
+    """(F, atoms, 3) nm"""
+    weight: np.ndarray
+    """(F,), which sum to one for each end"""
+
+
+@dataclass(frozen=True)
 class Ends:
     """Walks that began in A and in B."""
 
@@ -38,24 +48,31 @@ class Ends:
         """The last positions (atoms, 3) in A and in B. Raises SpacetimeError where the walks left their state at once."""
         return _last_inside(self.in_a, self.problem.a), _last_inside(self.in_b, self.problem.b)
 
-    @property
-    def inside(self) -> np.ndarray:
-        """Positions (F, atoms, 3) of the frames in the state where their walk began."""
-        sides = ((self.in_a, self.problem.a), (self.in_b, self.problem.b))
-        return np.concatenate([f.positions[state.contains(f.positions)] for walks, state in sides for f in walks])
-
     def pool(self, *, every: int) -> Pool:
         """A pool of every `every`-th frame."""
         return Pool.of_ends(self.problem.coordinates, self.problem.a, self.problem.b, self.in_a, self.in_b, every=every)
 
     def precisions(self, floor: float, points: int) -> np.ndarray:
         """Precisions (points, L) of an initial curve: the noise floor, and at its ends as much as holds the state (lines.end_precision)."""
-        coordinates = self.problem.coordinates
-        first, last = (
-            lines.end_precision(coordinates.family(), center, features, inside, floor)
-            for center, (features, inside) in zip(self.problem.ends, self._seen, strict=True)
-        )
+        first, last = self._end_precisions(floor)
         return lines.precisions(floor, first, last, points)
+
+    def posterior(self, floor: float) -> Posterior:
+        """All frames with their weights at the end of an initial curve that they belong to."""
+        family, weight = self.problem.coordinates.family(), []
+        for center, precision, (features, _) in zip(self.problem.ends, self._end_precisions(floor), self._seen, strict=True):
+            log_weight = features @ lines.at_precision(family, center, precision)
+            share = np.exp(log_weight - log_weight.max())
+            weight.append(share / share.sum())
+        return Posterior(np.concatenate([f.positions for f in (*self.in_a, *self.in_b)]), np.concatenate(weight))
+
+    def _end_precisions(self, floor: float) -> list[np.ndarray]:
+        """(L,) of each end."""
+        family = self.problem.coordinates.family()
+        return [
+            lines.end_precision(family, center, features, inside, floor)
+            for center, (features, inside) in zip(self.problem.ends, self._seen, strict=True)
+        ]
 
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:
