@@ -1,7 +1,6 @@
 """Forbidden regions: how they are written, what they hold, how near a curve is to them, and that curves keep away."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from hinge import PLANE, hinge, placed
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routing
-from spacetime_tps.exploration.avoidance import Avoidance, Box, ForbiddenRegion, Point, bind
+from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, bind
 from spacetime_tps.exploration.detours import detours
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, parse_regions
 from spacetime_tps.exploration.route import Nearness, Route
@@ -39,11 +38,6 @@ def none(name: str) -> bytes:
 
 def box(phi: tuple[float, float], psi: tuple[float, float]) -> Box:
     return Box("box", State(((TorsionRange(PLANE.atoms[0], *phi), TorsionRange(PLANE.atoms[1], *psi)),)), PLANE)
-
-
-def wide(*regions: ForbiddenRegion, margin: float) -> tuple[Sequence[ForbiddenRegion], Sequence[ForbiddenRegion]]:
-    """Regions, and regions with a margin."""
-    return regions, [region.wider(margin) for region in regions]
 
 
 def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
@@ -115,7 +109,7 @@ def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Problem) -> 
 def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> None:
     curve = line((-90.0, 40.0), (90.0, 40.0))
     forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0, PLANE)
-    avoidance = Avoidance(*wide(forbidden, point, margin=math.radians(10.0)), FAMILY, floor=7.0)
+    avoidance = Avoidance([forbidden, point], FAMILY, margin=math.radians(10.0), floor=7.0)
     near = avoidance.nearness(curve.numpy(), marked(flat, avoidance))
     weight = torch.softmax(flat.statistic @ curve.T, dim=0).numpy()
     angles = np.degrees(FAMILY.center(flat.statistic).numpy())
@@ -136,26 +130,26 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
 def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSamples) -> None:
     empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.statistic)[:, 0].numpy())) > 25)
     curve = line((-90.0, 0.0), (90.0, 0.0)).numpy()
-    avoidance = Avoidance(*wide(box((-20, 20), (-180, 180)), margin=0.0), FAMILY, floor=7.0)
+    avoidance = Avoidance([box((-20, 20), (-180, 180))], FAMILY, margin=0.0, floor=7.0)
     (near,) = avoidance.nearness(curve, marked(flat, avoidance).restricted(empty))
     assert (near.divergence, near.probability, near.crosses, near.lack) == (None, 0.0, True, 7.0)
 
 
 def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
-    avoidance = Avoidance(*wide(box((-15, 15), (-50, 10)), margin=math.radians(5.0)), FAMILY, floor=7.0)
+    avoidance = Avoidance([box((-15, 15), (-50, 10))], FAMILY, margin=math.radians(5.0), floor=7.0)
     flat = marked(flat, avoidance)
     curve = line((-120.0, 0.0), (120.0, 0.0))
     floor = LowVariance(FAMILY, KAPPA, weight=1e4)
     unit = routing.straight_energy(curve, flat, FAMILY)
     assert avoidance.nearness(curve.numpy(), flat)[0].crosses
     for weight in (0.3, 3.0, 30.0):
-        penalties = [floor, *avoidance.penalties(flat, weight=weight * unit)]
+        penalties = [floor, *avoidance.penalties(flat, curve[[0, -1]], weight=weight * unit)]
         curve = minimise(curve, flat, penalties, family=FAMILY, nodes=10, points=33, evaluations=60).eta
     (near,) = avoidance.nearness(curve.numpy(), flat)
     assert near.lack == 0.0
     assert near.probability < math.exp(-0.9 * 7.0)
-    unseen = Avoidance(*wide(box((0, 10), (0, 10)), margin=0.0), FAMILY, floor=7.0)
-    assert not unseen.penalties(marked(flat, unseen).restricted(torch.arange(14400) < 100), weight=1.0)
+    unseen = Avoidance([box((0, 10), (0, 10))], FAMILY, margin=0.0, floor=7.0)
+    assert not unseen.penalties(marked(flat, unseen).restricted(torch.arange(14400) < 100), curve[[0, -1]], weight=1.0)
 
 
 def test_detours_pass_on_either_side_in_the_same_class() -> None:

@@ -5,7 +5,6 @@ Expectations are written out case by case, or follow from a circle in closed for
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,7 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines, polish
-from spacetime_tps.exploration.avoidance import Avoidance, Box, ForbiddenRegion
+from spacetime_tps.exploration.avoidance import Avoidance, Box
 from spacetime_tps.exploration.choice import best, close, explored, followed
 from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.floor import NoiseFloor
@@ -170,7 +169,7 @@ FLAT = WeightedSamples(CIRCLE.features(EVERYWHERE), torch.zeros(400, dtype=torch
 
 
 def optimiser(avoidance: Avoidance | None = None, **settings: float) -> CurveOptimiser:
-    avoidance = avoidance or Avoidance((), (), CIRCLE, floor=10.0)
+    avoidance = avoidance or Avoidance((), CIRCLE, margin=0.0, floor=10.0)
     return CurveOptimiser(CIRCLE, GeodesicSettings(**{"points": 32, **settings}), AvoidanceSettings(), avoidance)
 
 
@@ -210,11 +209,6 @@ def test_each_penalty_acts_with_its_weight() -> None:
 BOX = Box("box", State(((TorsionRange((0, 1, 2, 3), -30.2, 30.2),),)), Torsions(("phi",), ((0, 1, 2, 3),)))
 
 
-def wide(*regions: ForbiddenRegion, margin: float) -> tuple[Sequence[ForbiddenRegion], Sequence[ForbiddenRegion]]:
-    """Regions, and regions with a margin."""
-    return regions, [region.wider(margin) for region in regions]
-
-
 def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
     """Samples of the circle with the sets that frames of the molecule would be in."""
     degrees = torch.rad2deg(CIRCLE.center(samples.statistic))[:, 0].numpy()
@@ -223,7 +217,7 @@ def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
 
 def test_regions_push_in_units_of_the_straight_curve() -> None:
     start = at(20.0, -1.5, 3.0)
-    avoidance = Avoidance(*wide(BOX, margin=math.radians(5.0)), CIRCLE, floor=6.0)
+    avoidance = Avoidance([BOX], CIRCLE, margin=math.radians(5.0), floor=6.0)
     found = optimiser(avoidance).regions(start, marked(FLAT, avoidance), 0.5)
     share = torch.softmax(FLAT.statistic @ start.T, dim=0)[(EVERYWHERE[:, 0].abs() <= math.radians(35.2))].sum(0)
     lack = torch.relu(1.0 + share.log() / 6.0)
@@ -237,16 +231,16 @@ def test_regions_push_in_units_of_the_straight_curve() -> None:
 class Seen(Avoidance):
     """Keeps the weights that it is asked for."""
 
-    def penalties(self, denoiser: WeightedSamples, *, weight: float) -> list[Penalty]:
+    def penalties(self, denoiser: WeightedSamples, ends: torch.Tensor, *, weight: float) -> list[Penalty]:
         self.__dict__.setdefault("weights", []).append(weight)
-        return super().penalties(denoiser, weight=weight)
+        return super().penalties(denoiser, ends, weight=weight)
 
 
 @pytest.mark.parametrize(("start", "turn", "first", "passes"), [(-1.5, 3.0, True, 5), (-1.5, 3.0, False, 1), (1.0, 1.0, True, 1)])
 def test_a_curve_is_pushed_harder_from_pass_to_pass_when_it_first_enters_a_region(
     start: float, turn: float, first: bool, passes: int
 ) -> None:
-    seen = Seen(*wide(BOX, margin=math.radians(5.0)), CIRCLE, floor=6.0)
+    seen = Seen([BOX], CIRCLE, margin=math.radians(5.0), floor=6.0)
     curve = at(20.0, start, turn)
     found = replace(optimiser(seen, evaluations=3, nodes=6)).geodesic(curve, marked(FLAT, seen), floor=20.0, first=first)
     unit = lines.straight_energy(curve, FLAT, CIRCLE)

@@ -27,13 +27,13 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.avoidance import Avoidance, ForbiddenRegion, Point, bind, widened
+from spacetime_tps.exploration.avoidance import Avoidance, ForbiddenRegion, Point, bind
 from spacetime_tps.exploration.detours import detours, passable
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, ForbiddenStructure, StructureFile, collected, parse_regions
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.exploration.settings import ExplorationSettings
-from spacetime_tps.exploration.training import Ends, Posterior
+from spacetime_tps.exploration.training import Ends
 from spacetime_tps.geometry.families import Cartesian
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
@@ -340,7 +340,7 @@ FLAT = torch.from_numpy(PLANE.features(TORUS))
 
 def kept(held: ForbiddenRegion, margin: float, floor: float = 7.0) -> tuple[Avoidance, WeightedSamples]:
     """What keeps out of a region on a flat torus, and samples of that."""
-    avoidance = Avoidance([held], [held.wider(margin)], PLANE.family(), floor=floor)
+    avoidance = Avoidance([held], PLANE.family(), margin=margin, floor=floor)
     return avoidance, WeightedSamples(FLAT, torch.zeros(len(FLAT)), marks=torch.from_numpy(avoidance.marks(TORUS)))
 
 
@@ -381,7 +381,7 @@ def test_the_penalty_takes_a_curve_out(here: Path, text: str, inside: float | No
     unit = lines.straight_energy(curve, samples, PLANE.family())
     assert before.lack > 4.0
     for weight in (0.3, 3.0, 30.0):
-        penalties = [LowVariance(PLANE.family(), 30.0, weight=1e4), *avoidance.penalties(samples, weight=weight * unit)]
+        penalties = [LowVariance(PLANE.family(), 30.0, weight=1e4), *avoidance.penalties(samples, curve[[0, -1]], weight=weight * unit)]
         assert len(penalties) == 2
         curve = minimise(curve, samples, penalties, family=PLANE.family(), nodes=10, points=33, evaluations=60).eta
     (near,) = avoidance.nearness(curve.numpy(), samples)
@@ -395,16 +395,16 @@ def test_a_penalty_acts_up_to_the_margin_and_not_without_samples(here: Path) -> 
     """Of points that stay at phi = 0 and 60, mean over both; -log of the weight within the margin."""
     held = region(f"d=0.1:{away(20.5):.8f}", of(PAIRS))
     avoidance, samples = kept(held, 0.05, floor=9.0)
-    curve = across(10.0)[[16, 24]]
+    curve, ends = across(10.0)[[16, 24]], across(10.0)[[0, -1]]
     weight = torch.softmax(FLAT @ curve.T, dim=0).numpy()
     around = away(GRID[:, 0]) <= away(20.5) + 0.005
     assert (weight[around].sum(0) > 1.02 * weight[away(GRID[:, 0]) <= away(20.5)].sum(0)).all(), "the margin holds weight"
     lack = np.maximum(1.0 + np.log(weight[around].sum(0)) / 9.0, 0.0)
     assert (lack > 0.1).all()
-    (penalty,) = avoidance.penalties(samples, weight=2.0)
+    (penalty,) = avoidance.penalties(samples, ends, weight=2.0)
     assert float(penalty(curve, samples.moments(curve))) == pytest.approx(2.0 * (lack**2).mean())
     outside = samples.restricted(torch.from_numpy(~around))
-    assert avoidance.penalties(outside, weight=2.0) == []
+    assert avoidance.penalties(outside, ends, weight=2.0) == []
     near = samples.supporting(curve)
     assert len(near.statistic) < len(FLAT)
     np.testing.assert_array_equal(near.marks, avoidance.marks(placed(*np.degrees(PLANE.family().center(near.statistic).numpy()).T)))
@@ -423,37 +423,47 @@ def test_a_point_of_distances_is_as_far_as_gaussians_are() -> None:
     np.testing.assert_allclose(divergence(curve, samples.moments(curve)), closed, rtol=1e-6)
 
 
-def test_a_margin_is_cut_where_it_would_reach_an_end(here: Path) -> None:
-    held = region("phi=-20:20", HINGE)
-    ends = Posterior(placed([-90.0, -60.0, -5.0, 80.0], 20.0), np.array([0.7, 0.3, 0.009, 1.0]))
-    for margin, share in ((39.0, 1.0), (41.0, 0.5), (100.0, 0.25), (200.0, 0.125), (400.0, 0.0)):
-        wide, got = widened(held, math.radians(margin), ends, floor=5.0)  # a share of exp(-4.5), 0.011, is none
-        assert got == share
-        np.testing.assert_array_equal(wide.contains(TORUS), np.abs(GRID[:, 0]) <= 20.0 + margin * share + 1e-9)
-    assert widened(region("phi=0 psi=0 kappa=9", HINGE), 0.2, ends, floor=99.0)[1] == 1.0, "a point has no margin"
+@pytest.mark.parametrize("wanted", [0.0, 20.0, 55.0, 90.0, 200.0, 450.0, 900.0])
+def test_as_much_of_a_margin_counts_as_the_ends_of_a_curve_keep(here: Path, wanted: float) -> None:
+    """From phi = -120 to 120, past phi from -20.5 to 20.5: of the shares 1, 1/2, 1/4, 1/8 and 0 the first that leaves 0.9 of 5 nats."""
+    avoidance, samples = kept(region("phi=-20.5:20.5", HINGE), math.radians(wanted), floor=5.0)
+    curve = across(20.0)
+    weight = torch.softmax(FLAT @ curve.T, dim=0).numpy()
+
+    def nats(share: float) -> np.ndarray:
+        return -np.log(weight[np.abs(GRID[:, 0]) <= 20.5 + share * wanted].sum(0))
+
+    share = next(s for s in (1.0, 0.5, 0.25, 0.125, 0.0) if s == 0.0 or nats(s)[[0, -1]].min() >= 4.5)
+    (near,) = avoidance.nearness(curve.numpy(), samples)
+    assert near.margin == share
+    assert near.divergence == pytest.approx(nats(share).min(), abs=1e-9)
+    (penalty,) = avoidance.penalties(samples, curve[[0, -1]], weight=1.0)
+    assert float(penalty(curve, samples.moments(curve))) == pytest.approx((np.maximum(1.0 - nats(share) / 5.0, 0.0) ** 2).mean())
+    assert share == {0.0: 1.0, 20.0: 1.0, 55.0: 1.0, 90.0: 0.5, 200.0: 0.25, 450.0: 0.125, 900.0: 0.0}[wanted]
 
 
-@pytest.mark.parametrize(("end", "cut"), [(-65.0, False), (-61.0, True)])
-def test_the_rounds_say_where_a_margin_is_cut_and_which_region_has_no_detours(here: Path, end: float, cut: bool) -> None:
+def test_a_point_has_no_margin_that_could_be_cut(here: Path) -> None:
+    avoidance, samples = kept(region("phi=0 psi=0 kappa=9", HINGE), 0.2, floor=1e4)
+    (near,) = avoidance.nearness(across(20.0).numpy(), samples)
+    assert near.margin == 1.0
+    (cut,) = kept(region("rmsd(flat.pdb)<0.03", HINGE), 3.0)[0].nearness(
+        across(20.0).numpy(), kept(region("rmsd(flat.pdb)<0.03", HINGE), 3.0)[1]
+    )
+    assert cut.margin < 1.0
+
+
+def test_the_run_says_which_region_has_no_detours(here: Path) -> None:
     storage = Memory()
-    asked, contents = collected(parse_regions(["phi=-52:-40", "rmsd(flat.pdb)<0.01"]), storage)
+    asked, contents = collected(parse_regions(["phi=-52:-40", "rmsd(flat.pdb)<0.03"]), storage)
     for name, content in contents.items():
         storage.put_bytes(name, content)
     with Here(HINGE, storage=storage) as simulation:
-        inside = Ends(HINGE, [frames([-90.0, end], 20.0)], [letters("bb")])
-        share = 1.0 / (1.0 + math.exp(20.0 * math.cos(math.radians(end + 90.0)) - 20.0))
-        np.testing.assert_allclose(inside.posterior(20.0).weight, [share, 1.0 - share, 0.5, 0.5], atol=1e-5)
-        assert 1.0 - share > math.exp(-9.0)
-        work = Rounds(HINGE, simulation, ExplorationSettings(avoid=asked), inside, seed=1)
-        sentence = "  the margin around the region 'phi=-52:-40' is 0.5 of avoidance.margin: more reaches an end"
-        assert simulation.told.lines == [sentence] * cut
+        work = Rounds(HINGE, simulation, ExplorationSettings(avoid=asked), Ends(HINGE, [letters("aa")], [letters("bb")]), seed=1)
         through = lines.line(PLANE.family(), np.radians([-90.0, 20.0]), np.radians([180.0, 0.0]), work.precisions())
         work.past_regions([Route("clear", (0, 0), through)])
-        assert simulation.told.lines == [sentence] * cut
+        assert simulation.told.lines == []
         work.past_regions([Route("in", (0, 0), through, nearness=(Nearness("x", None, 10.0, 0.0, None, True),))])
-        assert simulation.told.lines[cut:] == [
-            "  no detours are tried past the region 'rmsd(flat.pdb)<0.01': no range of a coordinate bounds it"
-        ]
+        assert simulation.told.lines == ["  no detours are tried past the region 'rmsd(flat.pdb)<0.03': no range of a coordinate bounds it"]
 
 
 def test_detours_pass_a_box_of_distances_on_either_side() -> None:
@@ -498,7 +508,7 @@ def test_regions_are_drawn_where_they_are_and_what_bounds_nothing_is_not() -> No
 
 def test_the_report_lists_every_region_and_says_which_it_does_not_draw() -> None:
     counts = {"paths": 4, "paths_entering": 1, "frames": 40, "frames_inside": 3, "p_eta": 0.01, "divergence_nats": 3.0, "floor_nats": 10.0,
-              "lack_nats": 6.0, "crosses": False}  # fmt: skip
+              "lack_nats": 6.0, "crosses": False, "margin_share": 0.25}  # fmt: skip
     avoid = {"regions": [
         {"region": "d=0.4:0.5", "ranges": {"d": [4.0, 5.0]}, **counts}, {"region": "rmsd(a.pdb)<0.05", "ranges": {}, **counts},
     ]}  # fmt: skip

@@ -17,7 +17,6 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
 from spacetime_tps.exploration.route import KEPT, Nearness
-from spacetime_tps.exploration.training import Posterior
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.penalties import Avoid, Divergence, Penalty, from_point, from_samples
 from spacetime_tps.molecules.structure import molecule_of, same_order, structure_of
@@ -28,7 +27,7 @@ EXTENT = 2.0
 """Times the mean square distance D/kappa that the noise alone makes, within which a molecule counts as at a point"""
 MOST = 0.5
 """Share of p_eta in a region from which on a curve runs through it, wherever its center is"""
-SHARES = 1.0, 0.5, 0.25, 0.125
+SHARES = 1.0, 0.5, 0.25, 0.125, 0.0
 """Of the margin that are tried"""
 
 Read = Callable[[str], bytes]
@@ -150,23 +149,26 @@ class Point:
 
 
 class Avoidance:
-    """All forbidden regions of a run, and how far a curve's divergence from each, a margin around it included, must not fall."""
+    """All forbidden regions of a run, and how far a curve's divergence from each, a margin around it included, must not fall.
 
-    def __init__(self, regions: Sequence[ForbiddenRegion], wide: Sequence[ForbiddenRegion], family: Family, *, floor: float):
-        """wide: each region with its margin, which the curve alone keeps; floor: nats."""
+    Where a curve begins and ends is not its to choose: as much of the margin counts as both of its ends keep.
+    """
+
+    def __init__(self, regions: Sequence[ForbiddenRegion], family: Family, *, margin: float, floor: float):
+        """margin: radians or 0.1 nm; floor: nats."""
         self.regions, self.family, self.floor = tuple(regions), family, floor
-        self._wide = tuple(wide)
+        self._wide = tuple(tuple(region.wider(share * margin) for share in SHARES) for region in regions)
 
     def marks(self, positions: np.ndarray) -> np.ndarray:
-        """Which frames (S, atoms, 3) lie in each region, and which in each with its margin: bool (S, 2R), what its denoisers are marked
-        with."""
-        found = [region.contains(positions) for region in (*self.regions, *self._wide)]
-        return np.stack(found, axis=-1) if found else np.zeros((len(positions), 0), dtype=bool)
+        """Which frames (S, atoms, 3) lie in each region, with each of K shares of the margin, the last without: bool (S, R, K), what its
+        denoisers are marked with."""
+        found = [[wide.contains(positions) for wide in row] for row in self._wide]
+        return np.array(found, dtype=bool).transpose(2, 0, 1) if found else np.zeros((len(positions), 0, len(SHARES)), dtype=bool)
 
-    def penalties(self, denoiser: WeightedSamples, *, weight: float) -> list[Penalty]:
-        """One for all regions that the denoiser has samples of: there is nothing to avoid where none is."""
-        held = zip(self._wide, denoiser.marks[:, len(self.regions) :].T, strict=True)
-        divergences = [region.divergence(denoiser, around) for region, around in held if around.any()]
+    def penalties(self, denoiser: WeightedSamples, ends: Tensor, *, weight: float) -> list[Penalty]:
+        """One for all regions that the denoiser has samples of: there is nothing to avoid where none is. ends (2, E): of the curve."""
+        held = [self._held(k, denoiser, ends) for k in range(len(self.regions))]
+        divergences = [h.region.divergence(denoiser, h.around) for h in held if h.around.any()]
         return [Avoid(divergences, floor=self.floor, weight=weight)] if divergences else []
 
     def crossed(self, eta: np.ndarray, denoiser: WeightedSamples) -> bool:
@@ -178,11 +180,11 @@ class Avoidance:
         curve, line = torch.from_numpy(eta), lines.center_line(eta, self.family)
         moments = denoiser.moments(curve)
         found = []
-        for k, (region, wide) in enumerate(zip(self.regions, self._wide, strict=True)):
-            inside, around = denoiser.marks[:, k], denoiser.marks[:, len(self.regions) + k]
+        for k, region in enumerate(self.regions):
+            held, inside = self._held(k, denoiser, curve[[0, -1]]), denoiser.marks[:, k, -1]
             divergence, center, probability = None, None, 0.0
-            if around.any():
-                along = wide.divergence(denoiser, around)(curve, moments)
+            if held.around.any():
+                along = held.region.divergence(denoiser, held.around)(curve, moments)
                 divergence = float(along.min())
                 at = lines.centers(eta, self.family)[int(along.argmin())]
                 center = tuple(to_read(at, self.family.angular).round(1).tolist())
@@ -190,18 +192,28 @@ class Avoidance:
                 least = from_samples(denoiser.restricted(inside))(curve, moments).min()
                 probability = float(torch.exp(-least))
             crosses = bool(region.holds(line).any()) or probability > MOST
-            found.append(Nearness(region.label, divergence, self.floor, probability, center, crosses))
+            found.append(Nearness(region.label, divergence, self.floor, probability, center, crosses, held.share))
         return tuple(found)
 
+    def _held(self, k: int, denoiser: WeightedSamples, ends: Tensor) -> "_Held":
+        """The k-th region with the largest share of its margin that both ends (2, E) of a curve keep, or with none."""
+        moments = denoiser.moments(ends)
+        for wide, around, share in zip(self._wide[k], denoiser.marks[:, k].T, SHARES, strict=True):
+            fixed = wide is self.regions[k] or share == 0.0 or not around.any()
+            if fixed or float(wide.divergence(denoiser, around)(ends, moments).min()) >= KEPT * self.floor:
+                return _Held(wide, around, share)
+        raise AssertionError("the last share is none")
 
-def widened(region: ForbiddenRegion, margin: float, ends: Posterior, *, floor: float) -> tuple[ForbiddenRegion, float]:
-    """The region with as much of a margin, radians or 0.1 nm, as both ends of a curve can keep `floor` nats away from, and which share that
-    is: where curves begin and end is not theirs to choose."""
-    for share in SHARES:
-        wide = region.wider(share * margin)
-        if wide is region or ends.weight[wide.contains(ends.positions)].sum() <= np.exp(-KEPT * floor):
-            return wide, share
-    return region, 0.0
+
+@dataclass(frozen=True)
+class _Held:
+    """A region with its margin."""
+
+    region: ForbiddenRegion
+    around: Tensor
+    """(S,) bool: the samples in it"""
+    share: float
+    """Of the margin"""
 
 
 def bind(forbidden: Sequence[Forbidden], problem: Problem, read: Read) -> tuple[ForbiddenRegion, ...]:

@@ -39,7 +39,7 @@ class CurveOptimiser:
 
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
-        return self.avoidance.penalties(denoiser, weight=weight * lines.straight_energy(start, denoiser, self.family))
+        return self.avoidance.penalties(denoiser, start[[0, -1]], weight=weight * lines.straight_energy(start, denoiser, self.family))
 
     def geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, floor: float, first: bool) -> Geodesic:
         """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from

@@ -15,7 +15,7 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.minimisation import minimise as quench
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
-from spacetime_tps.exploration.avoidance import Avoidance, bind, widened
+from spacetime_tps.exploration.avoidance import Avoidance, bind
 from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
@@ -109,14 +109,7 @@ class Rounds:
         self.coordinates, self.family = problem.coordinates, problem.coordinates.family()
         options = settings.avoidance
         regions = bind(settings.avoid, problem, simulation.storage.content)
-        reached = ends.posterior(settings.geodesic.floor)
-        widest = [widened(region, options.margin, reached, floor=options.floor_nats) for region in regions]
-        for region, (_, share) in zip(regions, widest, strict=True):
-            if share < 1.0:
-                simulation.progress.say(
-                    f"  the margin around the region {region.label!r} is {share:g} of avoidance.margin: more reaches an end"
-                )
-        self.avoidance = Avoidance(regions, [wide for wide, _ in widest], self.family, floor=options.floor_nats)
+        self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
         self.floor = NoiseFloor(settings.geodesic.floor, settings.windows.count)
         self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)

@@ -21,16 +21,6 @@ GROUP = "samples"
 
 
 @dataclass(frozen=True)
-class Posterior:
-    """What the two ends of a curve hold."""
-
-    positions: np.ndarray
-    """(F, atoms, 3) nm"""
-    weight: np.ndarray
-    """(F,), which sum to one for each end"""
-
-
-@dataclass(frozen=True)
 class Ends:
     """Walks that began in A and in B."""
 
@@ -54,25 +44,12 @@ class Ends:
 
     def precisions(self, floor: float, points: int) -> np.ndarray:
         """Precisions (points, L) of an initial curve: the noise floor, and at its ends as much as holds the state (lines.end_precision)."""
-        first, last = self._end_precisions(floor)
-        return lines.precisions(floor, first, last, points)
-
-    def posterior(self, floor: float) -> Posterior:
-        """All frames with their weights at the end of an initial curve that they belong to."""
-        family, weight = self.problem.coordinates.family(), []
-        for center, precision, (features, _) in zip(self.problem.ends, self._end_precisions(floor), self._seen, strict=True):
-            log_weight = features @ lines.at_precision(family, center, precision)
-            share = np.exp(log_weight - log_weight.max())
-            weight.append(share / share.sum())
-        return Posterior(np.concatenate([f.positions for f in (*self.in_a, *self.in_b)]), np.concatenate(weight))
-
-    def _end_precisions(self, floor: float) -> list[np.ndarray]:
-        """(L,) of each end."""
-        family = self.problem.coordinates.family()
-        return [
-            lines.end_precision(family, center, features, inside, floor)
+        coordinates = self.problem.coordinates
+        first, last = (
+            lines.end_precision(coordinates.family(), center, features, inside, floor)
             for center, (features, inside) in zip(self.problem.ends, self._seen, strict=True)
-        ]
+        )
+        return lines.precisions(floor, first, last, points)
 
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:

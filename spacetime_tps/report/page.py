@@ -147,11 +147,20 @@ def _routes(routes: list[dict[str, Any]]) -> str:
 def _forbidden(avoid: dict[str, Any] | None) -> str:
     if not avoid:
         return ""
-    head = ["region", "paths that enter", "frames inside", "the curve's P_eta(region) ≤", "nats away, with margin", "wanted", "kept"]
+    head = [
+        "region",
+        "paths that enter",
+        "frames inside",
+        "the curve's P_eta(region) ≤",
+        "nats away, with margin",
+        "of the margin",
+        "wanted",
+        "kept",
+    ]
     rows = [
         [
             r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}" if r["p_eta"] else "no sample in it",
-            number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
+            number(r["divergence_nats"], ".1f"), f"{r['margin_share']:g}", f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
         ]
         for r in avoid["regions"]
     ]  # fmt: skip
