@@ -33,7 +33,11 @@ def run(
     steered: Annotated[int | None, typer.Option(help="Also steered MD, on straight lines: so many on each.", show_default=False)] = None,
     avoid: Annotated[
         list[str] | None,
-        typer.Option(help="Keep out of a region: 'phi=-20:20 psi=-60:60' or 'phi=0 psi=0 kappa=50'; may be repeated.", show_default=False),
+        typer.Option(
+            help="Keep out of a region: ranges 'phi=-20:20 d=0.4:0.5', degrees and nm; 'rmsd(boat.pdb)<0.05', nm; or a point with a noise "
+            "level, 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     start: Annotated[Path | None, typer.Option(help="PDB of state A, instead of a system.", show_default=False)] = None,
     end: Annotated[Path | None, typer.Option(help="PDB of state B, with the same atoms.", show_default=False)] = None,

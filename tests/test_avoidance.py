@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hinge import PLANE, hinge, placed
 
-from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routing
-from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, Side, bind
+from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, bind
 from spacetime_tps.exploration.detours import detours
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, parse_regions
 from spacetime_tps.exploration.route import Nearness, Route
@@ -22,22 +22,34 @@ from spacetime_tps.geometry.penalties import LowVariance
 from spacetime_tps.pipeline.entries import cannot_be_met
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages.settings import parse_settings, validated
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
 
 FAMILY = VonMises(2)
-PLANE = Torsions(("phi", "psi"), ((0, 1, 2, 3), (1, 2, 3, 4)))
 KAPPA = 30.0
+AXIS = np.linspace(-180.0, 180.0, 121)[:-1]
+GRID = np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), axis=-1).reshape(-1, 2)
+PROBLEM = hinge()
+
+
+def none(name: str) -> bytes:
+    raise AssertionError(f"{name} is asked for")
 
 
 def box(phi: tuple[float, float], psi: tuple[float, float]) -> Box:
-    return Box("box", (Side(0, *phi, angular=True), Side(1, *psi, angular=True)))
+    return Box("box", State(((TorsionRange(PLANE.atoms[0], *phi), TorsionRange(PLANE.atoms[1], *psi)),)), PLANE)
+
+
+def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
+    """Samples at the points of `GRID`, marked as frames of the molecule would be."""
+    marks = torch.from_numpy(avoidance.marks(placed(*GRID.T)))
+    return WeightedSamples(samples.statistic, samples.log_weights, marks=marks)
 
 
 @pytest.fixture(scope="module")
 def flat() -> WeightedSamples:
     """Samples of a flat potential: a grid over the torus."""
-    axis = torch.linspace(-math.pi, math.pi, 121, dtype=torch.double)[:-1]
-    grid = torch.cartesian_prod(axis, axis)
-    return WeightedSamples(FAMILY.features(grid), torch.zeros(len(grid)))
+    return WeightedSamples(FAMILY.features(torch.from_numpy(np.radians(GRID))), torch.zeros(len(GRID)))
 
 
 def line(start: tuple[float, float], end: tuple[float, float], points: int = 33) -> torch.Tensor:
@@ -60,9 +72,6 @@ def test_regions_are_read_and_written_alike() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("phi=-20:200", "'phi=-20:200': the range phi=-20:200 is not within -180 to 180 degrees"),
-        ("phi=20:20", "is empty"),
-        ("phi=180:-180", "is empty"),
         ("phi=left:right", "cannot read 'phi=left:right'"),
         ("phi -20:20", "cannot read 'phi'"),
         ("phi=0:20 psi=3", "neither a box"),
@@ -80,24 +89,28 @@ def test_a_region_that_is_none_is_a_sentence(text: str, sentence: str) -> None:
 
 
 def test_regions_are_bound_to_the_torsions_of_the_molecule(alanine: Problem) -> None:
-    bound = bind(parse_regions(["psi=-40:60 phi=170:-170", "psi=30 phi=-10 kappa=100"]), alanine)
+    bound = bind(parse_regions(["psi=-40:60 phi=170:-170", "psi=30 phi=-10 kappa=100"]), alanine, none)
     angles = np.radians([[175.0, 0.0], [-175.0, 59.0], [165.0, 0.0], [175.0, 61.0], [-10.0, 30.0], [-10.0, 41.0], [-10.0, 42.0]])
     np.testing.assert_array_equal(bound[0].holds(angles), [True, True, False, False, False, False, False])
     np.testing.assert_array_equal(bound[1].holds(angles), [False, False, False, False, True, True, False])  # 2/sqrt(100) is 11.5 degrees
     for text, sentence in (
+        ("phi=-20:200", "'phi=-20:200': the range phi=-20:200 is not within -180 to 180 degrees"),
+        ("phi=20:20", "is empty"),
+        ("phi=180:-180", "is empty"),
         ("omega=0:10", "names 'omega', which is none of the coordinates phi, psi"),
         ("phi=0 kappa=20", "a point wants every coordinate, and psi is left out"),
         ("phi=40:80", "the end structure lies in the forbidden region 'phi=40:80'"),
         ("phi=-147 psi=159 kappa=30", "the start structure lies in"),
     ):
         with pytest.raises(SpacetimeError, match=sentence):
-            bind(parse_regions([text]), alanine)
+            bind(parse_regions([text]), alanine, none)
 
 
 def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> None:
     curve = line((-90.0, 40.0), (90.0, 40.0))
-    forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0, FAMILY)
-    near = Avoidance([forbidden, point], FAMILY, margin=10.0, floor=7.0).nearness(curve.numpy(), flat)
+    forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0, PLANE)
+    avoidance = Avoidance([forbidden, point], FAMILY, margin=math.radians(10.0), floor=7.0)
+    near = avoidance.nearness(curve.numpy(), marked(flat, avoidance))
     weight = torch.softmax(flat.statistic @ curve.T, dim=0).numpy()
     angles = np.degrees(FAMILY.center(flat.statistic).numpy())
     inside = (np.abs(angles[:, 0]) <= 20.5) & (np.abs(angles[:, 1] + 15) <= 35.5)
@@ -117,24 +130,26 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
 def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSamples) -> None:
     empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.statistic)[:, 0].numpy())) > 25)
     curve = line((-90.0, 0.0), (90.0, 0.0)).numpy()
-    (near,) = Avoidance([box((-20, 20), (-180, 180))], FAMILY, margin=0.0, floor=7.0).nearness(curve, flat.restricted(empty))
+    avoidance = Avoidance([box((-20, 20), (-180, 180))], FAMILY, margin=0.0, floor=7.0)
+    (near,) = avoidance.nearness(curve, marked(flat, avoidance).restricted(empty))
     assert (near.divergence, near.probability, near.crosses, near.lack) == (None, 0.0, True, 7.0)
 
 
 def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
-    avoidance = Avoidance([box((-15, 15), (-50, 10))], FAMILY, margin=5.0, floor=7.0)
+    avoidance = Avoidance([box((-15, 15), (-50, 10))], FAMILY, margin=math.radians(5.0), floor=7.0)
+    flat = marked(flat, avoidance)
     curve = line((-120.0, 0.0), (120.0, 0.0))
     floor = LowVariance(FAMILY, KAPPA, weight=1e4)
     unit = routing.straight_energy(curve, flat, FAMILY)
     assert avoidance.nearness(curve.numpy(), flat)[0].crosses
     for weight in (0.3, 3.0, 30.0):
-        penalties = [floor, *avoidance.penalties(flat, weight=weight * unit)]
+        penalties = [floor, *avoidance.penalties(flat, curve[[0, -1]], weight=weight * unit)]
         curve = minimise(curve, flat, penalties, family=FAMILY, nodes=10, points=33, evaluations=60).eta
     (near,) = avoidance.nearness(curve.numpy(), flat)
     assert near.lack == 0.0
     assert near.probability < math.exp(-0.9 * 7.0)
     unseen = Avoidance([box((0, 10), (0, 10))], FAMILY, margin=0.0, floor=7.0)
-    assert not unseen.penalties(flat.restricted(torch.arange(14400) < 100), weight=1.0)
+    assert not unseen.penalties(marked(flat, unseen).restricted(torch.arange(14400) < 100), curve[[0, -1]], weight=1.0)
 
 
 def test_detours_pass_on_either_side_in_the_same_class() -> None:
@@ -170,25 +185,10 @@ def test_a_detour_leaves_the_curve_over_a_part_of_it_and_meets_it_at_its_ends() 
     )
 
 
-def test_sides_of_distances_are_closed_and_wider_by_a_tenth() -> None:
-    side = Side(1, 2.0, 3.0, angular=False)
-    np.testing.assert_array_equal(
-        side.holds(np.array([[9.0, 1.9], [9.0, 2.0], [9.0, 2.5], [9.0, 3.0], [2.5, 3.1]])), [False, True, True, True, False]
-    )
-    wider = side.wider(5.0)
-    assert (wider.index, wider.low, wider.high, wider.angular) == (1, 1.5, 3.5, False)
-    assert Side(0, 100.0, -120.0, True).wider(10.0) == Side(0, 90.0, -110.0, True)
-    assert Side(0, -170.0, 170.0, True).wider(9.9) == Side(0, -179.9, 179.9, True)
-    assert Side(0, -170.0, 170.0, True).wider(10.0) == Side(0, -180.0, 180.0, True)
-    assert Side(0, -180.0, 180.0, True).wider(1.0) == Side(0, -180.0, 180.0, True)
-    assert Box("b", (side, side)).wider(5.0) == Box("b", (wider, wider))
-    assert Box("b", (side,)).ranges == ((1, 2.0, 3.0),)
-
-
 def test_a_point_bounds_two_deviations_each_way() -> None:
     """2 / sqrt(4) is a radian."""
     degree = 180.0 / math.pi
-    (phi, psi) = Point("p", np.array([0.5, -1.0]), 4.0, FAMILY).ranges
+    (phi, psi) = Point("p", np.array([0.5, -1.0]), 4.0, PLANE).ranges
     assert (phi[0], psi[0]) == (0, 1)
     assert phi[1:] == pytest.approx((-0.5 * degree, 1.5 * degree))
     assert psi[1:] == pytest.approx((-2.0 * degree, 0.0))

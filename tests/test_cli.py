@@ -46,6 +46,7 @@ CASES = [
     ([*ALANINE, "--avoid", "omega=-20:20"], "names 'omega', which is none of the coordinates phi, psi"),
     ([*ALANINE, "--avoid", "phi=-20:200"], "not within -180 to 180 degrees"),
     ([*ALANINE, "--avoid", "phi=-20"], "neither a box"),
+    ([*ALANINE, "--avoid", "rmsd(none.pdb)<0.05"], "--avoid none.pdb: there is no such file"),
     ([*ALANINE, "--avoid", "phi=30:90 psi=-60:0"], "the end structure lies in the forbidden region 'phi=30:90 psi=-60:0'"),
     (["report", "OUT"], "holds no finished run"),
     (["export", "OUT"], "holds no paths to export"),

@@ -165,7 +165,7 @@ def test_the_default_states_hold_their_own_end_alone(coordinates: Coordinates) -
 def test_a_bounded_value_is_a_condition_that_reads_back_as_its_bounds(coordinates: Coordinates) -> None:
     for k, (name, unit) in enumerate(zip(coordinates.names, coordinates.unit, strict=True)):
         if name.rpartition("_")[0] in POSITIONS.labels:
-            with pytest.raises(SpacetimeError, match=f"no state can bound '{name}': give an rmsd"):
+            with pytest.raises(SpacetimeError, match=f"no range can bound '{name}': give an rmsd"):
                 coordinates.condition(name, 0.1, 0.3)
             continue
         box = coordinates.condition(name, 0.1, 0.3)

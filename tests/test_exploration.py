@@ -13,10 +13,11 @@ import torch
 from hinge import PLANE, A, B, Here, frames, hinge, letters, placed
 from scipy.special import ive
 
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines, polish
-from spacetime_tps.exploration.avoidance import Avoidance, Box, Side
+from spacetime_tps.exploration.avoidance import Avoidance, Box
 from spacetime_tps.exploration.choice import best, close, explored, followed
 from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.floor import NoiseFloor
@@ -41,6 +42,8 @@ from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import Windows
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
 
 CIRCLE = VonMises(1)
 ROOT = math.sqrt(2.0)
@@ -202,37 +205,43 @@ def test_each_penalty_acts_with_its_weight() -> None:
     assert total(steep, leap, wells) == pytest.approx(3.0 * 4.0 * (10.0 * math.sin(1.0) ** 2 / 2.0 - 1.0) ** 2 / 3.0, rel=1e-3)
 
 
-BOX = Box("box", (Side(0, -30.2, 30.2, angular=True),))
+BOX = Box("box", State(((TorsionRange((0, 1, 2, 3), -30.2, 30.2),),)), Torsions(("phi",), ((0, 1, 2, 3),)))
+
+
+def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
+    """Samples of the circle with the sets that frames of the molecule would be in."""
+    degrees = torch.rad2deg(CIRCLE.center(samples.statistic))[:, 0].numpy()
+    return WeightedSamples(samples.statistic, samples.log_weights, marks=torch.from_numpy(avoidance.marks(placed(degrees))))
 
 
 def test_regions_push_in_units_of_the_straight_curve() -> None:
     start = at(20.0, -1.5, 3.0)
-    avoidance = Avoidance([BOX], CIRCLE, margin=5.0, floor=6.0)
-    found = optimiser(avoidance).regions(start, FLAT, 0.5)
+    avoidance = Avoidance([BOX], CIRCLE, margin=math.radians(5.0), floor=6.0)
+    found = optimiser(avoidance).regions(start, marked(FLAT, avoidance), 0.5)
     share = torch.softmax(FLAT.statistic @ start.T, dim=0)[(EVERYWHERE[:, 0].abs() <= math.radians(35.2))].sum(0)
     lack = torch.relu(1.0 + share.log() / 6.0)
     unit = lines.straight_energy(start, FLAT, CIRCLE)
     assert unit == pytest.approx(0.5 * 20.0 * 9.0, rel=0.05), "half precision times the way squared"
     assert total(found, start, FLAT) == pytest.approx(0.5 * unit * float(lack.square().mean()))
     away = WeightedSamples(FLAT.statistic[EVERYWHERE[:, 0].abs() > 1.0], torch.zeros(int((EVERYWHERE.abs() > 1.0).sum())))
-    assert optimiser(avoidance).regions(start, away, 0.5) == [], "there is nothing to avoid where no sample is"
+    assert optimiser(avoidance).regions(start, marked(away, avoidance), 0.5) == [], "there is nothing to avoid where no sample is"
 
 
 class Seen(Avoidance):
     """Keeps the weights that it is asked for."""
 
-    def penalties(self, denoiser: WeightedSamples, *, weight: float) -> list[Penalty]:
+    def penalties(self, denoiser: WeightedSamples, ends: torch.Tensor, *, weight: float) -> list[Penalty]:
         self.__dict__.setdefault("weights", []).append(weight)
-        return super().penalties(denoiser, weight=weight)
+        return super().penalties(denoiser, ends, weight=weight)
 
 
 @pytest.mark.parametrize(("start", "turn", "first", "passes"), [(-1.5, 3.0, True, 5), (-1.5, 3.0, False, 1), (1.0, 1.0, True, 1)])
 def test_a_curve_is_pushed_harder_from_pass_to_pass_when_it_first_enters_a_region(
     start: float, turn: float, first: bool, passes: int
 ) -> None:
-    seen = Seen([BOX], CIRCLE, margin=5.0, floor=6.0)
+    seen = Seen([BOX], CIRCLE, margin=math.radians(5.0), floor=6.0)
     curve = at(20.0, start, turn)
-    found = replace(optimiser(seen, evaluations=3, nodes=6)).geodesic(curve, FLAT, floor=20.0, first=first)
+    found = replace(optimiser(seen, evaluations=3, nodes=6)).geodesic(curve, marked(FLAT, seen), floor=20.0, first=first)
     unit = lines.straight_energy(curve, FLAT, CIRCLE)
     weights = np.array(seen.weights) / unit  # type: ignore[attr-defined]
     assert len(weights) == passes

@@ -31,6 +31,8 @@ from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
+from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families import Cartesian, Family, VonMises
@@ -147,6 +149,9 @@ class AngleRange:
     def to_json(self) -> Any:
         return [*self.atoms, self.low, self.high]
 
+    def wider(self, margin: float) -> "AngleRange":
+        return replace(self, low=self.low - float(np.degrees(margin)), high=self.high + float(np.degrees(margin)))
+
     def apart(self, other: Condition) -> bool:
         return isinstance(other, AngleRange) and (other.low > self.high or other.high < self.low)
 
@@ -195,6 +200,17 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     assert drawn.ranges("A", 0) == [pytest.approx((math.radians(50.0), math.radians(85.0)))]
     assert drawn.ranges("B", 0) == [pytest.approx((math.radians(110.0), math.radians(150.0)))]
     assert "blades_radians" in committor_columns(problem.coordinates)
+
+    (held,) = bind(parse_regions(["blades=90:100"]), problem, dict[str, bytes]().__getitem__)
+    theta = np.radians([89.0, 91.0, 99.0, 101.0, 106.0])
+    bent = np.stack(
+        [np.stack([np.cos(theta), np.sin(theta), 0.0 * theta], axis=-1), np.zeros((5, 3)), np.tile([1.0, 0.0, 0.0], (5, 1))], axis=1
+    )
+    np.testing.assert_array_equal(held.contains(bent), [False, True, True, False, False])
+    np.testing.assert_array_equal(held.holds(problem.coordinates.values(bent)), [False, True, True, False, False])
+    np.testing.assert_array_equal(held.wider(math.radians(5.0)).contains(bent), [True, True, True, True, False])
+    with pytest.raises(SpacetimeError, match="names 'handles', which is none of the coordinates blades"):
+        bind(parse_regions(["handles=90:100"]), problem, dict[str, bytes]().__getitem__)
 
     storage = Memory()
     settings = parse_settings([

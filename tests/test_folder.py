@@ -1,5 +1,6 @@
 """A run in a folder, in seconds, on the molecule of five atoms: what is written when, what is refused, and what reads it afterwards."""
 
+import hashlib
 import json
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 import openmm
 import pytest
 import yaml
-from hinge import Here, Told, hinge
+from hinge import Here, Told, hinge, placed
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
-from spacetime_tps.molecules.structure import write_pdb
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline import run as module
 from spacetime_tps.pipeline import throughput
@@ -144,6 +145,31 @@ def test_what_cannot_be_run_is_said_before_anything_is_written(first: Path, spec
         module.run(spec, first, parse_settings(SMALL, avoid=parse_regions(["phi=80:100"])))
     assert made.all == []
     assert (first / "summary.json").exists()
+
+
+def test_a_run_keeps_the_structures_of_its_regions(spec: SystemSpec, tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpacetimeError, match=r"--avoid flat\.pdb: there is no such file"):
+        module.run(spec, tmp_path / "run", parse_settings(SMALL, avoid=parse_regions(["rmsd(flat.pdb)<0.03"])))
+    assert not (tmp_path / "run").exists()
+    flat, asked = tmp_path / "flat.pdb", parse_settings(SMALL, avoid=parse_regions(["rmsd(flat.pdb)<0.03", "near(flat.pdb) kappa=30"]))
+    write_pdb(flat, Structure(hinge().start.topology, placed(0.0, 0.0)[0]))
+    first = module.run(spec, tmp_path / "run", asked)
+    (kept,) = (tmp_path / "run/regions").iterdir()
+    assert kept.read_bytes() == flat.read_bytes()
+    config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["settings"]["avoid"]
+    sha256 = hashlib.sha256(flat.read_bytes()).hexdigest()
+    assert config[0] == {"box": {}, "rmsd": {"file": "flat.pdb", "sha256": sha256, "max_nm": 0.03}}
+    assert config[1] == {"near": {"file": "flat.pdb", "sha256": sha256}, "kappa": 30.0}
+    assert [r["region"] for r in first["avoid"]["regions"]] == ["rmsd(flat.pdb)<0.03", "near(flat.pdb) kappa=30"]
+    flat.unlink()
+    again = module.run(spec, tmp_path / "run", asked)
+    assert made.all[-1][0].asked == []
+    assert again["avoid"] == first["avoid"]
+    write_pdb(flat, Structure(hinge().start.topology, placed(0.0, 10.0)[0]))
+    module.run(spec, tmp_path / "run", asked)
+    assert len(made.all[-1][0].asked) > 0, "another structure is another region"
+    assert kept.read_bytes() == flat.read_bytes()
 
 
 def test_shooting_from_a_run_changes_its_own_settings_alone(first: Path, tmp_path: Path, made: Made) -> None:

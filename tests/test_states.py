@@ -138,6 +138,9 @@ class Heavy:
     def to_json(self) -> Any:
         return self.height
 
+    def wider(self, margin: float) -> "Heavy":
+        return Heavy(self.height - margin / 10.0)
+
     def apart(self, other: Condition) -> bool:
         return False
 
@@ -149,3 +152,20 @@ def test_a_condition_from_outside_is_one_registration(monkeypatch: pytest.Monkey
     mine = state_of([{"height": [0.05]}], cell=None, read=PLACES.__getitem__)
     assert mine.contains(HERE)
     assert mine.to_json() == [{"height": [0.05]}]
+
+
+def test_margins_are_in_the_unit_of_what_they_are_around() -> None:
+    """Radians of a torsion, 0.1 nm of a length; the whole circle where no gap is left."""
+    torsion = TorsionRange(FOUR, 100.0, -120.0)
+    wide = torsion.wider(np.radians(10.0))
+    assert (wide.low, wide.high) == (pytest.approx(90.0), pytest.approx(-110.0))
+    assert (TorsionRange(FOUR, -170.0, 170.0).wider(np.radians(9.9)).high) == pytest.approx(179.9)
+    for full in (TorsionRange(FOUR, -170.0, 170.0).wider(np.radians(10.1)), TorsionRange(FOUR, -180.0, 180.0).wider(0.1)):
+        assert (full.low, full.high) == (-180.0, 180.0)
+        assert full.includes(np.linspace(-180.0, 180.0, 37)).all()
+    distance = DistanceRange((0, 3), 0.2, 0.3, cell=None).wider(0.5)
+    assert (distance.low, distance.high) == (pytest.approx(0.15), pytest.approx(0.35))
+    around = RmsdRange("end.pdb", FOUR, tuple(map(tuple, THERE.tolist())), 0.05, 0.02)
+    assert (around.wider(0.1).low, around.wider(0.1).high) == (pytest.approx(0.01), pytest.approx(0.06))
+    assert around.wider(0.5).low == 0.0
+    assert State(((torsion.wider(0.2), distance, around),)).to_json()[0].keys() == {"torsions", "distances", "rmsd"}

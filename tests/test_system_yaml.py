@@ -59,7 +59,8 @@ def test_what_cannot_be_meant_is_a_sentence(folder: Path, entries: dict[str, Any
     [
         ({"distances": {"d": ["1:C", "2:X"]}}, "there is no atom '2:X'"),
         ({"states": {"A": [{"chi": [0, 1]}], **BOTH}}, "state A bounds 'chi', which is not one of the named coordinates"),
-        ({"positions": RING, "states": {"A": [{"1.C_x": [0, 1]}], **BOTH}}, "no state can bound '1.C_x': give an rmsd"),
+        ({"states": {"A": [{"phi": [-200, -30]}], **BOTH}}, "the range phi=-200:-30 is not within -180 to 180 degrees"),
+        ({"positions": RING, "states": {"A": [{"1.C_x": [0, 1]}], **BOTH}}, "no range can bound '1.C_x': give an rmsd"),
     ],
 )
 def test_what_the_molecule_has_not_is_a_sentence(folder: Path, entries: dict[str, Any], sentence: str) -> None:

@@ -105,7 +105,9 @@ class Distances(Lengths):
         return {"distances": found} if found else {}
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
-        """A range of the distance, nm."""
+        """A range of the distance, nm. Raises SpacetimeError for one that holds no distance."""
+        if not low < high or high <= 0.0:
+            raise SpacetimeError(f"the range {name}={low:g}:{high:g} is empty; it goes up from one distance to another, in nm")
         return {"distances": [[*self.atoms[self.names.index(name)], low, high]]}
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:

@@ -99,7 +99,7 @@ class Positions(Lengths):
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
         """None: raises SpacetimeError."""
-        raise SpacetimeError(f"no state can bound {name!r}: give an rmsd, which is of all superposed positions at once")
+        raise SpacetimeError(f"no range can bound {name!r}: give an rmsd, which is of all superposed positions at once")
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
         """No box bounds a single displacement."""

@@ -114,7 +114,7 @@ class Coordinates(Protocol):
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
         """What a box of states.json holds where system.yaml bounds the value `name`, both in degrees or nm.
 
-        Raises SpacetimeError where no condition bounds it.
+        Raises SpacetimeError where no condition bounds it, and for a range that is none.
         """
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:

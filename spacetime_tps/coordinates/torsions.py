@@ -135,7 +135,11 @@ class Torsions:
         return {"torsions": found} if found else {}
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
-        """A range of the torsion, degrees, that goes up from low to high."""
+        """A range of the torsion, degrees, that goes up from low to high. Raises SpacetimeError for one beyond 180 or of no width."""
+        if not (-180.0 <= low <= 180.0 and -180.0 <= high <= 180.0):
+            raise SpacetimeError(f"the range {name}={low:g}:{high:g} is not within -180 to 180 degrees")
+        if low == high or (low, high) == (180.0, -180.0):
+            raise SpacetimeError(f"the range {name}={low:g}:{high:g} is empty; {name}=-180:180 is the whole circle")
         return {"torsions": [[*self.atoms[self.names.index(name)], low, high]]}
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:

@@ -17,9 +17,9 @@ class WeightedSamples:
     `effective_samples`, the Kish number (sum p)^2 / sum g p^2 of the posterior weights p_i, says where it can be believed.
     """
 
-    def __init__(self, statistic: Tensor, log_weights: Tensor, *, inefficiency: Tensor | None = None):
+    def __init__(self, statistic: Tensor, log_weights: Tensor, *, inefficiency: Tensor | None = None, marks: Tensor | None = None):
         """statistic (S, E); log_weights (S,), normalised here; inefficiency g (S,): how many samples are worth one independent one, one
-        where None."""
+        where None; marks (S, M) bool: sets that samples belong to, none where None."""
         if statistic.ndim != 2 or log_weights.shape != statistic.shape[:1]:
             raise ValueError(
                 f"statistic must have shape (S, E) and log_weights (S,), got {tuple(statistic.shape)} and {tuple(log_weights.shape)}"
@@ -27,10 +27,13 @@ class WeightedSamples:
         self.statistic = statistic.double()
         self.log_weights = torch.log_softmax(log_weights.double(), dim=0)
         self.inefficiency = torch.ones_like(self.log_weights) if inefficiency is None else inefficiency.double()
+        self.marks = torch.zeros((len(statistic), 0), dtype=torch.bool) if marks is None else marks
 
     def restricted(self, inside: Tensor) -> "WeightedSamples":
         """The samples where `inside` (S,) is true, with the weights they have here: psi_in(eta) - psi(eta) is log P_eta(inside)."""
-        part = WeightedSamples(self.statistic[inside], self.log_weights[inside], inefficiency=self.inefficiency[inside])
+        part = WeightedSamples(
+            self.statistic[inside], self.log_weights[inside], inefficiency=self.inefficiency[inside], marks=self.marks[inside]
+        )
         part.log_weights = self.log_weights[inside]
         return part
 

@@ -1,29 +1,41 @@
 """Forbidden regions of one molecule: what lies in them, how near a curve comes, and the penalty that keeps it away."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.circle import to_read, within
+from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox
-from spacetime_tps.exploration.route import Nearness
-from spacetime_tps.geometry.families import Family, values_of
+from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
+from spacetime_tps.exploration.route import KEPT, Nearness
+from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.penalties import Avoid, Divergence, Penalty, from_point, from_samples
+from spacetime_tps.molecules.structure import molecule_of, same_order, structure_of
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.states.state import State, state_of
 
-RADIUS = 2.0
-"""Standard deviations, 1/sqrt(kappa), around a point within which a molecule counts as there"""
+EXTENT = 2.0
+"""Times the mean square distance D/kappa that the noise alone makes, within which a molecule counts as at a point"""
+MOST = 0.5
+"""Share of p_eta in a region from which on a curve runs through it, wherever its center is"""
+SHARES = 1.0, 0.5, 0.25, 0.125, 0.0
+"""Of the margin that are tried"""
+
+Read = Callable[[str], bytes]
+"""The content of the copy of a structure by its name (`StructureFile.kept`), as `Storage.content`"""
 
 
 class ForbiddenRegion(Protocol):
-    """A forbidden part of the space of coordinates."""
+    """A forbidden part of the molecule's space."""
 
     @property
     def label(self) -> str:
@@ -31,65 +43,65 @@ class ForbiddenRegion(Protocol):
 
     @property
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
-        """(coordinate, from, to) of those that it bounds, in the unit people read."""
+        """(coordinate, from, to) of those that it bounds, in the unit people read; none where the coordinates do not tell what is in it."""
+
+    @property
+    def round(self) -> bool:
+        """Whether it is the ellipsoid within its ranges, not the box."""
+
+    def contains(self, positions: np.ndarray) -> np.ndarray:
+        """Whether frames (..., atoms, 3) in nm lie in it: bool (...)."""
 
     def holds(self, values: np.ndarray) -> np.ndarray:
-        """Whether values (..., D) of the coordinates lie in it: bool (...)."""
+        """Whether values (..., D) of the coordinates lie in it: bool (...), false where they do not tell."""
 
     def wider(self, margin: float) -> "ForbiddenRegion":
-        """The region with a margin around it: degrees, or a tenth as many 0.1 nm."""
+        """The region with a margin around it, radians or 0.1 nm."""
 
-    def divergence(self, denoiser: WeightedSamples, inside: np.ndarray) -> Divergence:
+    def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
         """How far p_eta is from it, nats; `inside` (S,) says which samples of the denoiser it holds, at least one."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One coordinate between two limits."""
-
-    index: int
-    low: float
-    high: float
-    angular: bool
-
-    def holds(self, values: np.ndarray) -> np.ndarray:
-        """For values (..., D): bool (...)."""
-        at = values[..., self.index]
-        return within(np.degrees(at), self.low, self.high) if self.angular else np.asarray((at >= self.low) & (at <= self.high))
-
-    def wider(self, margin: float) -> "Side":
-        """With the margin on either side, the whole circle where that leaves no gap."""
-        if not self.angular:
-            return Side(self.index, self.low - 0.1 * margin, self.high + 0.1 * margin, False)
-        width = (self.high - self.low) % 360.0
-        if width == 0.0 or width + 2.0 * margin >= 360.0:
-            return Side(self.index, -180.0, 180.0, True)
-        return Side(self.index, self.low - margin, self.high + margin, True)
-
-
-@dataclass(frozen=True)
 class Box:
-    """All sides hold."""
+    """A state of one box: all of its conditions hold."""
 
     label: str
-    sides: tuple[Side, ...]
+    state: State
+    coordinates: Coordinates
+
+    round = False
 
     @property
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
-        """Its sides."""
-        return tuple((side.index, side.low, side.high) for side in self.sides)
+        """Those of the coordinates, where they are all that it bounds."""
+        (box,) = self.state.to_json()
+        found = tuple((k, *limits) for k, limits in enumerate(self.coordinates.bounds(box)) if limits)
+        return found if len(found) == len(self.state.boxes[0]) else ()
+
+    def contains(self, positions: np.ndarray) -> np.ndarray:
+        """As a state does."""
+        return self.state.contains(positions)
 
     def holds(self, values: np.ndarray) -> np.ndarray:
         """All ranges hold."""
-        return np.all([side.holds(values) for side in self.sides], axis=0)
+        ranges = self.ranges
+        if not ranges:
+            return np.zeros(values.shape[:-1], dtype=bool)
+        read, angular = to_read(values, self.coordinates.angular), self.coordinates.angular
+        sides = [
+            within(read[..., k], low, high) if angular[k] else (read[..., k] >= low) & (read[..., k] <= high) for k, low, high in ranges
+        ]
+        return np.all(sides, axis=0)
 
     def wider(self, margin: float) -> "Box":
-        """Every side with the margin."""
-        return Box(self.label, tuple(side.wider(margin) for side in self.sides))
+        """Every condition with the margin."""
+        (box,) = self.state.boxes
+        return Box(self.label, State((tuple(condition.wider(margin) for condition in box),)), self.coordinates)
 
-    def divergence(self, denoiser: WeightedSamples, inside: np.ndarray) -> Divergence:
+    def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
         """-log P_eta(box)."""
-        return from_samples(denoiser.restricted(torch.from_numpy(inside)))
+        return from_samples(denoiser.restricted(inside))
 
 
 @dataclass(frozen=True)
@@ -99,97 +111,161 @@ class Point:
     label: str
     center: np.ndarray
     kappa: float
-    family: Family
+    coordinates: Coordinates
+
+    round = True
 
     @property
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
-        """`RADIUS` standard deviations each way."""
-        half = RADIUS / np.sqrt(self.kappa)
-        units = to_read(np.ones(len(self.center)), self.family.angular)
+        """As far as it reaches each way."""
+        half, angular = np.sqrt(self._reach), self.coordinates.angular
+        units = to_read(np.ones(len(self.center)), angular)
         return tuple((k, float(u * (c - half)), float(u * (c + half))) for k, (c, u) in enumerate(zip(self.center, units, strict=True)))
 
+    @property
+    def _reach(self) -> float:
+        """Squared distance from the center up to which a molecule counts as there; two standard deviations where D is two."""
+        return EXTENT * len(self.center) / self.kappa
+
+    def contains(self, positions: np.ndarray) -> np.ndarray:
+        """By the values."""
+        return self.holds(self.coordinates.values(positions))
+
     def holds(self, values: np.ndarray) -> np.ndarray:
-        """Within `RADIUS` standard deviations of the center; angles by the chord: sum_i 2 - 2 cos(theta_i - c_i) <= RADIUS^2 / kappa."""
+        """Where the squared distance from the center, angles by the chord, is at most twice what the noise alone makes:
+        sum_i 2 - 2 cos(theta_i - c_i), or sum_i (d_i - c_i)^2, <= 2 D / kappa."""
         apart = values - self.center
-        return np.asarray(np.where(self.family.angular, 2.0 - 2.0 * np.cos(apart), apart**2).sum(-1) <= RADIUS**2 / self.kappa)
+        return np.asarray(np.where(self.coordinates.angular, 2.0 - 2.0 * np.cos(apart), apart**2).sum(-1) <= self._reach)
 
     def wider(self, margin: float) -> "Point":
         """Itself: its width is its noise level."""
         return self
 
-    def divergence(self, denoiser: WeightedSamples, inside: np.ndarray) -> Divergence:
+    def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
         """KL(p_* || p_eta)."""
-        levels = self.family.precisions(torch.zeros(self.family.dimension, dtype=torch.double)).shape[-1]
-        return from_point(torch.from_numpy(lines.at_precision(self.family, self.center, np.full(levels, self.kappa))), denoiser)
+        family = self.coordinates.family()
+        levels = family.precisions(torch.ones(family.dimension, dtype=torch.double)).shape[-1]
+        return from_point(torch.from_numpy(lines.at_precision(family, self.center, np.full(levels, self.kappa))), denoiser)
 
 
 class Avoidance:
-    """All forbidden regions of a run, and how far a curve's divergence from each, a margin around it included, must not fall."""
+    """All forbidden regions of a run, and how far a curve's divergence from each, a margin around it included, must not fall.
+
+    Where a curve begins and ends is not its to choose: as much of the margin counts as both of its ends keep.
+    """
 
     def __init__(self, regions: Sequence[ForbiddenRegion], family: Family, *, margin: float, floor: float):
+        """margin: radians or 0.1 nm; floor: nats."""
         self.regions, self.family, self.floor = tuple(regions), family, floor
-        self._wide = tuple(region.wider(margin) for region in regions)
+        self._wide = tuple(tuple(region.wider(share * margin) for share in SHARES) for region in regions)
 
-    def penalties(self, denoiser: WeightedSamples, *, weight: float) -> list[Penalty]:
-        """One for all regions that the denoiser has samples of: there is nothing to avoid where none is."""
-        values = self._values(denoiser)
-        held = [(region, region.holds(values)) for region in self._wide]
-        divergences = [region.divergence(denoiser, inside) for region, inside in held if inside.any()]
+    def marks(self, positions: np.ndarray) -> np.ndarray:
+        """Which frames (S, atoms, 3) lie in each region, with each of K shares of the margin, the last without: bool (S, R, K), what its
+        denoisers are marked with."""
+        found = [[wide.contains(positions) for wide in row] for row in self._wide]
+        return np.array(found, dtype=bool).transpose(2, 0, 1) if found else np.zeros((len(positions), 0, len(SHARES)), dtype=bool)
+
+    def penalties(self, denoiser: WeightedSamples, ends: Tensor, *, weight: float) -> list[Penalty]:
+        """One for all regions that the denoiser has samples of: there is nothing to avoid where none is. ends (2, E): of the curve."""
+        held = [self._held(k, denoiser, ends) for k in range(len(self.regions))]
+        divergences = [h.region.divergence(denoiser, h.around) for h in held if h.around.any()]
         return [Avoid(divergences, floor=self.floor, weight=weight)] if divergences else []
 
-    def crossed(self, eta: np.ndarray) -> bool:
-        """Whether the centers of a curve (N, E) run through a region."""
-        line = lines.center_line(eta, self.family)
-        return any(bool(region.holds(line).any()) for region in self.regions)
+    def crossed(self, eta: np.ndarray, denoiser: WeightedSamples) -> bool:
+        """Whether a curve (N, E) runs through a region."""
+        return any(near.crosses for near in self.nearness(eta, denoiser))
 
     def nearness(self, eta: np.ndarray, denoiser: WeightedSamples) -> tuple[Nearness, ...]:
         """Of a curve (N, E) to each region."""
-        curve, line, values = torch.from_numpy(eta), lines.center_line(eta, self.family), self._values(denoiser)
+        curve, line = torch.from_numpy(eta), lines.center_line(eta, self.family)
         moments = denoiser.moments(curve)
         found = []
-        for region, wide in zip(self.regions, self._wide, strict=True):
-            inside, around = region.holds(values), wide.holds(values)
+        for k, region in enumerate(self.regions):
+            held, inside = self._held(k, denoiser, curve[[0, -1]]), denoiser.marks[:, k, -1]
             divergence, center, probability = None, None, 0.0
-            if around.any():
-                along = wide.divergence(denoiser, around)(curve, moments)
+            if held.around.any():
+                along = held.region.divergence(denoiser, held.around)(curve, moments)
                 divergence = float(along.min())
                 at = lines.centers(eta, self.family)[int(along.argmin())]
                 center = tuple(to_read(at, self.family.angular).round(1).tolist())
             if inside.any():
-                least = from_samples(denoiser.restricted(torch.from_numpy(inside)))(curve, moments).min()
+                least = from_samples(denoiser.restricted(inside))(curve, moments).min()
                 probability = float(torch.exp(-least))
-            found.append(Nearness(region.label, divergence, self.floor, probability, center, bool(region.holds(line).any())))
+            crosses = bool(region.holds(line).any()) or probability > MOST
+            found.append(Nearness(region.label, divergence, self.floor, probability, center, crosses, held.share))
         return tuple(found)
 
-    def _values(self, denoiser: WeightedSamples) -> np.ndarray:
-        """Coordinates (S, D) of a denoiser's samples."""
-        return values_of(denoiser.statistic.numpy(), self.family)
+    def _held(self, k: int, denoiser: WeightedSamples, ends: Tensor) -> "_Held":
+        """The k-th region with the largest share of its margin that both ends (2, E) of a curve keep, or with none."""
+        moments = denoiser.moments(ends)
+        for wide, around, share in zip(self._wide[k], denoiser.marks[:, k].T, SHARES, strict=True):
+            fixed = wide is self.regions[k] or share == 0.0 or not around.any()
+            if fixed or float(wide.divergence(denoiser, around)(ends, moments).min()) >= KEPT * self.floor:
+                return _Held(wide, around, share)
+        raise AssertionError("the last share is none")
 
 
-def bind(forbidden: Sequence[Forbidden], problem: Problem) -> tuple[ForbiddenRegion, ...]:
+@dataclass(frozen=True)
+class _Held:
+    """A region with its margin."""
+
+    region: ForbiddenRegion
+    around: Tensor
+    """(S,) bool: the samples in it"""
+    share: float
+    """Of the margin"""
+
+
+def bind(forbidden: Sequence[Forbidden], problem: Problem, read: Read) -> tuple[ForbiddenRegion, ...]:
     """The regions in the coordinates of a molecule.
 
-    Raises SpacetimeError for a coordinate that there is not, for a point that leaves one out, and for a region that an end lies in.
+    Raises SpacetimeError for a coordinate that there is not, for a range that is none, for a point that leaves one out, for a structure of
+    other atoms, and for a region that an end lies in.
     """
     names = problem.coordinates.names
     for region in forbidden:
-        unknown = [name for name in region.torsions if name not in names]
+        unknown = [name for name in region.names if name not in names]
         if unknown:
             raise SpacetimeError(f"--avoid {region.label!r} names {unknown[0]!r}, which is none of the coordinates {', '.join(names)}")
-    bound = tuple(_bound(region, problem.coordinates) for region in forbidden)
-    for end, values in zip(("start", "end"), problem.ends, strict=True):
-        for held in (region for region in bound if region.holds(values)):
+    bound = tuple(_bound(region, problem, read) for region in forbidden)
+    for end, structure in (("start", problem.start), ("end", problem.end)):
+        for held in (region for region in bound if region.contains(structure.positions)):
             raise SpacetimeError(f"the {end} structure lies in the forbidden region {held.label!r}, so every path does: make it smaller")
     return bound
 
 
-def _bound(region: Forbidden, coordinates: Coordinates) -> ForbiddenRegion:
-    names, angular = coordinates.names, coordinates.angular
-    if isinstance(region, ForbiddenBox):
-        places = {names.index(name): limits for name, limits in region.box.items()}
-        return Box(region.label, tuple(Side(k, *limits, bool(angular[k])) for k, limits in places.items()))
-    left_out = [name for name in names if name not in region.point]
+def _bound(region: Forbidden, problem: Problem, read: Read) -> ForbiddenRegion:
+    try:
+        if isinstance(region, ForbiddenBox):
+            return Box(region.label, _state(region, problem, read), problem.coordinates)
+        if isinstance(region, ForbiddenPoint):
+            return Point(region.label, _center(region, problem.coordinates), region.kappa, problem.coordinates)
+        center = problem.coordinates.values(_positions(region.near, problem, read))
+        return Point(region.label, center, region.kappa, problem.coordinates)
+    except SpacetimeError as wrong:
+        raise SpacetimeError(f"--avoid {region.label!r}: {wrong}") from wrong
+
+
+def _state(region: ForbiddenBox, problem: Problem, read: Read) -> State:
+    parts = [problem.coordinates.condition(name, *limits) for name, limits in region.box.items()]
+    places: dict[str, np.ndarray] = {}
+    if region.rmsd:
+        atoms = molecule_of(problem.start, problem.end, problem.model.cell).chosen(None)
+        places[region.rmsd.kept] = _positions(region.rmsd, problem, read)
+        parts.append({"rmsd": {"file": region.rmsd.kept, "atoms": [*atoms], "max_nm": region.rmsd.max_nm}})
+    box: dict[str, Any] = together(parts)
+    return state_of([box], cell=problem.model.cell, read=places.__getitem__)
+
+
+def _positions(structure: StructureFile, problem: Problem, read: Read) -> np.ndarray:
+    """(atoms, 3) in nm, in the order of the problem's atoms."""
+    found = structure_of(read(structure.kept), structure.file)
+    return same_order(problem.start, found, start_name="start.pdb", end_name=structure.file).positions
+
+
+def _center(region: ForbiddenPoint, coordinates: Coordinates) -> np.ndarray:
+    left_out = [name for name in coordinates.names if name not in region.point]
     if left_out:
-        raise SpacetimeError(f"--avoid {region.label!r}: a point wants every coordinate, and {left_out[0]} is left out")
-    center = np.array([region.point[name] for name in names])
-    return Point(region.label, np.where(angular, np.radians(center), center), region.kappa, coordinates.family())
+        raise SpacetimeError(f"a point wants every coordinate, and {left_out[0]} is left out")
+    center = np.array([region.point[name] for name in coordinates.names])
+    return np.where(coordinates.angular, np.radians(center), PER_NM * center)

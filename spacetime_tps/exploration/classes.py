@@ -1,5 +1,6 @@
 """What is known of each class of routes: frames of the ends and of sound windows, their weights, and the denoiser that these make."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,14 @@ from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
 from spacetime_tps.sampling.free_energy import Weights
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import Windows
+
+Marks = Callable[[np.ndarray], np.ndarray]
+"""From frames (S, atoms, 3) to the sets that each belongs to, bool (S, M)"""
+
+
+def unmarked(positions: np.ndarray) -> np.ndarray:
+    """There are no sets."""
+    return np.zeros((len(positions), 0), dtype=bool)
 
 
 @dataclass
@@ -46,11 +55,12 @@ class ClassSamples:
         assert self.weights is not None
         return self.weights.log_weight
 
-    @property
-    def denoiser(self) -> WeightedSamples:
+    def denoiser(self, marks: "Marks") -> WeightedSamples:
         """The posterior of the weighted samples; frames count as effective only as far as they are independent."""
-        inefficiency = torch.from_numpy(self.pool.inefficiency)
-        return WeightedSamples(torch.from_numpy(self.pool.statistic), torch.from_numpy(self.log_weight), inefficiency=inefficiency)
+        return WeightedSamples(
+            torch.from_numpy(self.pool.statistic), torch.from_numpy(self.log_weight),
+            inefficiency=torch.from_numpy(self.pool.inefficiency), marks=torch.from_numpy(marks(np.concatenate(self.pool.positions))),
+        )  # fmt: skip
 
     @property
     def ensembles(self) -> Ensembles:
@@ -63,6 +73,7 @@ class Classes:
     """All classes that windows were sampled in, and the latest windows of each route."""
 
     ends: Pool
+    marks: Marks = unmarked
     of: dict[Winding, ClassSamples] = field(default_factory=dict)
     latest: dict[str, Windows] = field(default_factory=dict)
 
@@ -81,7 +92,7 @@ class Classes:
 
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """That of a class."""
-        return self.of[kind].denoiser
+        return self.of[kind].denoiser(self.marks)
 
     def frames(self) -> np.ndarray:
         """Positions (F, atoms, 3) of all frames of all classes."""

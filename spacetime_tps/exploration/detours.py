@@ -1,11 +1,13 @@
 """Initial curves past a forbidden region, on either side of it: the optimiser pushes a curve to one side at best."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.avoidance import ForbiddenRegion
 from spacetime_tps.exploration.route import Route
@@ -14,8 +16,13 @@ CLEARANCE = 3.0
 """Standard deviations, 1/sqrt(kappa), from the edge of a region to a detour"""
 TAPER = 0.15
 """Share of the curve, on either side of a region, over which a detour leaves it"""
+POSSIBLE = 0.1, 0.2
+"""A range of any coordinate that a range can bound, degrees or nm"""
 HELD = 4
 """Points at either end over which a detour meets the curve, at least"""
+
+Ranges = Sequence[tuple[int, float, float]]
+"""(coordinate, from, to), in the unit people read"""
 
 
 def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndarray, coordinates: Coordinates) -> list[Route]:
@@ -29,10 +36,21 @@ def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndar
     found = []
     for region in regions:
         inside = np.flatnonzero(region.holds(centers))
-        for past in _sides(centers, inside, region, away, family.angular) if len(inside) else []:
+        for past in _sides(centers, inside, passable(region, coordinates), away, family.angular) if len(inside) else []:
             eta = lines.at_precision(family, past.centers, precision)
             if not any(r.holds(lines.center_line(eta, family)).any() for r in regions):
-                found.append(Route(f"{route.name}_past_{names[past.coordinate]}{past.edge:+.0f}", lines.class_of(eta, family), eta))
+                place = f"{past.edge:+.{0 if family.angular[past.coordinate] else 1}f}"
+                found.append(Route(f"{route.name}_past_{names[past.coordinate]}{place}", lines.class_of(eta, family), eta))
+    return found
+
+
+def passable(region: ForbiddenRegion, coordinates: Coordinates) -> Ranges:
+    """The ranges of a region that one coordinate alone can leave: those of coordinates that a range can bound."""
+    found = []
+    for k, low, high in region.ranges:
+        with suppress(SpacetimeError):
+            coordinates.condition(coordinates.names[k], *POSSIBLE)
+            found.append((k, low, high))
     return found
 
 
@@ -45,15 +63,15 @@ class _Past:
     """Where the curve passes, as people read it"""
 
 
-def _sides(centers: np.ndarray, inside: np.ndarray, region: ForbiddenRegion, away: float, angular: np.ndarray) -> list[_Past]:
-    """The centers (N, D) moved out of the region by one coordinate, down or up; inside: the indices of those in it."""
+def _sides(centers: np.ndarray, inside: np.ndarray, ranges: Ranges, away: float, angular: np.ndarray) -> list[_Past]:
+    """The centers (N, D) moved out of a region by one coordinate, down or up; inside: the indices of those in it."""
     index = np.arange(len(centers))
     apart = np.abs(index[:, None] - inside)
     nearest = inside[apart.argmin(axis=1)]
     bump = 0.5 + 0.5 * np.cos(np.pi * np.minimum(apart.min(axis=1) / (TAPER * len(centers)), 1.0))
     bump *= np.minimum(np.minimum(index, index[::-1]) / HELD, 1.0)
     moved = []
-    for k, low, high in region.ranges:
+    for k, low, high in ranges:
         unit, turn = (np.degrees(1.0), 360.0) if angular[k] else (1.0, np.inf)
         here, clear = unit * centers[:, k], unit * away
         for edge, shift in ((low - clear, -_up(here - low, turn) - clear), (high + clear, _up(high - here, turn) + clear)):

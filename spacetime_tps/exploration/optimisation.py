@@ -39,7 +39,7 @@ class CurveOptimiser:
 
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
-        return self.avoidance.penalties(denoiser, weight=weight * lines.straight_energy(start, denoiser, self.family))
+        return self.avoidance.penalties(denoiser, start[[0, -1]], weight=weight * lines.straight_energy(start, denoiser, self.family))
 
     def geodesic(self, start: torch.Tensor, denoiser: WeightedSamples, *, floor: float, first: bool) -> Geodesic:
         """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from
@@ -49,7 +49,7 @@ class CurveOptimiser:
         if not self.avoidance.regions:
             return self._minimum(start, denoiser, self.penalties(unit, floor=floor, steepest=steepest))
         weights = self.pushes.weights
-        for weight in weights if first and self.avoidance.crossed(start.numpy()) else weights[-1:]:
+        for weight in weights if first and self.avoidance.crossed(start.numpy(), denoiser) else weights[-1:]:
             near = denoiser.supporting(start)
             found = self._minimum(start, near, [*self.penalties(unit, floor=floor, steepest=steepest), *self.regions(start, near, weight)])
             start = found.eta

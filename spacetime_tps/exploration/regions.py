@@ -1,70 +1,146 @@
-"""Regions of torsion space that paths are to keep out of, as data: boxes and points with a noise level, and how they are written."""
+"""Regions that paths are to keep out of, as data: boxes and points with a noise level, and how they are written."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.validation import StrictModel, first_error
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
+WORD = re.compile(r"\w+\([^)]*\)\S*|\S+")
+"""A file in brackets may hold blanks"""
 
 
-class ForbiddenBox(BaseModel):
-    """A box of torsions, each from one angle up to another, across 180 where the second is smaller. Torsions not named are free."""
+class StructureFile(StrictModel):
+    """A PDB file that a region is about, with the atoms of the run's molecule. A run keeps a copy."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    file: str = Field(min_length=1)
+    """As it was given, relative to the working directory"""
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    """Of its content, once a run has read it"""
 
-    box: dict[str, tuple[float, float]] = Field(min_length=1)
-    """degrees"""
+    @property
+    def kept(self) -> str:
+        """Where a run's storage has the copy: a name that follows from the file's and holds nothing of it."""
+        return f"regions/{hashlib.sha256(self.file.encode()).hexdigest()[:12]}.pdb"
+
+
+AnyFile = TypeVar("AnyFile", bound=StructureFile)
+Known = Callable[[AnyFile], AnyFile]
+
+
+class WithinRmsd(StructureFile):
+    """Up to so far from a structure, all atoms but hydrogen, after superposition."""
+
+    max_nm: FiniteFloat = Field(gt=0)
+
+
+class ForbiddenBox(StrictModel):
+    """Ranges of coordinates, and how far from a structure, that all hold. Coordinates not named are free."""
+
+    box: dict[str, tuple[FiniteFloat, FiniteFloat]] = Field(default_factory=dict)
+    """Degrees, from one angle up to another, across 180 where the second is smaller; or nm"""
+    rmsd: WithinRmsd | None = None
 
     @property
     def label(self) -> str:
         """As on the command line."""
-        return " ".join(f"{name}={low:g}:{high:g}" for name, (low, high) in self.box.items())
+        words = [f"{name}={low:g}:{high:g}" for name, (low, high) in self.box.items()]
+        return " ".join([*words, *([f"rmsd({self.rmsd.file})<{self.rmsd.max_nm:g}"] if self.rmsd else [])])
 
     @property
-    def torsions(self) -> tuple[str, ...]:
-        """The torsions that it bounds."""
+    def names(self) -> tuple[str, ...]:
+        """The coordinates that it bounds."""
         return tuple(self.box)
 
+    def known(self, read: "Known[WithinRmsd]") -> "ForbiddenBox":
+        """With its structure as `read` has it."""
+        return self if self.rmsd is None else self.model_copy(update={"rmsd": read(self.rmsd)})
+
     @model_validator(mode="after")
-    def _wide(self) -> "ForbiddenBox":
-        for name, (low, high) in self.box.items():
-            if not (-180.0 <= low <= 180.0 and -180.0 <= high <= 180.0):
-                raise ValueError(f"the range {name}={low:g}:{high:g} is not within -180 to 180 degrees")
-            if low == high or (low, high) == (180.0, -180.0):
-                raise ValueError(f"the range {name}={low:g}:{high:g} is empty; {name}=-180:180 is the whole circle")
+    def _bounds(self) -> "ForbiddenBox":
+        if not self.box and self.rmsd is None:
+            raise ValueError("a box wants a range or an rmsd")
         return self
 
 
-class ForbiddenPoint(BaseModel):
-    """The denoising distribution at a center, with one concentration for all torsions."""
+class ForbiddenPoint(StrictModel):
+    """The denoising distribution at a center, with one precision for all coordinates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    point: dict[str, float] = Field(min_length=1)
-    """degrees"""
-    kappa: float = Field(gt=0)
+    point: dict[str, FiniteFloat] = Field(min_length=1)
+    """degrees, or nm"""
+    kappa: FiniteFloat = Field(gt=0)
+    """per rad^2, or per 0.01 nm^2"""
 
     @property
     def label(self) -> str:
         """As on the command line."""
-        return " ".join([*(f"{name}={angle:g}" for name, angle in self.point.items()), f"kappa={self.kappa:g}"])
+        return " ".join([*(f"{name}={value:g}" for name, value in self.point.items()), f"kappa={self.kappa:g}"])
 
     @property
-    def torsions(self) -> tuple[str, ...]:
-        """The torsions that it names."""
+    def names(self) -> tuple[str, ...]:
+        """The coordinates that it names."""
         return tuple(self.point)
 
+    def known(self, read: "Known[StructureFile]") -> "ForbiddenPoint":
+        """Itself: it has no structure."""
+        return self
 
-Forbidden = ForbiddenBox | ForbiddenPoint
+
+class ForbiddenStructure(StrictModel):
+    """The denoising distribution at the values that a structure has, with one precision for all coordinates."""
+
+    near: StructureFile
+    kappa: FiniteFloat = Field(gt=0)
+    """per rad^2, or per 0.01 nm^2"""
+
+    @property
+    def label(self) -> str:
+        """As on the command line."""
+        return f"near({self.near.file}) kappa={self.kappa:g}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """None: all coordinates are meant."""
+        return ()
+
+    def known(self, read: "Known[StructureFile]") -> "ForbiddenStructure":
+        """With its structure as `read` has it."""
+        return self.model_copy(update={"near": read(self.near)})
+
+
+Forbidden = ForbiddenBox | ForbiddenPoint | ForbiddenStructure
+
+
+def collected(forbidden: Sequence[Forbidden], storage: Storage) -> tuple[tuple[Forbidden, ...], dict[str, bytes]]:
+    """The regions with their structures read, and what the storage is to keep of these; writes nothing.
+
+    A file that is gone is read from the copy of an earlier run. Raises SpacetimeError where that is missing too.
+    """
+    contents: dict[str, bytes] = {}
+
+    def read(structure: AnyFile) -> AnyFile:
+        path = Path(structure.file)
+        if not path.is_file() and not storage.has(structure.kept):
+            raise SpacetimeError(f"--avoid {structure.file}: there is no such file")
+        content = path.read_bytes() if path.is_file() else storage.content(structure.kept)
+        contents[structure.kept] = content
+        return structure.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+
+    return tuple(region.known(read) for region in forbidden), contents
 
 
 def parse_regions(texts: Sequence[str]) -> tuple[Forbidden, ...]:
-    """Regions from words like 'phi=-20:20 psi=-60:60' (a box) or 'phi=0 psi=0 kappa=50' (a point), angles in degrees.
+    """Regions from words like 'phi=-20:20 d=0.4:0.5', 'rmsd(boat.pdb)<0.05' (boxes), 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'
+    (points), in degrees and nm.
 
-    Raises SpacetimeError for what is neither, and for a range that is none.
+    Raises SpacetimeError for what is neither.
     """
     return tuple(_parse(text) for text in texts)
 
@@ -72,24 +148,34 @@ def parse_regions(texts: Sequence[str]) -> tuple[Forbidden, ...]:
 def _parse(text: str) -> Forbidden:
     ranges: dict[str, tuple[float, float]] = {}
     values: dict[str, float] = {}
-    for word in text.split():
-        name, _, value = word.partition("=")
-        found = re.fullmatch(rf"({NUMBER})(?::({NUMBER}))?", value)
-        if not name or not found:
-            raise SpacetimeError(f"--avoid cannot read {word!r}: write TORSION=FROM:TO in degrees, as in 'phi=-20:20 psi=-60:60'")
-        if name in ranges or name in values:
+    files: dict[str, dict[str, str | float]] = {}
+    for word in WORD.findall(text):
+        name = re.split(r"[=(]", word)[0]
+        if name in {*ranges, *values, *files}:
             raise SpacetimeError(f"--avoid {text!r} names {name} twice")
-        if found[2] is None:
-            values[name] = float(found[1])
+        if found := re.fullmatch(rf"rmsd\(([^)]+)\)<({NUMBER})", word):
+            files[name] = {"file": found[1], "max_nm": float(found[2])}
+        elif found := re.fullmatch(r"near\(([^)]+)\)", word):
+            files[name] = {"file": found[1]}
+        elif found := re.fullmatch(rf"([^=()]+)=({NUMBER}):({NUMBER})", word):
+            ranges[name] = float(found[2]), float(found[3])
+        elif found := re.fullmatch(rf"([^=()]+)=({NUMBER})", word):
+            values[name] = float(found[2])
         else:
-            ranges[name] = (float(found[1]), float(found[2]))
+            raise SpacetimeError(
+                f"--avoid cannot read {word!r}: write NAME=FROM:TO in degrees or nm, as in 'phi=-20:20 psi=-60:60', or rmsd(FILE)<NM, as "
+                "in 'rmsd(boat.pdb)<0.05'"
+            )
     try:
-        if ranges and not values:
-            return ForbiddenBox(box=ranges)
-        if "kappa" in values and len(values) > 1 and not ranges:
+        if (ranges or "rmsd" in files) and not values and "near" not in files:
+            return ForbiddenBox.model_validate({"box": ranges, "rmsd": files.get("rmsd")})
+        if "kappa" in values and len(values) > 1 and not ranges and not files:
             return ForbiddenPoint(kappa=values.pop("kappa"), point=values)
+        if [*files] == ["near"] and [*values] == ["kappa"] and not ranges:
+            return ForbiddenStructure.model_validate({"near": files["near"], "kappa": values["kappa"]})
     except ValidationError as problem:
-        raise SpacetimeError(f"--avoid {text!r}: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from problem
+        raise SpacetimeError(f"--avoid {text!r}: {first_error(problem)}") from problem
     raise SpacetimeError(
-        f"--avoid {text!r} is neither a box, as 'phi=-20:20 psi=-60:60', nor a point with a noise level, as 'phi=0 psi=0 kappa=50'"
+        f"--avoid {text!r} is neither a box, as 'phi=-20:20 psi=-60:60' or 'rmsd(boat.pdb)<0.05', nor a point with a noise level, as "
+        "'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'"
     )

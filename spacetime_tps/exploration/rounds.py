@@ -17,7 +17,7 @@ from spacetime_tps.exploration import lines, polish
 from spacetime_tps.exploration.avoidance import Avoidance, bind
 from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
-from spacetime_tps.exploration.detours import detours
+from spacetime_tps.exploration.detours import detours, passable
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
@@ -105,10 +105,11 @@ class Rounds:
         self.problem, self.simulation, self.settings, self.ends, self.seed = problem, simulation, settings, ends, seed
         self.coordinates, self.family = problem.coordinates, problem.coordinates.family()
         options = settings.avoidance
-        self.avoidance = Avoidance(bind(settings.avoid, problem), self.family, margin=options.margin_degrees, floor=options.floor_nats)
+        regions = bind(settings.avoid, problem, simulation.storage.content)
+        self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
         self.floor = NoiseFloor(settings.geodesic.floor, settings.windows.count)
-        self.classes = Classes(ends.pool(every=settings.training.pool_stride))
+        self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)
         self.sets: list[WindowSet] = []
         self.evaluations = 0
 
@@ -186,6 +187,9 @@ class Rounds:
     def past_regions(self, routes: Sequence[Route]) -> list[Route]:
         """Detours of the routes that enter a forbidden region, best barrier first, half as many as there may be initial curves."""
         entering = sorted((r for r in routes if r.lack), key=lambda r: r.barrier)
+        for region in self.avoidance.regions if entering else ():
+            if not passable(region, self.coordinates):
+                self.simulation.progress.say(f"  no detours are tried past the region {region.label!r}: no range of a coordinate bounds it")
         found = [d for r in entering for d in detours(r, self.avoidance.regions, self.precisions(), self.coordinates)]
         return lines.unique(found)[: max(self.settings.rounds.max_routes // 2, 1)]
 

@@ -31,6 +31,9 @@ class Nearness:
     crosses: bool
     """Whether the line of its centers runs through the region: samples then must, even where the weight of p_eta lies on either side"""
 
+    margin: float = 1.0
+    """Share of the margin that the ends of the curve leave room for"""
+
     @property
     def lack(self) -> float:
         """Nats that the curve comes too near by; 0 where it keeps away."""

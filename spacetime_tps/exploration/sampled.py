@@ -213,7 +213,7 @@ def _describe(route: Route) -> dict[str, Any]:
         "nearness": [
             {
                 "region": n.region, "divergence_nats": n.divergence, "floor_nats": n.floor, "lack_nats": n.lack, "p_eta": n.probability,
-                "center": n.center, "crosses": n.crosses,
+                "center": n.center, "crosses": n.crosses, "margin_share": n.margin,
             }
             for n in route.nearness
         ],

@@ -84,7 +84,9 @@ class AvoidanceSettings(StrictModel):
         gt=0,
         description="of a curve's divergence from a region: 257 independent frames at P_eta = exp(-10) would take one path in a hundred in",
     )
-    margin_degrees: float = Field(10.0, ge=0, description="around a box, for the curve alone: paths lag behind it and are counted without")
+    margin: float = Field(
+        0.175, ge=0, description="rad, or 0.1 nm: around a box, for the curve alone; paths lag behind it and are counted without"
+    )
     weights: tuple[float, ...] = Field(
         (0.3, 1.0, 3.0, 10.0, 30.0),
         min_length=1,

@@ -28,15 +28,21 @@ def load_pdb(path: Path) -> Structure:
     """Read the first model of a PDB file. Raises SpacetimeError where it is missing, unreadable, empty or holds water."""
     if not path.is_file():
         raise SpacetimeError(f"{path}: there is no such file")
+    return structure_of(path.read_bytes(), str(path))
+
+
+def structure_of(content: bytes, name: str) -> Structure:
+    """The first model of what a PDB file holds; `name` is for sentences. Raises SpacetimeError where it is unreadable, empty or holds
+    water."""
     try:
-        pdb = app.PDBFile(str(path))
+        pdb = app.PDBFile(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
     except Exception as problem:  # OpenMM's reader raises whatever its parser meets
-        raise SpacetimeError(f"{path} cannot be read as a PDB file: {problem}") from problem
+        raise SpacetimeError(f"{name} cannot be read as a PDB file: {problem}") from problem
     if pdb.topology.getNumAtoms() == 0:
-        raise SpacetimeError(f"{path} holds no atoms")
+        raise SpacetimeError(f"{name} holds no atoms")
     if any(residue.name in WATER for residue in pdb.topology.residues()):
         raise SpacetimeError(
-            f"{path} holds water, and explicit solvent is not supported: remove it; "
+            f"{name} holds water, and explicit solvent is not supported: remove it; "
             "an implicit solvent file may be added to the force field"
         )
     return Structure(pdb.topology, np.array(pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)))

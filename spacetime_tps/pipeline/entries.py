@@ -14,8 +14,11 @@ from spacetime_tps.storage.protocol import Storage
 
 LAG = (
     "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Stronger restraints "
-    "(geodesic.floor, with more windows.count) or a wider avoidance.margin_degrees hold it closer."
+    "(geodesic.floor, with more windows.count) or a wider avoidance.margin hold it closer."
 )
+
+PLACED = 6
+"""Coordinates that a sentence can name, at most"""
 
 
 def avoidance_summary(
@@ -28,15 +31,15 @@ def avoidance_summary(
     """
     if not forbidden:
         return None
-    regions = bind(forbidden, problem)
-    values = [problem.coordinates.values(storage.frames(row.file)[0]) for row in rows if row.file]
+    regions = bind(forbidden, problem, storage.content)
+    names, paths = problem.coordinates.names, [storage.frames(row.file)[0] for row in rows if row.file]
     found = []
     for region, near in zip(regions, route["nearness"], strict=True):
-        inside = [int(region.holds(path).sum()) for path in values]
-        entering, frames = sum(n > 0 for n in inside), sum(len(path) for path in values)
+        inside = [int(region.contains(path).sum()) for path in paths]
+        entering, frames = sum(n > 0 for n in inside), sum(len(path) for path in paths)
         found.append({
-            **near,
-            "paths": len(values), "paths_entering": entering, "fraction_of_paths": entering / len(values) if values else None,
+            **near, "ranges": {names[k]: (low, high) for k, low, high in region.ranges}, "round": region.round,
+            "paths": len(paths), "paths_entering": entering, "fraction_of_paths": entering / len(paths) if paths else None,
             "frames": frames, "frames_inside": sum(inside), "fraction_of_frames": sum(inside) / frames if frames else None,
         })  # fmt: skip
     sentence = cannot_be_met(route, problem.coordinates)
@@ -54,8 +57,10 @@ def cannot_be_met(route: dict[str, Any], coordinates: Coordinates) -> str | None
     if worst["center"] is not None:
         center = np.array(worst["center"])
         center = np.where(coordinates.angular, (center + 180.0) % 360.0 - 180.0, center)
-        place = ", ".join(f"{name} {value:.0f}" for name, value in zip(coordinates.names, center, strict=True))
-        nearest = f", nearest at {place}: {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
+        places = zip(coordinates.names, center, coordinates.angular, strict=True)
+        place = ", ".join(f"{name} {value:.{0 if angle else 1}f}" for name, value, angle in places)
+        where = f", nearest at {place}:" if len(center) <= PLACED else ", at its nearest"
+        nearest = f"{where} {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
     return (
         f"The constraint cannot be met: the best curve found, {route['name']}, {how} the region {worst['region']!r} "
         f"(P_eta of the region up to {worst['p_eta']:.1g}{nearest})."

@@ -11,6 +11,7 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.regions import collected
 from spacetime_tps.files import write_text
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
@@ -34,21 +35,26 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     Raises SpacetimeError for input that cannot be used, before anything is written, and for a folder that holds another system's run.
     """
     settings, progress = settings or Settings(), progress or Silent()
+    folder = Folder(out)
     if all(stage.asked(settings) is None for stage in STAGES if exploration.NAME in stage.needs):
         raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
     _check_folder(out, spec)
-    records = Records(Folder(out))
+    records = Records(folder)
+    avoid, structures = collected(settings.avoid, folder)
+    settings = settings.model_copy(update={"avoid": avoid})
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
     if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics)
-        bind(settings.avoid, checked)  # what cannot be avoided is said before anything is written
+        bind(avoid, checked, structures.__getitem__)  # what cannot be avoided is said before anything is written
         _write_config(out, spec, settings)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
-    bind(settings.avoid, problem)
+    bind(avoid, problem, structures.__getitem__)
     _write_config(out, spec, settings)
+    for name, content in structures.items():
+        folder.put_bytes(name, content)
     _remove_results(out)
     progress.say(estimate(problem, settings))
     return _finish(out, spec.name, problem, settings, progress)

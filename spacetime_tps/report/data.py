@@ -81,8 +81,10 @@ class RunData:
 
     @cached_property
     def forbidden(self) -> list[dict[str, Any]]:
-        """Regions that the run was told to keep out of, as config.yaml has them: boxes, or points with a kappa."""
-        return list(self.config["settings"].get("avoid", []))
+        """Regions that the run was told to keep out of, as summary.json has them: `ranges` as people read them, none where the coordinates do
+        not tell; `round` where the region is the ellipsoid within."""
+        avoid = self.summary.get("avoid")
+        return list(avoid["regions"]) if avoid else []
 
     @cached_property
     def shown(self) -> tuple[int, int]:

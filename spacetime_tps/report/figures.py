@@ -1,6 +1,7 @@
 """The report's pictures, each from a RunData to a matplotlib figure."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def map_of_coordinates(run: RunData) -> Figure:
     limits = [(float(b[0]), float(b[-1])) for b in bins]
     draw_states(axes, run, i, j, limits)
     for region in run.forbidden:
-        _draw_forbidden(axes, region, run.coordinates.names[i], run.coordinates.names[j], limits)
+        _draw_forbidden(axes, run, region, i, j, limits)
     if run.forbidden:
         axes.fill([], [], fc="none", ec=FORBIDDEN, hatch="////", lw=1.0, label="forbidden")
     for row in [r for r in run.of_stage("guided") if r["hit"] == "1"][:PATHS_DRAWN]:
@@ -96,7 +97,8 @@ def _profile(run: RunData, k: int) -> Figure:
             style: dict[str, Any] = {"color": STATE_COLOURS[name], "transform": axes.get_xaxis_transform(), "va": "top", "ha": "center"}
             axes.text(0.5 * (low + high), 0.97, name, **style)
     for region in run.forbidden:
-        for low, high in _spans(tuple(region["box"][run.coordinates.names[k]]), limits) if "box" in region else []:
+        found = region["ranges"].get(run.coordinates.names[k])
+        for low, high in _spans(found, limits) if found else []:
             axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
     axes.set(xlim=limits, xlabel=label(run, k), ylabel="free energy, kJ/mol (sampled regions)")
     return figure
@@ -137,27 +139,23 @@ def _draw_box(axes: Axes, spans: list[list[tuple[float, float]]], colour: str, n
     text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
-def _draw_forbidden(axes: Axes, region: dict[str, Any], x: str, y: str, limits: list[tuple[float, float]]) -> None:
-    """Hatch a region in the plane of two coordinates: a box, or two standard deviations around a point. One that bounds neither is left
-    out."""
+def _draw_forbidden(axes: Axes, run: RunData, region: dict[str, Any], i: int, j: int, limits: list[tuple[float, float]]) -> None:
+    """Hatch a region in the plane of coordinates i and j: a box, or the ellipse of a point. One that bounds neither is left out."""
     style = {"fc": "none", "ec": FORBIDDEN, "hatch": "////", "lw": 1.0, "zorder": 3.5}
-    if "point" in region:
-        turn, radius = np.linspace(0.0, 2.0 * np.pi, 90), np.degrees(2.0 / np.sqrt(region["kappa"]))
-        across, up = region["point"][x] + radius * np.cos(turn), region["point"][y] + radius * np.sin(turn)
-        for dx in _turns(across):
-            for dy in _turns(up):
-                axes.fill(across + dx, up + dy, **style)
+    found = [region["ranges"].get(run.coordinates.names[k]) for k in (i, j)]
+    if region["round"] and all(found):
+        turn = np.linspace(0.0, 2.0 * np.pi, 90)
+        at = [0.5 * (low + high) + 0.5 * (high - low) * wave for (low, high), wave in zip(found, (np.cos(turn), np.sin(turn)), strict=True)]
+        shifts = [_turns(v) if run.coordinates.angular[k] else [0.0] for v, k in zip(at, (i, j), strict=True)]
+        for dx, dy in itertools.product(*shifts):
+            axes.fill(at[0] + dx, at[1] + dy, **style)
         return
-    if not {x, y} & set(region["box"]):
-        return
-    found = [tuple(region["box"][name]) if name in region["box"] else None for name in (x, y)]
-    spans = [_spans(r, limit) for r, limit in zip(found, limits, strict=True)]
-    for left, right in spans[0]:
-        for low, high in spans[1]:
-            axes.fill([left, right, right, left], [low, low, high, high], **style)
+    spans = [_spans(r, limit) for r, limit in zip(found, limits, strict=True)] if any(found) else [[], []]
+    for (left, right), (low, high) in itertools.product(*spans):
+        axes.fill([left, right, right, left], [low, low, high, high], **style)
 
 
-def _spans(found: tuple[float, ...] | None, limits: tuple[float, float]) -> list[tuple[float, float]]:
+def _spans(found: Sequence[float] | None, limits: tuple[float, float]) -> list[tuple[float, float]]:
     """A range as ranges inside the axis; an angle's goes across 180 where it ends lower than it begins."""
     if found is None:
         return [limits]

@@ -18,7 +18,7 @@ from spacetime_tps.report.html import number, table
 
 CAPTIONS = {
     "map": "Free energy from the weighted samples, the windows they come from, all optimised routes and a dozen guided paths. Dashed boxes: "
-    "the states. Hatched: forbidden. Blank: never visited.",
+    "the states. Hatched: forbidden, what a region asks of other coordinates left aside. Blank: never visited.",
     "energy": "Potential energy along the paths. What matters is not how high a path lies but how far above the band: a run that never leaves A "
     "has its own highest frame, and most of a path's energy is heat.",
     "highest": "Each path's highest frame, over all stored frames. The difference between the means is the figure to compare methods by.",
@@ -147,15 +147,26 @@ def _routes(routes: list[dict[str, Any]]) -> str:
 def _forbidden(avoid: dict[str, Any] | None) -> str:
     if not avoid:
         return ""
-    head = ["region", "paths that enter", "frames inside", "the curve's P_eta(region) ≤", "nats away, with margin", "wanted", "kept"]
+    head = [
+        "region",
+        "paths that enter",
+        "frames inside",
+        "the curve's P_eta(region) ≤",
+        "nats away, with margin",
+        "of the margin",
+        "wanted",
+        "kept",
+    ]
     rows = [
         [
             r["region"], f"{r['paths_entering']} of {r['paths']}", f"{r['frames_inside']} of {r['frames']}", f"{r['p_eta']:.1g}" if r["p_eta"] else "no sample in it",
-            number(r["divergence_nats"], ".1f"), f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
+            number(r["divergence_nats"], ".1f"), f"{r['margin_share']:g}", f"{r['floor_nats']:g}", "crossed" if r["crosses"] else "no" if r["lack_nats"] else "yes",
         ]
         for r in avoid["regions"]
     ]  # fmt: skip
-    return "<h2>Forbidden regions</h2>" + table(head, rows)
+    apart = ", ".join(html.escape(r["region"]) for r in avoid["regions"] if not r["ranges"])
+    note = f'<p class="sub">Not drawn, since no coordinate bounds it: {apart}.</p>' if apart else ""
+    return "<h2>Forbidden regions</h2>" + table(head, rows) + note
 
 
 def _paths(s: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """A distance between two limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spacetime_tps.coordinates.distances import distance
+from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.states.protocol import Condition
 
@@ -28,6 +29,9 @@ class DistanceRange:
 
     def to_json(self) -> list[Any]:
         return [*self.atoms, self.low, self.high]
+
+    def wider(self, margin: float) -> "DistanceRange":
+        return replace(self, low=self.low - margin / PER_NM, high=self.high + margin / PER_NM)
 
     def apart(self, other: Condition) -> bool:
         """Whether the other is a range of the same distance that shares nothing with this one."""

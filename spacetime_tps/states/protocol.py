@@ -18,5 +18,8 @@ class Condition(Protocol):
     def to_json(self) -> Any:
         """Its entry, or one item of it where a box can hold several of its kind."""
 
+    def wider(self, margin: float) -> "Condition":
+        """The condition with a margin on either side, radians or 0.1 nm."""
+
     def apart(self, other: "Condition") -> bool:
         """Whether no frame can meet this condition and another one; False where that cannot be told."""

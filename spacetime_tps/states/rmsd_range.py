@@ -1,10 +1,11 @@
 """A distance from a structure, after superposition."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.states.protocol import Condition
 
@@ -31,6 +32,9 @@ class RmsdRange:
     def to_json(self) -> dict[str, Any]:
         limits = ({"max_nm": self.high} if np.isfinite(self.high) else {}) | ({"min_nm": self.low} if self.low else {})
         return {"file": self.file, "atoms": [*self.atoms], **limits}
+
+    def wider(self, margin: float) -> "RmsdRange":
+        return replace(self, low=max(self.low - margin / PER_NM, 0.0), high=self.high + margin / PER_NM)
 
     def apart(self, other: Condition) -> bool:
         """Whether the other is about the same atoms, and the triangle inequality lets not both hold."""

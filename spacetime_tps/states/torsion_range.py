@@ -1,6 +1,6 @@
 """A torsion between two angles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,13 @@ class TorsionRange:
 
     def to_json(self) -> list[Any]:
         return [*self.atoms, self.low, self.high]
+
+    def wider(self, margin: float) -> "TorsionRange":
+        """The whole circle where that leaves no gap."""
+        width, more = (self.high - self.low) % 360.0, float(np.degrees(margin))
+        if width == 0.0 or width + 2.0 * more >= 360.0:
+            return replace(self, low=-180.0, high=180.0)
+        return replace(self, low=self.low - more, high=self.high + more)
 
     def apart(self, other: Condition) -> bool:
         """Whether the other is a range of the same torsion that shares no angle with this one."""
