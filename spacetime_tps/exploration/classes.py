@@ -62,11 +62,6 @@ class ClassSamples:
             inefficiency=torch.from_numpy(self.pool.inefficiency), marks=torch.from_numpy(marks(np.concatenate(self.pool.positions))),
         )  # fmt: skip
 
-    @property
-    def ensembles(self) -> Ensembles:
-        """The frames with the ensembles that they were drawn from."""
-        return Ensembles(self.denoiser, torch.from_numpy(self.pool.eta), torch.from_numpy(self.pool.counts))
-
 
 @dataclass
 class Classes:
@@ -93,6 +88,11 @@ class Classes:
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """That of a class."""
         return self.of[kind].denoiser(self.marks)
+
+    def ensembles(self, kind: Winding) -> Ensembles:
+        """The frames of a class with the ensembles that they were drawn from."""
+        pool = self.of[kind].pool
+        return Ensembles(self.denoiser(kind), torch.from_numpy(pool.eta), torch.from_numpy(pool.counts))
 
     def frames(self) -> np.ndarray:
         """Positions (F, atoms, 3) of all frames of all classes."""

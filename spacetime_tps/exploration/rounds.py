@@ -221,7 +221,7 @@ class Rounds:
             if route.rounds and route.winding not in trained:
                 assert trainer is not None
                 trained[route.winding] = trainer.fit(
-                    self.classes.of[route.winding].ensembles, self.family, torch.from_numpy(route.eta),
+                    self.classes.ensembles(route.winding), self.family, torch.from_numpy(route.eta),
                     seed=seed_of(self.seed, f"denoiser_{route.name}", 0),
                 )  # fmt: skip
                 self.simulation.progress.say(_told(route.name, trained[route.winding].record))
