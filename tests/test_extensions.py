@@ -308,6 +308,7 @@ class Slow:
 
     name = "slow"
     baseline = False
+    mirror_of = None
 
     def asked(self, settings: MethodSettings) -> int:
         return 1

@@ -27,6 +27,8 @@ class Transition:
     seed: int
     weight: float | None
     """Statistical weight; None for paths that have none, an empty cell"""
+    work_kT: float | None
+    """Done on the path by its restraint (sampling.crooks.work); None, an empty cell, for paths without one, or of an older version"""
     route: str
     file: str
     """Name of the trajectory in the storage; empty for an unstable path, which has none"""
@@ -42,10 +44,14 @@ def read_transitions(storage: Storage) -> list[Transition]:
     return [
         Transition(
             r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), int(r["n_frames"]), int(r["evaluations"]),
-            int(r["seed"]), float(r["weight"]) if r["weight"] else None, r["route"], r["file"],
+            int(r["seed"]), _number(r["weight"]), _number(r.get("work_kT")), r["route"], r["file"],
         )
         for r in storage.table(TABLE)
     ]  # fmt: skip
+
+
+def _number(cell: str | None) -> float | None:
+    return float(cell) if cell else None
 
 
 def write_transitions(storage: Storage, rows: Sequence[Transition]) -> None:

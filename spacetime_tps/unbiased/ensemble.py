@@ -132,7 +132,7 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
     return {
         int(shot): Transition(
             str(batch.path_name[k]), STAGE, "ok", 1, float(batch.path_max_energy[k]), int(batch.path_frames[k]),
-            int(batch.shot_evaluations[shot]), int(batch.shot_seed[shot]), next(weight), str(batch.path_way[k]),
+            int(batch.shot_evaluations[shot]), int(batch.shot_seed[shot]), next(weight), None, str(batch.path_way[k]),
             file_of(str(batch.path_name[k])),
         )
         for k, shot in enumerate(batch.path_shot)
