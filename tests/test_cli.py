@@ -69,7 +69,19 @@ def test_help_names_every_option(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     if command == ["run"]:
-        for option in ("--out", "--guided", "--seed", "--set", "--start", "--end", "--forcefield", "--temperature", "--routes", "--avoid"):
+        for option in (
+            "--out",
+            "--guided",
+            "--seed",
+            "--set",
+            "--start",
+            "--end",
+            "--forcefield",
+            "--temperature",
+            "--routes",
+            "--avoid",
+            "--reverse",
+        ):
             assert option in result.output
 
 
