@@ -11,8 +11,8 @@ from spacetime_tps.report.figures import GUIDED, INK, RIVALS
 from spacetime_tps.report.html import number, table
 
 CAPTION = (
-    "Work of the restraint on each path from A to B, and minus that on each path back along the same curve. Their means are as far apart as both ways dissipate; "
-    "where the restraint's ends differ by the dotted line's free energy (BAR), the two densities, of paths that connect, cross there."
+    "Work of the restraint on each path from A to B, and minus that on each path back along the same curve. Their means are as far apart as both ways dissipate. "
+    "Dotted, where works overlap enough: the free-energy difference of the restraint's two ends by BAR, at which the densities of paths that connect cross."
 )
 BINS = 40
 
