@@ -10,7 +10,7 @@ from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.crooks import LEAST, Drive, dissipated_work, free_energy_difference, mean
-from spacetime_tps.sampling.free_energy import inefficiency
+from spacetime_tps.sampling.free_energy import common_inefficiency
 from spacetime_tps.states.state import State
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
@@ -77,11 +77,10 @@ def _drive(
 ) -> Drive:
     features = problem.coordinates.features
     first = np.stack([storage.frames(r.file)[0][0] for r in rows])
-    plain = []
-    for run in runs:
-        inside = features(run.positions[state.contains(run.positions)]) @ eta
-        plain.append(inside[:: inefficiency(inside)])
-    return Drive(work, np.array([bool(r.hit) for r in rows]), features(first) @ eta, np.concatenate(plain))
+    inside = [features(run.positions[state.contains(run.positions)]) @ eta for run in runs]
+    every = common_inefficiency(inside)
+    plain = np.concatenate([run[::every] for run in inside])
+    return Drive(work, np.array([bool(r.hit) for r in rows]), features(first) @ eta, plain)
 
 
 def _estimate(value: float, error: float) -> dict[str, float]:

@@ -227,3 +227,11 @@ def inefficiency(series: np.ndarray) -> int:
     if len(series) < 4 or np.ptp(series) == 0.0:
         return 1
     return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency(series))), 1)
+
+
+def common_inefficiency(walks: Sequence[np.ndarray]) -> int:
+    """The same for several walks (F_k,) in one ensemble, about the mean of all: a walk that keeps to one basin looks independent alone."""
+    series = [walk for walk in walks if len(walk) >= 4]
+    if not series or np.ptp(np.concatenate(series)) == 0.0:
+        return 1
+    return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency_multiple(series))), 1)
