@@ -14,7 +14,7 @@ CAPTION = (
     "Work of the restraint on each path from A to B, and minus that on each path back along the same curve. Their means are as far apart as both ways dissipate. "
     "Dotted, where works overlap enough: the free-energy difference of the restraint's two ends by BAR, at which the densities of paths that connect cross."
 )
-BINS = 40
+BINS = 30
 
 
 def works(run: RunData) -> Figure:
