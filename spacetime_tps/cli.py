@@ -31,6 +31,10 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
     routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
     steered: Annotated[int | None, typer.Option(help="Also steered MD, on straight lines: so many on each.", show_default=False)] = None,
+    reverse: Annotated[
+        int | None,
+        typer.Option(help="Also paths back from B to A, along each curve: work, free-energy difference.", show_default=False),
+    ] = None,
     avoid: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,7 +71,9 @@ def run(
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {
             "guided.paths": guided,
+            "guided.reverse": reverse,
             "steered.paths": steered,
+            "steered.reverse": reverse if steered else None,
             "seed": seed,
             "rounds.routes": routes,
             "unbiased.paths": unbiased,
@@ -172,6 +178,8 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             told = " and ".join(f"{x['mean']:.1f} ± {x['standard_error']:.1f} kJ/mol above {text}" for text, x in above.items())
             line += f", highest energy {told}"
         console.print(line, markup=False)
+    for method, route, work in ((method, route, work) for method, routes in summary["work"].items() for route, work in routes.items()):
+        console.print(_work_line(f"{method} both ways, {route}", work), markup=False)
     if summary["unbiased"]:
         u = summary["unbiased"]
         energy = u["max_energy_above_thermal_kj_mol"]
@@ -188,6 +196,15 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
     if avoid and avoid["sentence"]:
         console.print(avoid["sentence"], markup=False)
     console.print(f"evaluations in all: {summary['evaluations']['total']}")
+
+
+def _work_line(what: str, work: dict) -> str:  # type: ignore[type-arg]
+    line, spent, free = what, work["dissipated_kT"], work["free_energy_difference_kT"]
+    if spent:
+        line += f": dissipated work {spent['value']:.1f} ± {spent['standard_error']:.1f} kT"
+    if free:
+        line += f", F(B) - F(A) = {free['value']:.1f} ± {free['standard_error']:.1f} kT by BAR (overlap {work['overlap']:.2g})"
+    return line if work["note"] is None else f"{line}. {work['note']}"
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from spacetime_tps.cli import app
 from spacetime_tps.problems.system import bundled_systems
+from spacetime_tps.stages.settings import Settings
 
 FOLDER = bundled_systems()["alanine_dipeptide"]
 START, END = str(FOLDER / "c5.pdb"), str(FOLDER / "c7ax.pdb")
@@ -70,7 +72,19 @@ def test_help_names_every_option(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     if command == ["run"]:
-        for option in ("--out", "--guided", "--seed", "--set", "--start", "--end", "--forcefield", "--temperature", "--routes", "--avoid"):
+        for option in (
+            "--out",
+            "--guided",
+            "--seed",
+            "--set",
+            "--start",
+            "--end",
+            "--forcefield",
+            "--temperature",
+            "--routes",
+            "--avoid",
+            "--reverse",
+        ):
             assert option in result.output
 
 
@@ -82,3 +96,33 @@ def test_the_readme_example_runs_as_shown(tmp_path: Path) -> None:
     assert "10 paths" in result.stdout
     assert "PyMBAR" not in result.stdout + result.stderr
     assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(("words", "back"), [(["--reverse", "7"], (7, 0)), (["--reverse", "7", "--steered", "3"], (7, 7)), ([], (0, 0))])
+def test_paths_back_are_asked_for_along_all_lines_and_told_of(
+    words: list[str], back: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Settings] = []
+    nothing = dict.fromkeys(("dissipated_kT", "free_energy_difference_kT", "overlap"))
+    spent = {"dissipated_kT": {"value": 37.94, "standard_error": 0.96}}
+    free = {"free_energy_difference_kT": {"value": 1.23, "standard_error": 0.31}, "overlap": 0.314}
+    work = {
+        "p": {**nothing, "note": "Too few."},
+        "q": {**nothing, **spent, "note": "No overlap."},
+        "r": {**nothing, **spent, **free, "note": None},
+    }
+
+    def run(spec: object, out: Path, settings: Settings, progress: object) -> dict[str, Any]:
+        given.append(settings)
+        none = {"failed": None, "by_route": {}, "stages": {}, "unbiased": None, "avoid": None, "evaluations": {"total": 9}}
+        return {**none, "work": {"guided": work}}
+
+    monkeypatch.setattr("spacetime_tps.pipeline.run.run", run)
+    result = CliRunner().invoke(app, ["run", "alanine_dipeptide", "--out", str(tmp_path), *words])
+    assert result.exit_code == 0
+    assert (given[0].guided.reverse, given[0].steered.reverse) == back
+    assert result.output.splitlines()[:3] == [
+        "guided both ways, p. Too few.",
+        "guided both ways, q: dissipated work 37.9 ± 1.0 kT. No overlap.",
+        "guided both ways, r: dissipated work 37.9 ± 1.0 kT, F(B) - F(A) = 1.2 ± 0.3 kT by BAR (overlap 0.31)",
+    ]

@@ -235,10 +235,10 @@ def method(request: pytest.FixtureRequest) -> Method:
 
 
 def some_curve(problem: Problem) -> Curve:
-    """The second way round of alanine dipeptide, with two frames in A to start from."""
+    """The second way round of alanine dipeptide, with a frame in A and one in B to start from."""
     precision = np.full((24, 2), 30.0)
     route = lines.straight_routes(problem.coordinates, *problem.ends, precision, 4)[1]
-    x = np.stack([problem.start.positions] * 2).astype(np.float32)
+    x = np.stack([problem.start.positions, problem.end.positions]).astype(np.float32)
     return Curve(
         route.name,
         route.eta,
@@ -259,14 +259,14 @@ def test_names_are_told_apart() -> None:
 
 
 def test_how_many_paths_are_asked_for_changes_no_path(method: Method) -> None:
-    few, many = (parse_settings([f"guided.paths={n}", f"steered.paths={n}"]) for n in (1, 7))
+    few, many = (parse_settings([f"{m}.{way}={n}" for m in ("guided", "steered") for way in ("paths", "reverse")]) for n in (1, 7))
     assert method.asked(few) < method.asked(many)
     assert method.made_from(few) == method.made_from(many)
     assert json.loads(json.dumps(method.made_from(few))) == method.made_from(few)
     assert method.asked(parse_settings(["guided.paths=0", "steered.paths=0"])) == 0
 
 
-def test_a_methods_paths_start_in_a_and_cost_what_it_says(method: Method, alanine: Problem) -> None:
+def test_a_methods_paths_start_where_they_should_and_cost_what_it_says(method: Method, alanine: Problem) -> None:
     settings = parse_settings(["guided.points=5"])
     found = method.along(alanine, [some_curve(alanine)])
     assert len({c.route for c in found}) == len(found) >= 1
@@ -281,7 +281,8 @@ def test_a_methods_paths_start_in_a_and_cost_what_it_says(method: Method, alanin
             for path in paths:
                 assert path.frames.evaluations == method.steps(settings)
                 assert path.eta.shape == (len(path.frames), 4)
-                assert alanine.a.contains(path.frames.positions[0])
+                assert (alanine.b if method.mirror_of else alanine.a).contains(path.frames.positions[0])
+                np.testing.assert_allclose(path.eta[[0, -1]], along.eta[[-1, 0] if method.mirror_of else [0, -1]], atol=1e-9)
             again = next(iter(method.paths(alanine, simulation, along, settings, [3])))
             np.testing.assert_array_equal(again.frames.positions, paths[0].frames.positions)
 
@@ -320,6 +321,7 @@ SMALL = parse_settings([
     "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500", "windows.count=16",
     "windows.steps=900", "windows.discard=300", "rounds.min_rounds=1", "rounds.max_rounds=1", "rounds.quenches=0", "rounds.max_routes=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2", "guided.points=47", "steered.paths=1",
+    "guided.reverse=2", "steered.reverse=1",
     "denoiser.components=0", "unbiased.paths=5", "unbiased.walkers=4", "unbiased.equilibration=600", "unbiased.points=4",
     "unbiased.rung_steps=600", "unbiased.states=2", "unbiased.state_shots=2",
 ])  # fmt: skip
@@ -335,7 +337,7 @@ def test_values_come_back_from_storage_without_a_single_step(alanine: Problem) -
         again = run_stages(alanine, simulation, SMALL)
     assert progress.done == spent
     assert list(again) == list(values) == [s.name for s in STAGES]
-    for name in ("guided", "steered"):
+    for name in (m.name for m in METHODS):
         assert again[name] == values[name]
         assert len(values[name]) > 0
     sampled, read = values["exploration"], again["exploration"]

@@ -123,6 +123,15 @@ def test_openmms_restraint_is_minus_kT_eta_T_and_its_force_the_gradient(coordina
         assert force[atom, axis] == pytest.approx(-slope, rel=1e-3, abs=1e-2)
 
 
+def test_a_frame_that_rocks_in_its_hold_feels_the_restraint_where_it_stands(coordinates: Coordinates) -> None:
+    """What holds it is the same under two restraints, and drops out of their difference."""
+    one, other = RNG.normal(size=(2, coordinates.dimension))
+    rocked = FRAMES[0] @ Rotation.from_rotvec([0.03, -0.02, 0.05]).as_matrix().T + 0.003
+    bias, kT = CurveBias(coordinates), empty().kT
+    change = energy_and_force(bias, other, rocked)[0] - energy_and_force(bias, one, rocked)[0]
+    assert change == pytest.approx(-kT * float(coordinates.held_features(rocked) @ (other - one)), rel=1e-5, abs=1e-5)
+
+
 def test_a_window_in_openmm_is_the_one_in_numpy(coordinates: Coordinates) -> None:
     direction = RNG.normal(size=coordinates.dimension)
     if coordinates.frame is not None:

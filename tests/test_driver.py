@@ -121,6 +121,7 @@ def test_the_length_of_guided_paths_is_of_no_concern_to_others(run: Run, setting
     [
         ("guided.paths=5", "guided"),
         ("guided.paths=1", "guided"),
+        ("guided.reverse=4", "guided_reverse"),
         ("steered.paths=4", "steered"),
         ("unbiased.paths=30", "unbiased"),
         ("unbiased.budget=9999999", "unbiased"),
@@ -129,8 +130,9 @@ def test_the_length_of_guided_paths_is_of_no_concern_to_others(run: Run, setting
     ],
 )
 def test_where_more_or_less_is_asked_for_a_stage_goes_on_from_what_is_there(run: Run, setting: str, stage: str) -> None:
+    before = run.values.get(stage, 0)
     assert run(setting) == [f"run {stage}"]
-    assert run.values[stage] == 2, "what was there is there"
+    assert run.values[stage] == before + 1, "what was there is there"
     assert run.simulation.told.lines == []
     assert run(setting) == []
 
@@ -175,6 +177,13 @@ def test_what_is_out_of_date_goes_even_where_it_is_not_asked_for(run: Run) -> No
     assert set(run.values) == {"exploration", "steered"}
     assert run("windows.count=30", "guided.paths=0", "unbiased.paths=0") == []
     assert run("windows.count=30", "unbiased.paths=0") == ["run guided"]
+
+
+def test_paths_back_are_of_the_length_of_paths_forth(run: Run) -> None:
+    back = ["guided.reverse=1", "steered.reverse=1"]
+    assert run(*back) == ["run guided_reverse", "run steered_reverse"]
+    assert run(*back, "guided.points=100") == anew("guided", "guided_reverse", "steered", "steered_reverse")
+    assert list(run.values) == ["exploration", "guided", "guided_reverse", "steered", "steered_reverse", "unbiased"]
 
 
 def test_what_was_removed_is_not_remembered(run: Run) -> None:

@@ -324,6 +324,7 @@ class Slow:
 
     name = "slow"
     baseline = False
+    mirror_of = None
 
     def asked(self, settings: MethodSettings) -> int:
         return 1

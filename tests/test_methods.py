@@ -17,8 +17,10 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve, Sampled
-from spacetime_tps.methods.driving import Driven, drive, is_hit, schedule
+from spacetime_tps.methods.driving import Driven, drive, drive_back, is_hit, schedule
+from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.registry import METHODS
+from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.settings import GuidedSettings, MethodSettings, SteeredSettings
 from spacetime_tps.methods.steered import SAME, SHORT, Steered
 from spacetime_tps.molecules.structure import Structure
@@ -32,6 +34,7 @@ from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.memory import Memory
 
 PROBLEM = hinge()
+GUIDED = Guided()
 FAMILY = PLANE.family()
 
 
@@ -107,6 +110,23 @@ def test_paths_start_in_A_or_not_at_all() -> None:
     eta = straight((-90.0, 20.0), (90.0, 20.0))
     with Here(PROBLEM) as simulation, pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
         list(drive(PROBLEM, simulation, curve(eta, [0.0, 90.0]), GuidedSettings(points=4, steps_per_point=20, stride=10), [1]))
+    with Here(PROBLEM) as simulation, pytest.raises(SpacetimeError, match=r"no sampled frame is in state B: .*training.steps_b"):
+        list(drive_back(PROBLEM, simulation, curve(eta, [0.0, -90.0]), GuidedSettings(points=4, steps_per_point=20, stride=10), [1]))
+
+
+@pytest.mark.parametrize(("log_weight", "starts"), [([900.0, 0.0, 0.0], 2), ([900.0, 60.0, 0.0], 1)])
+def test_paths_back_start_in_B_and_walk_the_mirror_image(log_weight: list[float], starts: int) -> None:
+    """The first frame lies in A; the last 40 kT deeper under the last point than the second."""
+    along = curve(straight((-90.0, 20.0), (90.0, 20.0)), [-90.0, 90.0, 90.0], [20.0, -160.0, 20.0], log_weight=log_weight)
+    with Here(PROBLEM) as simulation:
+        (found,) = drive_back(PROBLEM, simulation, along, GuidedSettings(points=4, steps_per_point=20, stride=10), [5])
+        (walk,) = simulation.asked
+    eta = schedule(PLANE.family(), along.eta, 4, 20)
+    np.testing.assert_array_equal(walk.schedule, eta[::-1])
+    np.testing.assert_allclose(walk.schedule[:5], np.broadcast_to(along.eta[-1], (5, 4)), atol=1e-9)
+    np.testing.assert_array_equal(walk.positions, along.positions[starts])
+    np.testing.assert_array_equal(walk.velocities, along.velocities[starts])
+    np.testing.assert_array_equal(found.eta, eta[::-1][np.concatenate([[0], np.repeat(np.arange(8), 2)])])
 
 
 # Straight rivals ----------------------------------------------------------------------------------------------------------------------
@@ -143,12 +163,18 @@ def test_lines_of_distances_have_no_other_way() -> None:
 
 
 def test_methods_cost_alike_and_are_asked_for_apart() -> None:
-    settings = MethodSettings(guided=GuidedSettings(paths=7, points=10, steps_per_point=20, stride=10), steered=SteeredSettings(paths=3))
-    guided, steered = METHODS
-    assert (guided.name, steered.name) == ("guided", "steered")
-    assert (guided.asked(settings), steered.asked(settings)) == (7, 3)
-    assert guided.steps(settings) == steered.steps(settings) == (10 + 4) * 20
-    assert guided.made_from(settings) == steered.made_from(settings) == {"points": 10, "steps_per_point": 20, "stride": 10}
+    settings = MethodSettings(
+        guided=GuidedSettings(paths=7, points=10, steps_per_point=20, stride=10, reverse=5), steered=SteeredSettings(paths=3, reverse=2)
+    )
+    guided, back, steered, steered_back = METHODS
+    assert [(m.name, m.mirror_of, m.baseline, m.asked(settings)) for m in METHODS] == [
+        ("guided", None, False, 7), ("guided_reverse", "guided", False, 5),
+        ("steered", None, True, 3), ("steered_reverse", "steered", True, 2),
+    ]  # fmt: skip
+    for method in METHODS:
+        assert method.steps(settings) == (10 + 4) * 20
+        assert method.made_from(settings) == {"points": 10, "steps_per_point": 20, "stride": 10}
+    assert (back.most_curves(9), steered_back.most_curves(9)) == (guided.most_curves(9), steered.most_curves(9)) == (9, 2)
     curves = [curve(straight((-90.0, 20.0), (90.0, 20.0)), route=name) for name in "ab"]
     assert guided.along(PROBLEM, curves) == curves
 
@@ -157,7 +183,7 @@ def test_methods_cost_alike_and_are_asked_for_apart() -> None:
 def test_methods_drive_as_their_settings_say(method: Any) -> None:
     settings = MethodSettings(guided=GuidedSettings(points=3, steps_per_point=50, stride=25))
     with Here(PROBLEM) as simulation:
-        (found,) = method.paths(PROBLEM, simulation, curve(straight((-90.0, 20.0), (90.0, 20.0))), settings, [3])
+        (found,) = method.paths(PROBLEM, simulation, curve(straight((-90.0, 20.0), (90.0, 20.0)), [-90.0, 90.0]), settings, [3])
         (walk,) = simulation.asked
     assert (walk.steps, walk.stride, len(walk.schedule), walk.seed) == (50, 25, 4, 3)
     assert found.frames.evaluations == method.steps(settings) == 200
@@ -172,15 +198,21 @@ def test_methods_drive_as_their_settings_say(method: Any) -> None:
 def test_a_hit_begins_in_A_and_ends_in_B(where: str, stable: bool, hit: bool) -> None:
     path = replace(letters(where), stable=stable)
     assert is_hit(path, A, B) is hit
-    row = judged(Memory(), PROBLEM, "guided", "g", "r", Driven(3, path, np.full((len(path), 4), 1.0)))
+    row = judged(Memory(), PROBLEM, GUIDED, "g", "r", Driven(3, path, np.full((len(path), 4), 1.0)))
     assert (row.hit, row.status) == (int(hit), "ok" if stable else "unstable")
+
+
+@pytest.mark.parametrize(("where", "hit"), [("b.a", True), ("ba.", False), (".ba", False), ("a.b", False)])
+def test_a_hit_of_a_path_back_begins_in_B_and_ends_in_A(where: str, hit: bool) -> None:
+    row = judged(Memory(), PROBLEM, Reverse(GUIDED), "g", "r", Driven(3, letters(where), np.full((len(where), 4), 1.0)))
+    assert (row.hit, row.stage) == (int(hit), "guided_reverse")
 
 
 def test_a_path_is_kept_with_its_energies(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     path = frames([-90.0, 0.0, 90.0], [20.0, 90.0, 20.0], energy=[1.5, 33.25, -2.0], evaluations=640)
     eta = np.array([[0.0, -10.0, 3.0, 4.0], [5.0, 0.0, 0.0, 7.0], [0.0, 2.0, 6.0, 8.0]])
-    row = judged(storage, PROBLEM, "guided", "guided_r_0001", "r", Driven(99, path, eta))
+    row = judged(storage, PROBLEM, GUIDED, "guided_r_0001", "r", Driven(99, path, eta))
     assert (row.path, row.stage, row.route, row.file) == ("guided_r_0001", "guided", "r", "transitions/guided_r_0001.trr")
     assert (row.hit, row.status, row.n_frames, row.evaluations, row.seed, row.weight) == (1, "ok", 3, 640, 99, None)
     assert row.max_energy_kj_mol == 33.25
@@ -189,6 +221,9 @@ def test_a_path_is_kept_with_its_energies(tmp_path: Path) -> None:
         table = list(csv.DictReader(handle))
     assert [float(r["potential_energy_kj_mol"]) for r in table] == [1.5, 33.25, -2.0]
     kT, angle = 8.314462618e-3 * 300.0, np.radians(20.0)
+    # The restraint changes at the first frame, psi = 20, and at the second, phi = 0 and psi = 90 degrees
+    spent = -(5.0 * 0.0 + 10.0 * -1.0 - 3.0 * np.cos(angle) + 3.0 * np.sin(angle)) - (-5.0 * 1.0 + 2.0 * 0.0 + 6.0 * 0.0 + 1.0 * 1.0)
+    assert row.work_kT == pytest.approx(spent, abs=1e-4)
     held = np.array([10.0 + 3.0 * np.cos(angle) + 4.0 * np.sin(angle), 5.0 + 7.0, 2.0 + 6.0 * np.cos(angle) + 8.0 * np.sin(angle)])
     np.testing.assert_allclose([float(r["bias_energy_kj_mol"]) for r in table], -kT * held, atol=1e-3)
     np.testing.assert_allclose([float(r["level"]) for r in table], [7.5, 6.0, 6.0], atol=1e-4)
@@ -197,9 +232,10 @@ def test_a_path_is_kept_with_its_energies(tmp_path: Path) -> None:
 
 def test_an_unstable_path_is_a_row_without_a_file() -> None:
     storage = Memory()
-    row = judged(storage, PROBLEM, "guided", "g", "r", Driven(3, replace(letters("a.b"), stable=False, evaluations=55), np.zeros((3, 4))))
+    row = judged(storage, PROBLEM, GUIDED, "g", "r", Driven(3, replace(letters("a.b"), stable=False, evaluations=55), np.zeros((3, 4))))
     assert (row.status, row.hit, row.n_frames, row.evaluations, row.seed, row.file, row.route) == ("unstable", 0, 0, 55, 3, "", "r")
     assert np.isnan(row.max_energy_kj_mol)
+    assert row.work_kT is None
     assert storage.names("*/*") == []
 
 
@@ -213,6 +249,7 @@ class Hand:
     left: int = 1000
     name = "hand"
     baseline = False
+    mirror_of = None
 
     def __post_init__(self) -> None:
         self.seeds: list[tuple[str, int]] = []
@@ -243,7 +280,7 @@ class Hand:
 def asking(simulation: Here, paths: int, *, routes: int = 2, seed: int = 1) -> Given:
     curves = [curve(straight((-90.0, 20.0), (90.0, 20.0)), route=name) for name in "pqr"]
     settings: Settings = parse_settings([f"guided.paths={paths}", f"rounds.routes={routes}", f"seed={seed}"])
-    value = Sampled(curves, [], [1, 2, 3], {}, {}, b"", {}, [])
+    value = Sampled(curves, [], [1, 2, 3], {}, {}, b"", {}, [], [])
     return Given(PROBLEM, simulation, settings, {"exploration": value})
 
 
@@ -290,7 +327,7 @@ def test_clearing_a_stage_removes_its_paths_alone() -> None:
         given = asking(simulation, 1)
         assert not stage.clear(given)
         rows = stage.run(given)
-        other = judged(simulation.storage, PROBLEM, "guided", "guided_p_0000", "p", Driven(1, letters("a.b"), np.ones((3, 4))))
+        other = judged(simulation.storage, PROBLEM, GUIDED, "guided_p_0000", "p", Driven(1, letters("a.b"), np.ones((3, 4))))
         stage.save([*rows[::-1]], given)
         assert stage.load(given) == rows[::-1]
         write_transitions(simulation.storage, [*rows, other])

@@ -40,7 +40,7 @@ def settings(*more: str) -> Settings:
 
 def row(path: str, stage: str = "guided", **more: Any) -> Transition:
     """A hit of 40 kJ/mol, 4 frames and 150 evaluations along r, but for what is said."""
-    return replace(Transition(path, stage, "ok", 1, 40.0, 4, 150, 1, None, "r", ""), **more)
+    return replace(Transition(path, stage, "ok", 1, 40.0, None, 4, 150, 1, None, "r", ""), **more)
 
 
 ROUTE = {"name": "r", "barrier_kT": 4.0, "forward_backward_kT": 1.0, "nearness": []}
@@ -53,7 +53,7 @@ RECORD = {
     "length": [9.0, 8.5],
     "kappa_floor": 28.0,
 }
-SAMPLED = Sampled([], [], [], {}, {}, b"", RECORD, RUNS)
+SAMPLED = Sampled([], [], [], {}, {}, b"", RECORD, RUNS, [])
 GUIDED = [
     row("g0", max_energy_kj_mol=41.0),
     row("g1", max_energy_kj_mol=44.0, route="q"),
@@ -250,16 +250,18 @@ def test_the_curve_is_blamed_before_the_paths_and_nobody_where_nothing_entered()
 
 COSTS = ["training.walks=3", "training.equilibration_steps=100", "training.steps_a=700", "training.steps_b=400", "windows.count=10",
          "windows.steps=2000", "rounds.min_rounds=2", "rounds.max_rounds=5", "rounds.routes=2", "guided.paths=40", "guided.points=20",
-         "steered.paths=5", "unbiased.paths=100"]  # fmt: skip
+         "guided.reverse=7", "steered.paths=5", "unbiased.paths=100"]  # fmt: skip
 
 
 def test_costs_follow_from_the_settings() -> None:
     """Two ways round phi, and three rounds more; paths along two routes each."""
     costs = [stage.cost(PROBLEM, parse_settings(COSTS)) for stage in STAGES]
-    assert [name for name, _ in costs] == ["the two ends and windows", "guided paths", "steered paths", "unbiased paths"]
+    assert [name for name, _ in costs] == [
+        "the two ends and windows", "guided paths", "guided_reverse paths", "steered paths", "steered_reverse paths", "unbiased paths",
+    ]  # fmt: skip
     ends, windows, path = 3 * (2 * 100 + 700 + 400), (2 + 3) * 2 * 10 * 2000, 21 * 50
-    assert [count for _, count in costs] == [ends + windows, 40 * 2 * path, 5 * 2 * path, 250_000]
-    assert STAGES[3].cost(PROBLEM, parse_settings([*COSTS, "unbiased.budget=9000"]))[1] == 9000
+    assert [count for _, count in costs] == [ends + windows, 40 * 2 * path, 7 * 2 * path, 5 * 2 * path, 0, 250_000]
+    assert STAGES[-1].cost(PROBLEM, parse_settings([*COSTS, "unbiased.budget=9000"]))[1] == 9000
     one = parse_settings([*COSTS, "rounds.max_routes=2"])
     assert STAGES[0].cost(PROBLEM, one)[1] == ends + windows - 2 * 10 * 2000, "half of the curves may be straight"
 
@@ -267,11 +269,11 @@ def test_costs_follow_from_the_settings() -> None:
 def test_the_estimate_is_the_sum_of_the_stages() -> None:
     chosen = parse_settings([*COSTS, "workers=2"])
     total = sum(stage.cost(PROBLEM, chosen)[1] for stage in STAGES)
-    assert total == 203_900 + 84_000 + 10_500 + 250_000
+    assert total == 203_900 + 84_000 + 14_700 + 10_500 + 250_000
     minutes = total / (1000.0 * 0.8 * 2) / 60.0 + 0.7
     assert estimate(PROBLEM, chosen) == (
-        f"Reference platform; about 0.5 million force evaluations, about {minutes:.0f} min: 0.2 M in the two ends and windows, "
-        "0.1 M in guided paths, 0.0 M in steered paths, 0.2 M in unbiased paths"
+        f"Reference platform; about 0.6 million force evaluations, about {minutes:.0f} min: 0.2 M in the two ends and windows, "
+        "0.1 M in guided paths, 0.0 M in guided_reverse paths, 0.0 M in steered paths, 0.2 M in unbiased paths"
     )
     assert "steered" not in estimate(PROBLEM, parse_settings([*COSTS, "steered.paths=0"]))
     assert "min" not in estimate(replace(PROBLEM, steps_per_second=0.0), chosen)

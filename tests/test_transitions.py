@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 
 from spacetime_tps.files import read_csv
-from spacetime_tps.paths.transition import TABLE, Transition, read_transitions, remove_paths, replace_transitions, write_transitions
+from spacetime_tps.paths.transition import (
+    COLUMNS,
+    TABLE,
+    Transition,
+    read_transitions,
+    remove_paths,
+    replace_transitions,
+    write_transitions,
+)
 from spacetime_tps.storage.folder import Folder
 
-PULLED = Transition("guided_r_0000", "guided", "ok", 1, 40.25, 257, 6400, 7, None, "r", "transitions/guided_r_0000.trr")
+PULLED = Transition("guided_r_0000", "guided", "ok", 1, 40.25, 11.25, 257, 6400, 7, None, "r", "transitions/guided_r_0000.trr")
 STEERED = replace(PULLED, path="steered_r_0000", stage="steered", file="transitions/steered_r_0000.trr")
-SHOT = Transition("unbiased_0", "unbiased", "ok", 1, 31.5, 12, 900, 8, 0.25, "r", "transitions/unbiased_0.trr")
+SHOT = Transition("unbiased_0", "unbiased", "ok", 1, 31.5, None, 12, 900, 8, 0.25, "r", "transitions/unbiased_0.trr")
 
 
 @pytest.fixture
@@ -24,6 +32,15 @@ def test_a_pulled_path_has_an_empty_weight(storage: Folder) -> None:
     write_transitions(storage, [PULLED, SHOT])
     assert [r["weight"] for r in read_csv(storage.path / TABLE)] == ["", "0.25"]
     assert read_transitions(storage) == [PULLED, SHOT]
+
+
+def test_a_table_of_an_older_version_has_no_work(storage: Folder) -> None:
+    write_transitions(storage, [PULLED, SHOT])
+    table = read_csv(storage.path / TABLE)
+    assert [r["work_kT"] for r in table] == ["11.25", ""]
+    columns = [name for name in COLUMNS if name != "work_kT"]
+    storage.put_table(TABLE, columns, [tuple(r[name] for name in columns) for r in table])
+    assert read_transitions(storage) == [replace(PULLED, work_kT=None), SHOT]
 
 
 def test_a_stage_replaces_its_own_rows_where_they_stand(storage: Folder) -> None:

@@ -62,7 +62,7 @@ def finished(turning, through_180, tmp_path):
     folder, path = tmp_path / "run", through_180[0]
     preparation.save(turning, folder)
     file, highest = keep_path(Folder(folder), turning, "unbiased_0", path)
-    write_transitions(Folder(folder), [Transition("unbiased_0", FROM, "ok", 1, highest, len(path), 1, 1, 1.0, "t", file)])
+    write_transitions(Folder(folder), [Transition("unbiased_0", FROM, "ok", 1, highest, None, len(path), 1, 1, 1.0, "t", file)])
     place = {"variable": ANGLE.name, "center": 180.0, "stiffness": 3.0, "of": ANGLE.to_json()}
     crossing = {**place, "shots": 1, "reactive_fraction": 1.0}
     write_json(folder / "summary.json", {"system": "rotor", "unbiased": {"crossings": [crossing]}})

@@ -22,6 +22,10 @@ class Lengths(ABC):
         found = self.values(positions)
         return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
 
+    def held_features(self, positions: np.ndarray) -> np.ndarray:
+        """The same: nothing is held."""
+        return self.features(positions)
+
     def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
         """The straight line: nothing winds."""
         return [Way("direct", b - a)]

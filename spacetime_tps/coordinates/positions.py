@@ -81,6 +81,12 @@ class Positions(Lengths):
         apart = superposed(np.asarray(positions)[..., np.array(self.atoms), :], reference) - reference
         return np.asarray(PER_NM * apart.reshape(*apart.shape[:-2], -1))
 
+    def held_features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., 3n+1) of frames where they stand, not superposed: a held molecule still rocks a little."""
+        apart = PER_NM * (np.asarray(positions, dtype=float)[..., np.array(self.atoms), :] - np.array(self.reference))
+        found = apart.reshape(*apart.shape[:-2], -1)
+        return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
+
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether the atoms are 0.05 nm apart, root mean square."""
         return bool(np.sqrt(((b - a) ** 2).sum() / len(self.atoms)) > CHANGED)

@@ -69,6 +69,10 @@ class Product:
         """T (..., E), block by block."""
         return np.concatenate([block.features(positions) for block in self.blocks], axis=-1)
 
+    def held_features(self, positions: np.ndarray) -> np.ndarray:
+        """The same, as the blocks' terms see it."""
+        return np.concatenate([block.held_features(positions) for block in self.blocks], axis=-1)
+
     def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
         """Every combination of the blocks' ways, the first of each first, at most `limit`."""
         parts = [block.ways(x, y, limit) for block, x, y in zip(self.blocks, self._split(a), self._split(b), strict=True)]

@@ -95,6 +95,9 @@ class Coordinates(Protocol):
     def features(self, positions: np.ndarray) -> np.ndarray:
         """T (..., E) of positions (..., atoms, 3) in nm."""
 
+    def held_features(self, positions: np.ndarray) -> np.ndarray:
+        """T (..., E) of frames that the engine holds in `frame`, as `terms` see them; `features` where nothing is held."""
+
     def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
         """At most `limit` ways from values a (D,) to b (D,), the shortest first."""
 

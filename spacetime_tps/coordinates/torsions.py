@@ -81,6 +81,10 @@ class Torsions:
         angles = self.values(positions)
         return np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(*angles.shape[:-1], self.dimension)
 
+    def held_features(self, positions: np.ndarray) -> np.ndarray:
+        """The same: nothing is held."""
+        return self.features(positions)
+
     def ways(self, a: np.ndarray, b: np.ndarray, limit: int) -> list[Way]:
         """The short way, then with torsions that change turned the other way round, those in rings left alone.
 

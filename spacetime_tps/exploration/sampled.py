@@ -68,10 +68,12 @@ class Sampled:
     """Routes, rounds, the denoiser's training and what it took, as plain data"""
     in_a: list[Frames]
     """Plain MD that began in A, every `training.stride` steps: the thermal reference is cut from it"""
+    in_b: list[Frames]
+    """The same in B"""
 
     def save(self, storage: Storage, problem: Problem) -> None:
         """routes/RANK.npz, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, samples/weighted_RANK;
-        the walks in A are there."""
+        the walks in A and B are there."""
         for pattern in KEPT:
             storage.remove(pattern)
         for rank, route in enumerate(self.routes, 1):
@@ -99,7 +101,8 @@ class Sampled:
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
         record = storage.record("samples/rounds.json")
         windows, free_energy = storage.arrays("samples/windows.npz"), storage.arrays("free_energy.npz")
-        return Sampled(curves, routes, ranks, windows, free_energy, storage.content("denoiser.pt"), record, _walks_in_a(simulation))
+        ends = (_walks_in(simulation, state) for state in "AB")
+        return Sampled(curves, routes, ranks, windows, free_energy, storage.content("denoiser.pt"), record, *ends)
 
     @staticmethod
     def of(explored: Explored, problem: Problem, *, routes: int) -> "Sampled":
@@ -111,13 +114,13 @@ class Sampled:
         return Sampled(
             curves=[_curve(arrays[rank - 1], explored, optimised[rank - 1].winding) for rank in ranks],
             routes=arrays, ranks=ranks, windows=_windows(explored), free_energy=_profile(explored, problem),
-            denoiser=_denoiser(explored), record=_record(explored), in_a=explored.ends.in_a,
+            denoiser=_denoiser(explored), record=_record(explored), in_a=explored.ends.in_a, in_b=explored.ends.in_b,
         )  # fmt: skip
 
 
-def _walks_in_a(simulation: Simulation) -> list[Frames]:
+def _walks_in(simulation: Simulation, state: str) -> list[Frames]:
     cache = simulation.cache(GROUP)
-    names = (name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_A_*.trr"))
+    names = (name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_{state}_*.trr"))
     return [cache.stored(name) for name in sorted(names, key=lambda name: int(name.split("_")[-1]))]
 
 
@@ -213,7 +216,7 @@ def _describe(route: Route) -> dict[str, Any]:
         "nearness": [
             {
                 "region": n.region, "divergence_nats": n.divergence, "floor_nats": n.floor, "lack_nats": n.lack, "p_eta": n.probability,
-                "center": n.center, "crosses": n.crosses, "margin_share": n.margin,
+                "center": None if n.center is None else list(n.center), "crosses": n.crosses, "margin_share": n.margin,
             }
             for n in route.nearness
         ],

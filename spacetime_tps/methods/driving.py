@@ -27,7 +27,7 @@ class Driven:
     seed: int
     frames: Frames
     eta: np.ndarray
-    """(F, E): of the restraint that each frame was made under"""
+    """(F, E): of the restraint that each frame was made under. The frame before each change is stored: the work rests on it"""
 
 
 def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
@@ -60,6 +60,23 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
     starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.a.contains(curve.positions), seeds)
+    return _driven(problem, simulation, curve, eta, pace, seeds, starts)
+
+
+def drive_back(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSettings, seeds: Sequence[int]) -> Iterator[Driven]:
+    """The same from B to A: each starts from a frame in B drawn under the curve's last point and walks the schedule of `drive` backwards.
+
+    The last point is held at the beginning, as long as `drive` holds it in the end: Crooks' theorem compares a drive with its mirror image.
+    Raises SpacetimeError where no weighted frame of the curve is in B.
+    """
+    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)[::-1].copy()
+    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.b.contains(curve.positions), seeds, state="B")
+    return _driven(problem, simulation, curve, eta, pace, seeds, starts)
+
+
+def _driven(
+    problem: Problem, simulation: Simulation, curve: Curve, eta: np.ndarray, pace: GuidedSettings, seeds: Sequence[int], starts: np.ndarray
+) -> Iterator[Driven]:
     tasks = walks_along(
         problem.coordinates, eta, steps_per_point=pace.steps_per_point, stride=pace.stride, seeds=seeds,
         positions=curve.positions[starts], velocities=curve.velocities[starts],
@@ -69,5 +86,5 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
 
 
 def is_hit(frames: Frames, a: State, b: State) -> bool:
-    """Whether the first stored frame is in A and the LAST in B. An unstable walk is none."""
+    """Whether the first stored frame is in a and the LAST in b. An unstable walk is none."""
     return bool(frames.stable and a.contains(frames.positions[0]) and b.contains(frames.positions[-1]))

@@ -11,7 +11,7 @@ from spacetime_tps.problems.problem import Problem
 
 
 class Method(Protocol):
-    """Paths that begin in A and are judged by their last frame. Register one in `registry.METHODS`."""
+    """Paths that begin in A, or in B where it is a mirror, and are judged by their last frame. Register one in `registry.METHODS`."""
 
     @property
     def name(self) -> str:
@@ -20,6 +20,10 @@ class Method(Protocol):
     @property
     def baseline(self) -> bool:
         """Whether it is a rival, whose evaluations are no part of what the run's own paths cost."""
+
+    @property
+    def mirror_of(self) -> str | None:
+        """The method whose curves it walks back from B to A, by the same schedule run backwards; None where it walks from A to B."""
 
     def asked(self, settings: MethodSettings) -> int:
         """Paths along each curve; 0 leaves the method out."""

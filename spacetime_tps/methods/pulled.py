@@ -22,8 +22,16 @@ class Pulled(ABC):
     @abstractmethod
     def baseline(self) -> bool: ...
 
+    @property
+    def mirror_of(self) -> str | None:
+        return None
+
     @abstractmethod
     def asked(self, settings: MethodSettings) -> int: ...
+
+    @abstractmethod
+    def asked_back(self, settings: MethodSettings) -> int:
+        """Paths back along each curve, for `reverse.Reverse`."""
 
     @abstractmethod
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]: ...
@@ -32,7 +40,7 @@ class Pulled(ABC):
     def most_curves(self, routes: int) -> int: ...
 
     def made_from(self, settings: MethodSettings) -> Any:
-        return settings.guided.model_dump(exclude={"paths"})
+        return settings.guided.model_dump(exclude={"paths", "reverse"})
 
     def steps(self, settings: MethodSettings) -> int:
         return settings.guided.steps

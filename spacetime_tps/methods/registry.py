@@ -2,6 +2,7 @@
 
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.protocol import Method
+from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import Steered
 
-METHODS: tuple[Method, ...] = (Guided(), Steered())
+METHODS: tuple[Method, ...] = (Guided(), Reverse(Guided()), Steered(), Reverse(Steered()))

@@ -22,6 +22,8 @@ class Transition:
     status: str
     hit: int
     max_energy_kj_mol: float
+    work_kT: float | None
+    """Done on the path by its restraint (sampling.crooks.work); None, an empty cell, for paths without one, or of an older version"""
     n_frames: int
     evaluations: int
     seed: int
@@ -41,11 +43,15 @@ def read_transitions(storage: Storage) -> list[Transition]:
         return []
     return [
         Transition(
-            r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), int(r["n_frames"]), int(r["evaluations"]),
-            int(r["seed"]), float(r["weight"]) if r["weight"] else None, r["route"], r["file"],
+            r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), _number(r.get("work_kT")),
+            int(r["n_frames"]), int(r["evaluations"]), int(r["seed"]), _number(r["weight"]), r["route"], r["file"],
         )
         for r in storage.table(TABLE)
     ]  # fmt: skip
+
+
+def _number(cell: str | None) -> float | None:
+    return float(cell) if cell else None
 
 
 def write_transitions(storage: Storage, rows: Sequence[Transition]) -> None:

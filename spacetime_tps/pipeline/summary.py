@@ -14,6 +14,7 @@ from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.entries import avoidance_summary
+from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import Embedded, embedded_highest
 from spacetime_tps.sampling.thermal import thermal_maxima
@@ -42,7 +43,11 @@ def summarise(
     evaluations = {
         "preparation": problem.evaluations,
         **spent,
-        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in methods if not m.baseline},
+        **{
+            m.name: sum(r.evaluations for r in paths.get(m.name, []))
+            for m in methods
+            if not m.baseline and (m.mirror_of is None or m.name in paths)
+        },
         "region": 0,
         "unbiased": 0,
         **(unbiased.record["evaluations"] if unbiased else {}),
@@ -67,6 +72,8 @@ def summarise(
             }
             for method, rows in paths.items()
         },
+        "reverse": {m.name: m.mirror_of for m in methods if m.mirror_of is not None and m.name in paths},
+        "work": work_summary(storage, problem, sampled, methods, paths),
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
         "baseline_evaluations": {m.name: sum(r.evaluations for r in paths[m.name]) for m in methods if m.baseline and m.name in paths},
         "versions": {**{p: version(p) for p in PACKAGES}, "python": python_platform.python_version()},

@@ -11,6 +11,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.methods.driving import Driven, schedule
+from spacetime_tps.methods.guided import Guided
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.stages.paths import judged
 from spacetime_tps.stages.settings import validated
@@ -51,7 +52,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
         task = Walk(bias, eta, settings.steps_per_point, settings.stride, index + 1, positions[index].astype(float))
         begin = time.perf_counter()
         frames = dynamics.walk(task)
-        judged(kept, problem, "guided", f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))
+        judged(kept, problem, Guided(), f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))
         steps = frames.evaluations
         middle = time.perf_counter()
         bare.integrator.step(steps)

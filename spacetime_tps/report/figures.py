@@ -181,9 +181,9 @@ def _turns(v: np.ndarray) -> list[float]:
 
 
 def _pulled(run: RunData) -> list[tuple[str, str, list[Row]]]:
-    """(name, colour, rows) of each method's paths, a baseline's line by line; colours in that order."""
+    """(name, colour, rows) of each method's paths from A to B, a baseline's line by line; colours in that order."""
     found: list[tuple[str, list[Row]]] = []
-    for method in run.summary["stages"]:
+    for method in (name for name in run.summary["stages"] if name not in run.summary.get("reverse", {})):
         rows = run.of_stage(method)
         if method not in run.summary["baseline_evaluations"]:
             found.append((method, rows))

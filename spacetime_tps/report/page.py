@@ -10,7 +10,7 @@ import matplotlib as mpl
 import yaml
 
 from spacetime_tps.files import write_bytes, write_text
-from spacetime_tps.report import ensemble_section
+from spacetime_tps.report import ensemble_section, work_section
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
 from spacetime_tps.report.figures import FIGURES, STYLE, training
@@ -49,6 +49,7 @@ def write_report(folder: Path) -> None:
     pictures = {}
     with mpl.rc_context(STYLE):
         extra = ({"training": training} if run.rounds["training"] else {}) | (ENSEMBLE_FIGURES if run.unbiased else {})
+        extra |= {"work": work_section.works} if run.summary.get("work") else {}
         for name, draw in (FIGURES | extra).items():
             buffer = io.BytesIO()
             draw(run).savefig(buffer, format="png", metadata={"Software": None})
@@ -71,7 +72,7 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
-{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
+{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{work_section.section(s["work"], figures["work"]) if s.get("work") else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
 <h2>Paths</h2>{_paths(s)}
 <h2>What it cost</h2>{_costs(s)}
@@ -85,7 +86,7 @@ Unbiased ones are, with their weights.</p>
 
 def _figure(name: str, content: bytes) -> str:
     data = base64.b64encode(content).decode()
-    return f'<figure><img alt="{name}" src="data:image/png;base64,{data}"><figcaption>{(CAPTIONS | ensemble_section.CAPTIONS)[name]}</figcaption></figure>'
+    return f'<figure><img alt="{name}" src="data:image/png;base64,{data}"><figcaption>{(CAPTIONS | ensemble_section.CAPTIONS | {"work": work_section.CAPTION})[name]}</figcaption></figure>'
 
 
 def _cards(s: dict[str, Any]) -> str:

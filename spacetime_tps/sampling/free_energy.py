@@ -80,16 +80,43 @@ def neighbours(statistic: Sequence[np.ndarray], eta: np.ndarray) -> tuple[np.nda
     nothing then. Raises SpacetimeError where a window has no frames.
     """
     _check_filled(np.array([len(t) for t in statistic]), _window_names(len(statistic)))
-    differences, overlaps = [], []
-    for a, b, step in zip(statistic[:-1], statistic[1:], np.diff(eta, axis=0), strict=True):
-        forward, reverse = -(a @ step), b @ step  # work, in kT, of moving a frame to the other window
-        delta = _bar(forward, reverse)
-        differences.append(delta)
-        overlaps.append(expit(delta - forward).mean() + expit(-delta - reverse).mean())
-    return np.array(differences), np.array(overlaps)
+    found = [
+        bar(-(a @ step), b @ step)  # work, in kT, of moving a frame to the other window
+        for a, b, step in zip(statistic[:-1], statistic[1:], np.diff(eta, axis=0), strict=True)
+    ]
+    return np.array([f.value for f in found]), np.array([f.overlap for f in found])
 
 
-def _bar(forward: np.ndarray, reverse: np.ndarray) -> float:
+@dataclass(frozen=True)
+class Difference:
+    """A free-energy difference between two ensembles, kT."""
+
+    value: float
+    error: float
+    """Standard error"""
+    overlap: float
+    """2 * integral of p_i p_j / (p_i + p_j): one for equal ensembles, zero for ensembles that share nothing"""
+    shared: float
+    """Draws that are as likely in the other ensemble: the overlap times the number from each, or times their harmonic mean"""
+
+
+def bar(forward: np.ndarray, reverse: np.ndarray) -> Difference:
+    """BAR from the works (P,) of taking draws of ensemble 0 to 1, and those (Q,) of taking draws of 1 to 0; kT.
+
+    The works may be energy differences of frames, or those of driven paths (Crooks 2000, doi:10.1103/PhysRevE.61.2361). With
+    M = log(P / Q) and S = sum over forward works of 1 / (1 + exp(M + W - F)) the variance is 1/S - 1/P - 1/Q (Bennett 1976; Shirts, Bair,
+    Hooker, Pande 2003, doi:10.1103/PhysRevLett.91.140601). A bootstrap says too little where few draws are shared: of Gaussian works with
+    two of 60 shared the value scatters by 1.5 of its errors, and by 1.1 of these.
+    """
+    delta = _root(forward, reverse)
+    half = expit(delta - forward - np.log(len(forward) / len(reverse))).sum()
+    with np.errstate(divide="ignore"):
+        variance = np.float64(1.0) / half - 1.0 / len(forward) - 1.0 / len(reverse)
+    overlap = float(expit(delta - forward).mean() + expit(-delta - reverse).mean())
+    return Difference(delta, float(np.sqrt(max(variance, 0.0))), overlap, float(2.0 * half))
+
+
+def _root(forward: np.ndarray, reverse: np.ndarray) -> float:
     """The root of Bennett's equation, which rises with the difference: bracketed, it is always found. pymbar's own searches are not."""
     zero = pymbar().bar_zero
     beyond = abs(np.log(len(forward) / len(reverse))) + 1.0
@@ -200,3 +227,11 @@ def inefficiency(series: np.ndarray) -> int:
     if len(series) < 4 or np.ptp(series) == 0.0:
         return 1
     return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency(series))), 1)
+
+
+def common_inefficiency(walks: Sequence[np.ndarray]) -> int:
+    """The same for several walks (F_k,) in one ensemble, about the mean of all: a walk that keeps to one basin looks independent alone."""
+    series = [walk for walk in walks if len(walk) >= 4]
+    if not series or np.ptp(np.concatenate(series)) == 0.0:
+        return 1
+    return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency_multiple(series))), 1)

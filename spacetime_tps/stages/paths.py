@@ -11,6 +11,7 @@ from spacetime_tps.methods.driving import Driven, is_hit
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, remove_paths, replace_transitions
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.crooks import work
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
@@ -80,7 +81,7 @@ class Paths:
         try:
             with given.simulation.progress.task(f"{self.name} {curve.route}", len(missing) * self.method.steps(settings)) as advance:
                 for (_, name), path in zip(missing, paths, strict=True):
-                    rows[name] = judged(storage, given.problem, self.name, name, curve.route, path)
+                    rows[name] = judged(storage, given.problem, self.method, name, curve.route, path)
                     advance(path.frames.evaluations)
                     if time.monotonic() - written > SECONDS:
                         write()
@@ -89,13 +90,17 @@ class Paths:
             write()
 
 
-def judged(storage: Storage, problem: Problem, stage: str, name: str, route: str, path: Driven) -> Transition:
+def judged(storage: Storage, problem: Problem, method: Method, name: str, route: str, path: Driven) -> Transition:
     """A path's row, its trajectory and its table of energies kept. Unstable paths have no file."""
     frames = path.frames
     if not frames.stable:
-        return Transition(name, stage, "unstable", 0, float("nan"), 0, frames.evaluations, path.seed, None, route, "")
-    bias = -problem.model.kT * (path.eta * problem.coordinates.features(frames.positions)).sum(-1)
+        return Transition(name, method.name, "unstable", 0, float("nan"), None, 0, frames.evaluations, path.seed, None, route, "")
+    statistic = problem.coordinates.held_features(frames.positions)
+    bias = -problem.model.kT * (path.eta * statistic).sum(-1)
     level = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
     file, highest = keep_path(storage, problem, name, frames, bias=bias, level=level)
-    hit = int(is_hit(frames, problem.a, problem.b))
-    return Transition(name, stage, "ok", hit, highest, len(frames), frames.evaluations, path.seed, None, route, file)
+    ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
+    spent = round(work(statistic, path.eta), 4)
+    return Transition(
+        name, method.name, "ok", int(is_hit(frames, *ends)), highest, spent, len(frames), frames.evaluations, path.seed, None, route, file
+    )

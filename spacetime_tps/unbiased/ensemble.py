@@ -131,7 +131,7 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
     """The batch's paths as rows of transitions.csv, by their shot."""
     return {
         int(shot): Transition(
-            str(batch.path_name[k]), STAGE, "ok", 1, float(batch.path_max_energy[k]), int(batch.path_frames[k]),
+            str(batch.path_name[k]), STAGE, "ok", 1, float(batch.path_max_energy[k]), None, int(batch.path_frames[k]),
             int(batch.shot_evaluations[shot]), int(batch.shot_seed[shot]), next(weight), str(batch.path_way[k]),
             file_of(str(batch.path_name[k])),
         )

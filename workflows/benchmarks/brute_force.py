@@ -108,7 +108,7 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
                         file, highest = keep_path(storage, problem, name, path)
                         way = problem.coordinates.way_of(problem.coordinates.values(path.positions), *problem.ends)
                         steps = STRIDE * (len(path) - 1)
-                        rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), steps, task.seed, 1.0, way, file))
+                        rows.append(Transition(name, STAGE, "ok", 1, highest, None, len(path), steps, task.seed, 1.0, way, file))
             write_transitions(storage, rows)
     time_from = np.sum([w.frames_from for w in walkers], axis=0) * STRIDE * problem.model.timestep
     counted = {"preparation": problem.evaluations}

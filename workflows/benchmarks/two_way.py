@@ -122,7 +122,7 @@ class _Kept:
         file, highest = keep_path(Folder(self.out), self.problem, name, path)
         coordinates = self.problem.coordinates
         way = coordinates.way_of(coordinates.values(path.positions), *self.problem.ends)
-        self.rows.append(Transition(name, STAGE, "ok", 1, highest, len(path), spent, self.seed, 1.0, way, file))
+        self.rows.append(Transition(name, STAGE, "ok", 1, highest, None, len(path), spent, self.seed, 1.0, way, file))
 
     def write(self) -> None:
         """Write transitions.csv."""

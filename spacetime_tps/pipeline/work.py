@@ -1,0 +1,87 @@
+"""The part of summary.json on work: of every method whose curves were walked both ways, route by route."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.exploration.sampled import Curve, Sampled
+from spacetime_tps.methods.protocol import Method
+from spacetime_tps.paths.transition import Transition
+from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.crooks import LEAST, Drive, dissipated_work, free_energy_difference, mean
+from spacetime_tps.sampling.free_energy import common_inefficiency
+from spacetime_tps.states.state import State
+from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.trajectories.frames import Frames
+
+MORE = "more paths, or more points for each (guided.points), help"
+
+
+def work_summary(
+    storage: Storage, problem: Problem, sampled: Sampled, methods: Sequence[Method], paths: Mapping[str, Sequence[Transition]]
+) -> dict[str, dict[str, Any]]:
+    """For each method and route that was walked both ways, what `work_of_route` says. paths: rows by method."""
+    by_name = {method.name: method for method in methods}
+    found: dict[str, dict[str, Any]] = {}
+    for back in methods:
+        if back.mirror_of is None or not (back.name in paths and back.mirror_of in paths):
+            continue
+        for curve in by_name[back.mirror_of].along(problem, sampled.curves):
+            rows = [[r for r in paths[name] if r.route == curve.route] for name in (back.mirror_of, back.name)]
+            if all(rows):
+                found.setdefault(back.mirror_of, {})[curve.route] = work_of_route(storage, problem, sampled, curve, *rows)
+    return found
+
+
+def work_of_route(
+    storage: Storage, problem: Problem, sampled: Sampled, curve: Curve, forward: Sequence[Transition], reverse: Sequence[Transition]
+) -> dict[str, Any]:
+    """Works, dissipated work and F_B - F_A (sampling.crooks) of one curve, kT, as plain data; None, and a sentence in "note", where there
+    is no telling. Unstable paths are left out.
+
+    "crossing_kT": where the densities of W_F and -W_R cross; "overlap": of the two, 2 * integral of p q / (p + q), one for equal ones.
+    """
+    rows = [[r for r in way if r.work_kT is not None] for way in (forward, reverse)]
+    content: dict[str, Any] = dict.fromkeys(
+        ("forward_kT", "reverse_kT", "dissipated_kT", "crossing_kT", "free_energy_difference_kT", "overlap", "note")
+    )
+    if min(len(way) for way in rows) < 2:
+        return {**content, "note": "Fewer than two paths one way have their work."}
+    works = [np.array([r.work_kT for r in way]) for way in rows]
+    for key, x in zip(("forward_kT", "reverse_kT"), works, strict=True):
+        content[key] = dict(zip(("mean", "standard_error"), mean(x), strict=True))
+    content["dissipated_kT"] = _estimate(*dissipated_work(*works))
+    for way, where in zip(rows, ("from A to B", "back from B to A"), strict=True):
+        if not any(r.hit for r in way):
+            return {**content, "note": f"None of {len(way)} paths {where} connects: there is no free-energy difference."}
+    ends = zip(rows, works, curve.eta[[0, -1]], (problem.a, problem.b), (sampled.in_a, sampled.in_b), strict=True)
+    drives = [_drive(storage, problem, way, x, eta, state, runs) for way, x, eta, state, runs in ends]
+    for drive, name in zip(drives, "AB", strict=True):
+        if not len(drive.plain):
+            return {**content, "note": f"Plain MD has no frame in {name}: there is no free-energy difference."}
+    found = free_energy_difference(*drives)
+    content["overlap"] = found.paths.overlap
+    if found.paths.shared < LEAST:
+        note = f"Works of {len(rows[0])} paths from A to B and {len(rows[1])} back hardly overlap: BAR cannot be trusted with them; {MORE}."
+        return {**content, "note": note}
+    content["crossing_kT"] = found.paths.value
+    for end, name in ((found.in_a, "A"), (found.in_b, "B")):
+        if end.shared < LEAST:
+            return {**content, "note": f"Plain MD in {name} hardly meets where the paths start: BAR cannot be trusted there."}
+    return {**content, "free_energy_difference_kT": _estimate(found.value, found.error)}
+
+
+def _drive(
+    storage: Storage, problem: Problem, rows: Sequence[Transition], work: np.ndarray, eta: np.ndarray, state: State, runs: Sequence[Frames]
+) -> Drive:
+    features = problem.coordinates.features
+    first = np.stack([storage.frames(r.file)[0][0] for r in rows])
+    inside = [features(run.positions[state.contains(run.positions)]) @ eta for run in runs]
+    every = common_inefficiency(inside)
+    plain = np.concatenate([run[::every] for run in inside])
+    return Drive(work, np.array([bool(r.hit) for r in rows]), features(first) @ eta, plain)
+
+
+def _estimate(value: float, error: float) -> dict[str, float]:
+    return {"value": value, "standard_error": error}
