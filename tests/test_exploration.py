@@ -35,9 +35,10 @@ from spacetime_tps.exploration.settings import (
     WindowSettings,
 )
 from spacetime_tps.exploration.training import Ends, walk_ends
+from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
-from spacetime_tps.geometry.penalties import Penalty
+from spacetime_tps.geometry.penalties import Convex, Penalty
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import Windows
@@ -440,6 +441,24 @@ def test_a_penalty_under_a_trained_denoiser_still_sees_the_samples() -> None:
     (seen,) = polish.under_samples([lambda eta, moments: moments.effective_samples.sum()], few)
     eta = at(0.0, points=2)
     assert float(seen(eta, FLAT.moments(eta))) == pytest.approx(20.0)
+
+
+class Concave:
+    """psi = -|eta|^2 / 2: every segment is negative."""
+
+    def moments(self, eta: torch.Tensor) -> Moments:
+        return Moments(-0.5 * eta.square().sum(-1), -eta, torch.full(eta.shape[:-1], 99.0, dtype=torch.double))
+
+
+def test_negative_segments_never_pay_and_a_curve_under_a_denoiser_that_has_them_stays() -> None:
+    eta, away = at(0.0, points=5), Concave()
+    eta = eta + torch.linspace(0.0, 1.0, 5, dtype=torch.double)[:, None]
+    found = Convex(weight=3.0)(eta, away.moments(eta))
+    assert float(found) == pytest.approx(3.0 * 4 * eta.shape[1] / 16.0)
+    assert float(Convex(weight=3.0)(eta, FLAT.moments(eta))) == 0.0
+    straight = replace(route(), eta=eta.numpy(), winding=(0,))
+    settings = GeodesicSettings(points=8, nodes=4, evaluations=3)
+    assert polish.polished(straight, polish.Supported(away, FLAT), [], CIRCLE, settings) is straight
 
 
 def test_intermediate_minima_become_routes_the_lowest_first() -> None:

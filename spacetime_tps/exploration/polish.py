@@ -10,10 +10,14 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.route import Route
 from spacetime_tps.exploration.settings import GeodesicSettings
+from spacetime_tps.geometry.curve import NotConvex
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
 from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.geodesic import minimise
-from spacetime_tps.geometry.penalties import Penalty
+from spacetime_tps.geometry.penalties import Convex, Penalty
+
+CONVEX = 1e4
+"""Over the number of segments, by which they enter the energy: a negative one never pays"""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ def under_samples(penalties: Sequence[Penalty], samples: WeightedSamples) -> lis
 
 
 def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], family: Family, settings: GeodesicSettings) -> Route:
-    """The route's geodesic under a trained denoiser; the route as it was where the optimiser left its class."""
-    found = minimise(
-        torch.from_numpy(route.eta), denoiser, penalties, family=family,
-        nodes=settings.nodes, points=settings.points, evaluations=settings.evaluations,
-    )  # fmt: skip
+    """The route's geodesic under a trained denoiser; the route as it was where the optimiser left its class, or the region in which the
+    denoiser is convex."""
+    try:
+        found = minimise(
+            torch.from_numpy(route.eta), denoiser, [*penalties, Convex(weight=CONVEX)], family=family,
+            nodes=settings.nodes, points=settings.points, evaluations=settings.evaluations,
+        )  # fmt: skip
+    except NotConvex:
+        return route
     if lines.class_of(found.eta.numpy(), family) != route.winding:
         return route
     return replace(route, eta=found.eta.numpy(), geodesic=found)

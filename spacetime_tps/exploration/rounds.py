@@ -241,7 +241,10 @@ class Rounds:
         supported = polish.Supported(trained[route.winding].denoiser, samples)
         found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
         kept = found.geodesic is not None and self.optimiser.followed(found.geodesic, samples, before=route.geodesic)
-        return found if kept and found.lack <= route.lack else route
+        if kept and found.lack <= route.lack and found.eta is not route.eta:
+            return found
+        self.simulation.progress.say(f"  samples cannot follow {route.name} as the trained denoiser would have it: it stays")
+        return route
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""

@@ -8,6 +8,10 @@ from spacetime_tps.geometry.families import Family
 from spacetime_tps.geometry.spline import resample
 
 
+class NotConvex(SpacetimeError):
+    """A denoiser whose mu is the gradient of no convex function where a curve needs it."""
+
+
 def segments(eta: Tensor, mean: Tensor) -> Tensor:
     """d_eta . d_mu of neighbouring points, (..., N, E) to (..., N-1): their symmetrised KL divergence, never negative for a convex psi."""
     return (eta.diff(dim=-2) * mean.diff(dim=-2)).sum(-1)
@@ -20,7 +24,7 @@ def energy(eta: Tensor, mean: Tensor) -> Tensor:
 
 
 def length(eta: Tensor, mean: Tensor) -> Tensor:
-    """Fisher-Rao length, the sum of sqrt(d_eta . d_mu); (...). Raises SpacetimeError for a negative segment, an error of the denoiser."""
+    """Fisher-Rao length, the sum of sqrt(d_eta . d_mu); (...). Raises NotConvex for a negative segment, an error of the denoiser."""
     return _steps(eta, mean).sum(-1)
 
 
@@ -28,7 +32,7 @@ def _steps(eta: Tensor, mean: Tensor) -> Tensor:
     pieces = segments(eta, mean)
     rounding = 1e-12 * (eta.diff(dim=-2).norm(dim=-1) * mean.norm(dim=-1)[..., 1:]) + 1e-300
     if not bool((pieces >= -rounding).all()):
-        raise SpacetimeError("the denoiser gives a negative segment d_eta . d_mu: its log-partition is not convex")
+        raise NotConvex("the denoiser gives a negative segment d_eta . d_mu: its log-partition is not convex")
     return pieces.clamp_min(0.0).sqrt()
 
 

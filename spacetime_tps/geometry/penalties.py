@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from spacetime_tps.geometry.curve import segments
 from spacetime_tps.geometry.denoiser import Denoiser, Moments, confinement_free_energy, kl_divergence
 from spacetime_tps.geometry.families import Family
 
@@ -63,6 +64,19 @@ class Followable:
         ratio = self.family.precisions(eta) * self.family.spread(moments.mean)
         usual = torch.maximum(ratio[0], ratio[-1]).detach().clamp_min(1.0) - 1.0
         return ratio - usual
+
+
+class Convex:
+    """Keeps a curve where the denoiser is one: weight * sum of -d_eta . d_mu over segments where that is positive.
+
+    A psi that is convex by construction has none. Under another the optimiser would be drawn to them: they lower the energy.
+    """
+
+    def __init__(self, *, weight: float):
+        self.weight = weight
+
+    def __call__(self, eta: Tensor, moments: Moments) -> Tensor:
+        return self.weight * torch.relu(-segments(eta, moments.mean)).sum()
 
 
 class EffectiveSamples:
