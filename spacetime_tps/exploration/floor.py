@@ -23,8 +23,8 @@ class NoiseFloor:
         """The floor of the next round, the same where the best route's windows do not ask for another.
 
         Windows that disagree between the two directions hold several basins at once: narrower noise tells them apart, and more windows keep
-        the overlap. Where neighbours hardly overlap, windows are put between them: wider noise would hold more basins at once. Where they
-        overlap more than is needed the floor rises.
+        the overlap. Where neighbours hardly overlap, windows are put between them: wider noise would hold more basins at once. Nothing else
+        moves the floor: narrower noise than basins ask for makes curves longer and stiffer.
         """
         if best.unsettled and self.precision < geodesic.highest_floor:
             factor = min(RAISED if best.disagreement > HOPELESS else 2.0, geodesic.highest_floor / self.precision)
@@ -32,6 +32,4 @@ class NoiseFloor:
             return NoiseFloor(self.precision * factor, count)
         if best.lowest_overlap < windows.min_overlap:
             return NoiseFloor(self.precision, round(STEP * self.windows))
-        if best.lowest_overlap > windows.max_overlap and STEP * self.precision <= geodesic.highest_floor:
-            return NoiseFloor(self.precision * STEP, self.windows)
         return self

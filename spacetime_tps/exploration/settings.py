@@ -32,7 +32,6 @@ class WindowSettings(StrictModel):
     discard: int = Field(1000, ge=1, description="of these, before frames are stored")
     stride: int = Field(25, ge=1)
     min_overlap: float = Field(0.1, gt=0, lt=1, description="below this there are more windows")
-    max_overlap: float = Field(0.7, gt=0, lt=1, description="above this the noise floor is raised")
 
     @model_validator(mode="after")
     def _frames_are_left(self) -> "WindowSettings":
@@ -47,7 +46,7 @@ class GeodesicSettings(StrictModel):
     points: int = Field(64, ge=8)
     nodes: int = Field(16, ge=4)
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
-    floor: float = Field(40.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; the measured overlap moves it")
+    floor: float = Field(40.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; two basins in a window raise it")
     highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises")
     low_variance_weight: float = Field(500.0, ge=0, description="this and the other weights in units of the straight curve's energy")
     barrier_weight: float = Field(0.05, ge=0, description="per kT")
