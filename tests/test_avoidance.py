@@ -16,7 +16,7 @@ from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, bind
 from spacetime_tps.exploration.detours import detours
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, parse_regions
 from spacetime_tps.exploration.route import Nearness, Route
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
 from spacetime_tps.pipeline.entries import cannot_be_met

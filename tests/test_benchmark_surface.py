@@ -17,7 +17,7 @@ from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.engines.surface.frames import route_frames, separating_angles
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.geometry.graph import lattice_paths
 from spacetime_tps.geometry.penalties import from_samples

@@ -22,7 +22,7 @@ from spacetime_tps.exploration.penalties import PENALTIES, PenaltyInputs
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.exploration.settings import GeodesicSettings
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.penalties import Penalty
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS

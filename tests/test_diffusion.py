@@ -12,7 +12,8 @@ from scipy.stats import kstest, norm
 from spacetime_tps.denoisers.diagnostics import departure, energy_test, quasi_linearity
 from spacetime_tps.denoisers.diffusion import denoise, denoising_trajectory, jump, noise, probability_flow, reverse_sde
 from spacetime_tps.denoisers.mixture import GaussianMixture
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.pullback import decoded_energy, decoded_length, pullback_geodesic
 from spacetime_tps.geometry.schedule import Schedule, VarianceExploding, VariancePreserving
 

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.stats import beta, binom, chi2
 
 from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.weights import (

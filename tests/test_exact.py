@@ -17,7 +17,8 @@ from spacetime_tps.denoisers.tweedie import Tweedie, rademacher
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import confinement_free_energy, hessian_vector_product, kl_divergence
 from spacetime_tps.geometry.distance import diffusion_edit
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.schedule import Schedule, VarianceExploding, VariancePreserving
 
@@ -167,7 +168,7 @@ def test_simpson_wants_an_odd_number() -> None:
 MANY = """
 import math, resource, torch
 from spacetime_tps.denoisers.mixture import GaussianMixture
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.distance import diffusion_edit
 D, level = 10_000, 2.0
 family, data = Cartesian(D), GaussianMixture(torch.zeros(1, D), torch.ones(1, D), torch.ones(1))

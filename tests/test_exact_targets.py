@@ -6,7 +6,7 @@ import torch
 
 from designs.exact_targets import Target, coupled, ring, wells
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 
 SMALL = [wells(3), coupled(2), ring(3)]
 

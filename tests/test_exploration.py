@@ -36,7 +36,7 @@ from spacetime_tps.exploration.settings import (
 )
 from spacetime_tps.exploration.training import Ends, walk_ends
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.geometry.penalties import Convex, Penalty
 from spacetime_tps.molecules.structure import Structure

@@ -35,7 +35,9 @@ from spacetime_tps.exploration.avoidance import bind
 from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import Cartesian, Family, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import Driven, drive
 from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.molecules.structure import Structure, write_pdb

@@ -12,7 +12,7 @@ from scipy.special import ive
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Moments, confinement_free_energy, kl_divergence
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.penalties import Avoid, Barrier, EffectiveSamples, LowVariance, from_point, from_samples
 from spacetime_tps.geometry.spline import uniform_spline

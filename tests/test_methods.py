@@ -17,7 +17,9 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve, Sampled
-from spacetime_tps.geometry.families import Cartesian, Family, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import Driven, drive, drive_back, is_hit, schedule
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.registry import METHODS

@@ -19,7 +19,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import hessian_vector_product
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 FAMILY = VonMises(2)
 

@@ -9,7 +9,7 @@ from spacetime_tps.exploration import lines as routing
 from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 
 FAMILY = VonMises(1)

@@ -16,7 +16,10 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.score_matching import NetworkTrainer, unseen
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import Cartesian, Family, ProductFamily, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.product import ProductFamily
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 FAMILIES: list[Family] = [VonMises(3), Cartesian(4), ProductFamily([VonMises(2), Cartesian(2), Cartesian(1)])]
 

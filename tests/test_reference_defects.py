@@ -23,7 +23,8 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import confinement_free_energy, kl_divergence
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.penalties import Avoid, Barrier, Divergence, LowVariance, Penalty, from_point, from_samples
 from spacetime_tps.geometry.spline import uniform_spline
@@ -324,7 +325,7 @@ def test_temperature_is_the_one_that_was_asked_for(kT: float) -> None:
 
 
 def steepness(eta: torch.Tensor, denoiser: WeightedSamples) -> float:
-    return float((TORSIONS.precision(eta) * largest_variance(eta, denoiser, TORSIONS)).max())
+    return float((TORSIONS.precisions(eta).amax(-1) * largest_variance(eta, denoiser, TORSIONS)).max())
 
 
 def lag(eta: torch.Tensor, denoiser: WeightedSamples, surface: Tabulated) -> tuple[float, float]:
@@ -372,6 +373,6 @@ def test_two_basins_make_it_as_large_as_their_distance_in_units_of_the_noise() -
     measure = partial(largest_variance, denoiser=data, family=LINE)
     torn, held = (LINE.natural(tensor(c)[None, None], tensor(math.log(snr))[None, None]) for c in (0.0, d))
     v = spread / (1.0 + snr * spread)
-    assert float(LINE.precision(torn) * measure(torn)) == pytest.approx(snr * (v + (d / (1.0 + snr * spread)) ** 2), rel=1e-9)
-    assert float(LINE.precision(torn) * measure(torn)) > 2 * STEEPEST
-    assert float(LINE.precision(held) * measure(held)) < 1.0
+    assert float(LINE.precisions(torn).amax(-1) * measure(torn)) == pytest.approx(snr * (v + (d / (1.0 + snr * spread)) ** 2), rel=1e-9)
+    assert float(LINE.precisions(torn).amax(-1) * measure(torn)) > 2 * STEEPEST
+    assert float(LINE.precisions(held).amax(-1) * measure(held)) < 1.0

@@ -34,7 +34,7 @@ from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.exploration.training import Ends
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
 from spacetime_tps.molecules.structure import Structure, write_pdb

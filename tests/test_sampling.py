@@ -16,7 +16,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routes
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import is_hit
 from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours, profile
 from spacetime_tps.sampling.pool import Pool

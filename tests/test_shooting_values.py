@@ -16,7 +16,7 @@ from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.engines.surface.frames import route_frames
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.ensemble import Ensemble

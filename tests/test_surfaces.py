@@ -13,7 +13,8 @@ from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
 from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.engines.surface.walking import tilt_of, walk
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import Cartesian, VonMises, VonMisesAbove
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises, VonMisesAbove
 from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
 from spacetime_tps.potentials.surface import Surface

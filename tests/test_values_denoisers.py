@@ -14,7 +14,8 @@ from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpso
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import Lessons, draw_eta, from_samples, regression, teach, train
 from spacetime_tps.denoisers.tweedie import Tweedie, rademacher
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 FAMILY = VonMises(2)
 

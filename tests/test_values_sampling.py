@@ -11,7 +11,8 @@ from scipy.stats import binom, norm, truncnorm
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import is_hit, schedule, walks_along
 from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.sampling.comparison import (

@@ -19,7 +19,7 @@ from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.engines.surface.frames import route_frames
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest

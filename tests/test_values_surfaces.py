@@ -16,7 +16,8 @@ from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.engines.surface.walking import walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
-from spacetime_tps.geometry.families import Cartesian, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
 from spacetime_tps.potentials.tabulated import Tabulated, load_surface
 from spacetime_tps.shooting.options import ShootingOptions

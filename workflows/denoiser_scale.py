@@ -21,7 +21,7 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.score_matching import NetworkTrainer
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 
 PRECISION = 20.0
 WINDOWS, EACH, PLAIN = 24, 160, 2000

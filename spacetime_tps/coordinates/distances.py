@@ -15,7 +15,7 @@ from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
-    from spacetime_tps.geometry.families import Family
+    from spacetime_tps.geometry.families.protocol import Family
 
 CHANGED = 0.5
 """0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
@@ -69,7 +69,7 @@ class Distances(Lengths):
 
     def family(self) -> "Family":
         """Gaussian noise."""
-        from spacetime_tps.geometry.families import Cartesian
+        from spacetime_tps.geometry.families.cartesian import Cartesian
 
         return Cartesian(len(self.atoms))
 

@@ -14,7 +14,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
-    from spacetime_tps.geometry.families import Family
+    from spacetime_tps.geometry.families.protocol import Family
 
 CHANGED = 0.3
 """0.1 nm, root mean square over atoms"""
@@ -71,7 +71,7 @@ class Positions(Lengths):
 
     def family(self) -> "Family":
         """Gaussian noise."""
-        from spacetime_tps.geometry.families import Cartesian
+        from spacetime_tps.geometry.families.cartesian import Cartesian
 
         return Cartesian(3 * len(self.atoms))
 

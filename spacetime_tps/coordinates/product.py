@@ -12,7 +12,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
-    from spacetime_tps.geometry.families import Family
+    from spacetime_tps.geometry.families.protocol import Family
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Product:
 
     def family(self) -> "Family":
         """The product of the blocks' families."""
-        from spacetime_tps.geometry.families import ProductFamily
+        from spacetime_tps.geometry.families.product import ProductFamily
 
         return ProductFamily([block.family() for block in self.blocks])
 

@@ -10,7 +10,7 @@ from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
-    from spacetime_tps.geometry.families import Family
+    from spacetime_tps.geometry.families.protocol import Family
 
 
 Boxes = Sequence[dict[str, Any]]

@@ -18,7 +18,7 @@ from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
-    from spacetime_tps.geometry.families import Family
+    from spacetime_tps.geometry.families.protocol import Family
 
 CHANGED = np.radians(30.0)
 """A torsion that differs by more between the two ends is one that the transition turns"""
@@ -63,7 +63,7 @@ class Torsions:
 
     def family(self) -> "Family":
         """Von Mises factors."""
-        from spacetime_tps.geometry.families import VonMises  # torch takes a second, which worker processes need not spend
+        from spacetime_tps.geometry.families.von_mises import VonMises  # torch takes a second, which worker processes need not spend
 
         return VonMises(len(self.atoms))
 

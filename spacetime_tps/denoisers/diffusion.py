@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 
 
 def denoise(x_t: Tensor, log_snr: Tensor, denoiser: Denoiser, *, family: Cartesian) -> Tensor:

@@ -8,7 +8,8 @@ from spacetime_tps.denoisers import network
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.denoisers.training import learn
-from spacetime_tps.geometry.families import Family, VonMises
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 WIDEST, NARROWEST = 0.25, 2.0
 """Concentrations to train at, as multiples of the lowest and the highest of the curve"""

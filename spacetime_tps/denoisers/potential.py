@@ -10,7 +10,7 @@ from torch.nn.functional import silu
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_bytes
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 KIND = "potential_network"
 INPUTS = 3

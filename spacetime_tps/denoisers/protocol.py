@@ -8,7 +8,7 @@ from torch import Tensor
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 
 @dataclass(frozen=True)

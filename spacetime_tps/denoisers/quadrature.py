@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 
 def periodic_grid(points: int, dimension: int) -> Tensor:

@@ -6,7 +6,7 @@ from spacetime_tps.denoisers.mixture_trainer import MixtureTrainer
 from spacetime_tps.denoisers.protocol import Trainer
 from spacetime_tps.denoisers.score_matching import NetworkTrainer
 from spacetime_tps.denoisers.settings import DenoiserSettings
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 TRAINERS: list[Callable[[DenoiserSettings], Trainer]] = [NetworkTrainer, MixtureTrainer]
 """A new one is put before those that it is to replace."""

@@ -10,7 +10,7 @@ from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.denoisers.training import Trained, Unseen, warm_then_cosine
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 HELD_OUT = 8
 """Every so many windows are not trained on"""

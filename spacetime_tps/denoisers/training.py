@@ -15,7 +15,8 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_bytes
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Family, VonMises
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 RATES = {"angle": 0.003, "log_concentration": 0.02, "logit": 0.1}
 """Adam's largest steps for the parameters of a TrainedDenoiser: radians, e-folds, kT"""
@@ -98,7 +99,7 @@ def teach(samples: WeightedSamples, eta: Tensor, *, family: Family, fewest: floa
     kept = effective >= fewest
     if not bool(kept.any()):
         raise SpacetimeError(f"no point has {fewest:g} effective samples: train at wider noise, or sample more")
-    return Lessons(eta[kept], psi[kept], mean[kept], family.precision(eta[kept]))
+    return Lessons(eta[kept], psi[kept], mean[kept], family.precisions(eta[kept]).amax(-1))
 
 
 def from_samples(samples: WeightedSamples, components: int) -> TrainedDenoiser:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 
 
 class Tweedie:

@@ -17,7 +17,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
 from spacetime_tps.exploration.route import KEPT, Nearness
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.penalties import Avoid, Divergence, Penalty, from_point, from_samples
 from spacetime_tps.molecules.structure import molecule_of, same_order, structure_of
 from spacetime_tps.problems.problem import Problem

@@ -11,7 +11,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 SAME = 0.35
 """Radians, or 0.1 nm"""

@@ -9,7 +9,7 @@ from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.penalties import PENALTIES, PenaltyInputs
 from spacetime_tps.exploration.settings import AvoidanceSettings, GeodesicSettings
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
 from spacetime_tps.geometry.penalties import Followable, Penalty
 

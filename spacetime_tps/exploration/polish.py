@@ -12,7 +12,7 @@ from spacetime_tps.exploration.route import Route
 from spacetime_tps.exploration.settings import GeodesicSettings
 from spacetime_tps.geometry.curve import NotConvex
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import Convex, Penalty
 

@@ -12,7 +12,7 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.training import GROUP
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.free_energy import profile
 from spacetime_tps.storage.protocol import Storage

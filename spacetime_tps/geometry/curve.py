@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.spline import resample
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.geometry.denoiser import Denoiser
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, minimise
 from spacetime_tps.geometry.penalties import Penalty
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, confinement_free_energy
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.penalties import Penalty
 from spacetime_tps.geometry.relax import relax
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
 
 from spacetime_tps.geometry.denoiser import Denoiser, Moments, confinement_free_energy
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 MOVES = [move for move in itertools.product((-1, 0, 1), repeat=2) if any(move)]
 ABOVE = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

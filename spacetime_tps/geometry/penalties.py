@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spacetime_tps.geometry.curve import segments
 from spacetime_tps.geometry.denoiser import Denoiser, Moments, confinement_free_energy, kl_divergence
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 
 
 class Penalty(Protocol):

@@ -12,7 +12,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.methods.settings import GuidedSettings, hold_points
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.starts import draw_starts

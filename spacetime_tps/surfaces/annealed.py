@@ -9,7 +9,7 @@ from torch import Tensor
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, hessian_vector_product
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.potentials.surface import Surface
 from spacetime_tps.surfaces.langevin import metropolis_step, placed
 
@@ -53,7 +53,7 @@ def adaptive_plan(eta: Tensor, denoiser: Denoiser, family: Family, *, steps: int
     """
     if steps < FEWEST * len(eta):
         raise SpacetimeError(f"{steps} steps are too few for {len(eta)} points of the curve: {FEWEST} at each are needed at least")
-    size = mobility / family.precision(eta)
+    size = mobility / family.precisions(eta).amax(-1)
     relaxation = 2.0 * largest_variance(eta, denoiser, family) / size
     jump = curve.segments(eta, denoiser.moments(eta).mean).clamp_min(1e-300).sqrt()
     log_jump = torch.cat([jump[:1], jump]).log()

@@ -10,7 +10,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.shooting import Shot
 from spacetime_tps.engines.openmm.simulation import Simulation
-from spacetime_tps.geometry.families import values_of
+from spacetime_tps.geometry.families.features import values_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.budget import affordable

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.geometry.families import features_of_centers
+from spacetime_tps.geometry.families.features import features_of_centers
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.options import ShootingOptions

@@ -15,7 +15,7 @@ from spacetime_tps.engines.surface.frames import route_frames, separating_angles
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.engines.surface.two_way import two_way_chains
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.potentials.tabulated import Tabulated
 from spacetime_tps.shooting.batches import Batch

@@ -14,7 +14,7 @@ from spacetime_tps.exploration import lines as routing
 from spacetime_tps.exploration.route import Route
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import VonMises, VonMisesAbove
+from spacetime_tps.geometry.families.von_mises import VonMises, VonMisesAbove
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
 from spacetime_tps.geometry.graph import LatticePath, lattice_paths
 from spacetime_tps.geometry.penalties import Avoid, Barrier, Divergence, EffectiveSamples, Penalty
@@ -163,7 +163,7 @@ def _difficulty(route: Route) -> float:
 def _steepness(route: Route, denoiser: WeightedSamples, floor: float) -> float:
     """Largest precision times variance along a route."""
     family, eta = VonMisesAbove(len(route.winding), floor=floor), torch.from_numpy(route.eta)
-    return float((family.precision(eta) * largest_variance(eta, denoiser, family)).max())
+    return float((family.precisions(eta).amax(-1) * largest_variance(eta, denoiser, family)).max())
 
 
 def _nearest(eta: np.ndarray, denoiser: WeightedSamples, regions: Sequence[Region]) -> float:

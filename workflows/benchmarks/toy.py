@@ -8,7 +8,7 @@ from torch import Tensor
 from spacetime_tps.denoisers.diffusion import probability_flow
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry import curve
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate, minimise
 
 MIXTURE = GaussianMixture(torch.tensor([[-2.5], [0.5], [2.5]]), torch.full((3, 1), 0.75**2), torch.tensor([0.275, 0.45, 0.275]))

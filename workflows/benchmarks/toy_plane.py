@@ -10,7 +10,7 @@ from spacetime_tps.denoisers.diagnostics import departure
 from spacetime_tps.denoisers.diffusion import jump, probability_flow
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.geometry.distance import diffusion_edit
-from spacetime_tps.geometry.families import Cartesian
+from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.geodesic import Geodesic
 from spacetime_tps.geometry.pullback import PullbackGeodesic, pullback_geodesic
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from spacetime_tps.exploration import lines as routing
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
-from spacetime_tps.geometry.families import Family, VonMisesAbove
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMisesAbove
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.geometry.penalties import Barrier
 from spacetime_tps.geometry.relax import relax

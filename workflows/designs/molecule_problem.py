@@ -20,7 +20,9 @@ from designs import measures, torsion_networks
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import RATES, Lessons, draw_eta, from_samples, regression, teach, train
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
-from spacetime_tps.geometry.families import Cartesian, Family, VonMises
+from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.trajectories.trr import read_trr
 
 FEWEST = 300.0

@@ -17,7 +17,7 @@ from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.training import RATES, Lessons, draw_eta, from_samples, regression, teach, train
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.potentials.tabulated import load_surface
 
 SURFACE = Path(__file__).parents[2] / "systems/alanine_dipeptide_surface/surface.npz"

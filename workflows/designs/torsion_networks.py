@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from spacetime_tps.denoisers.training import Lessons
 from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import Moments
-from spacetime_tps.geometry.families import VonMises
+from spacetime_tps.geometry.families.von_mises import VonMises
 
 ORDER, WIDTH = 4, 96
 MIDDLE, SPREAD = 4.0, 1.5

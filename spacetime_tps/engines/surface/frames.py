@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.geometry.families import Family, VonMises, features_of_centers
+from spacetime_tps.geometry.families.features import features_of_centers
+from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.shooting.crossing import crossing_of
 from spacetime_tps.shooting.sites import RouteFrames
 from spacetime_tps.surfaces.states import Discs

@@ -8,7 +8,7 @@ import torch
 
 from spacetime_tps.engines.surface.dynamics import Overdamped, Shots, shoot
 from spacetime_tps.engines.surface.walking import walk
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ladder import EnsembleFrames

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.geometry.families import Family
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.potentials.surface import Surface
 from spacetime_tps.surfaces.langevin import Tilt, metropolis_step, placed
 from spacetime_tps.windows.window import Window

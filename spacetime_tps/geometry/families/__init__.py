@@ -1,0 +1,1 @@
+"""Exponential families: what a restraint on features T makes of a molecule, one file a kind of noise."""

@@ -1,0 +1,25 @@
+"""Between features and the values that people read, on arrays of any family."""
+
+import numpy as np
+import torch
+
+from spacetime_tps.geometry.families.protocol import Family
+
+
+def values_of(features: np.ndarray, family: Family) -> np.ndarray:
+    """Values (S, D) of the coordinates behind features T (S, E)."""
+    moving = features[..., list(family.locations)]
+    if not family.angular.any():
+        return moving
+    eta = torch.from_numpy(features).clone()
+    squares = [k for k in range(family.dimension) if k not in family.locations]
+    eta[..., squares] = -0.5  # unit precision, so that the center is the location itself
+    return family.center(eta).numpy()
+
+
+def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:
+    """T (N, E) at the centers of a curve (N, E), its squares left at zero."""
+    at = family.features(family.center(torch.from_numpy(eta))).numpy()
+    moving = np.zeros(family.dimension)
+    moving[list(family.locations)] = 1.0
+    return np.asarray(at * moving)
