@@ -1,12 +1,11 @@
 """The trained denoiser of torsions: a mixture of von Mises distributions, whose log-partition is convex whatever its parameters are."""
 
-import io
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.files import write_bytes
 from spacetime_tps.geometry.bessel import log_i0
 from spacetime_tps.geometry.denoiser import Moments
@@ -61,10 +60,8 @@ class TrainedDenoiser(nn.Module):
 
 
 def to_bytes(denoiser: TrainedDenoiser) -> bytes:
-    """The content of a file of tensors and words, in double."""
-    buffer = io.BytesIO()
-    torch.save({"kind": KIND, **{name: value.detach().double() for name, value in denoiser.state_dict().items()}}, buffer)
-    return buffer.getvalue()
+    """The content of a file."""
+    return checkpoint.content(KIND, denoiser.state_dict())
 
 
 def save(path: Path, denoiser: TrainedDenoiser) -> None:
@@ -73,10 +70,8 @@ def save(path: Path, denoiser: TrainedDenoiser) -> None:
 
 
 def load(path: Path) -> TrainedDenoiser:
-    """Read what `save` wrote, without unpickling objects. Raises SpacetimeError for a denoiser of another kind."""
-    content = torch.load(path, weights_only=True)
-    if content.pop("kind", None) != KIND:
-        raise SpacetimeError(f"{path.name} holds no {KIND}: train a denoiser, or read it as weighted samples")
+    """Read what `save` wrote. Raises SpacetimeError for a denoiser of another kind."""
+    content = checkpoint.read(path, KIND)
     components, torsions = content["angle"].shape
     denoiser = TrainedDenoiser(torch.ones(components, 2 * torsions), torch.zeros(components))
     denoiser.load_state_dict(content)

@@ -1,12 +1,12 @@
 """A denoiser for many coordinates: a neural network for psi, whose gradient by eta is mu."""
 
-import io
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_bytes
 from spacetime_tps.geometry.denoiser import Moments
@@ -19,6 +19,23 @@ MIDDLING = 1.5
 """Half the log of a usual precision"""
 SPREAD = 1.5
 """Of the first layer's biases: the bends of the units lie over the whole range of a site"""
+
+
+class Mixing(nn.Module):
+    """A layer: what each site has of its own, and what all have to say to each other."""
+
+    def __init__(self, sites: int, width: int, common: int):
+        super().__init__()
+        self.own = nn.Parameter(torch.randn(sites, width, width) / width**0.5)
+        self.own_bias = nn.Parameter(torch.zeros(sites, width))
+        self.shared = nn.Parameter(torch.randn(sites * width, common) / (sites * width) ** 0.5)
+        self.shared_bias = nn.Parameter(torch.zeros(common))
+        self.back = nn.Parameter(0.1 * torch.randn(common, sites * width) / common**0.5)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """From units (B, sites, width) to as many."""
+        common = silu(h.flatten(1) @ self.shared + self.shared_bias)
+        return h + silu(torch.einsum("bsw,swv->bsv", h, self.own) + self.own_bias + (common @ self.back).view_as(h))
 
 
 class PotentialNetwork(nn.Module):
@@ -39,7 +56,7 @@ class PotentialNetwork(nn.Module):
     def __init__(self, family: Family, center: Tensor, variance: Tensor, *, width: int, common: int, layers: int):
         """center, variance (locations,): of T over the data; width: units of each site; common: units that all sites share."""
         super().__init__()
-        self.family, self.layers = family, layers
+        self.family = family
         self.register_buffer("center", center.clone())
         self.register_buffer("variance", variance.clone())
         self.register_buffer("offset", torch.zeros((), dtype=torch.double))
@@ -51,14 +68,9 @@ class PotentialNetwork(nn.Module):
         sites = len(family.sites)
         self.first = nn.Parameter(torch.randn(sites, INPUTS, width))
         self.first_bias = nn.Parameter(SPREAD * torch.randn(sites, width))
-        own, shared, back = (sites, width, width), (sites * width, common), (common, sites * width)
-        self.own = nn.ParameterList([nn.Parameter(torch.randn(own) / width**0.5) for _ in range(layers)])
-        self.own_bias = nn.ParameterList([nn.Parameter(torch.zeros(sites, width)) for _ in range(layers)])
-        self.shared = nn.ParameterList([nn.Parameter(torch.randn(shared) / (sites * width) ** 0.5) for _ in range(layers)])
-        self.shared_bias = nn.ParameterList([nn.Parameter(torch.zeros(common)) for _ in range(layers)])
-        self.back = nn.ParameterList([nn.Parameter(0.1 * torch.randn(back) / common**0.5) for _ in range(layers)])
+        self.mixing = nn.ModuleList(Mixing(sites, width, common) for _ in range(layers))
         self.last = nn.Parameter(torch.zeros(sites, width))
-        self.together = nn.Parameter(torch.randn(shared) / (sites * width) ** 0.5)
+        self.together = nn.Parameter(torch.randn(sites * width, common) / (sites * width) ** 0.5)
         self.last_together = nn.Parameter(torch.zeros(common))
 
     def psi(self, eta: Tensor) -> Tensor:
@@ -71,9 +83,8 @@ class PotentialNetwork(nn.Module):
         place = torch.stack([place[..., 0], place[..., 1].masked_fill(single, 0.0)], dim=-1)
         inputs = torch.cat([place, 0.5 * stiff.log()[..., None] - MIDDLING], dim=-1)
         h = silu(torch.einsum("bsi,siw->bsw", inputs, self.first) + self.first_bias)
-        for k in range(self.layers):
-            common = silu(h.flatten(1) @ self.shared[k] + self.shared_bias[k])
-            h = h + silu(torch.einsum("bsw,swv->bsv", h, self.own[k]) + self.own_bias[k] + (common @ self.back[k]).view_as(h))
+        for mixing in self.mixing:
+            h = mixing(h)
         scale = (stiff * spread).sqrt()
         alone = (scale * torch.einsum("bsw,sw->bs", h, self.last)).sum(-1)
         together = scale.mean(-1) * (silu(h.flatten(1) @ self.together) @ self.last_together)
@@ -96,10 +107,8 @@ class PotentialNetwork(nn.Module):
 
 
 def to_bytes(denoiser: PotentialNetwork) -> bytes:
-    """The content of a file of tensors and words, in double."""
-    buffer = io.BytesIO()
-    torch.save({"kind": KIND, **{name: value.detach().double() for name, value in denoiser.state_dict().items()}}, buffer)
-    return buffer.getvalue()
+    """The content of a file."""
+    return checkpoint.content(KIND, denoiser.state_dict())
 
 
 def save(path: Path, denoiser: PotentialNetwork) -> None:
@@ -108,14 +117,12 @@ def save(path: Path, denoiser: PotentialNetwork) -> None:
 
 
 def load(path: Path, family: Family) -> PotentialNetwork:
-    """Read what `save` wrote, without unpickling objects. Raises SpacetimeError for a denoiser of another kind, or of another family."""
-    content = torch.load(path, weights_only=True)
-    if content.pop("kind", None) != KIND:
-        raise SpacetimeError(f"{path.name} holds no {KIND}")
+    """Read what `save` wrote. Raises SpacetimeError for a denoiser of another kind, or of another family."""
+    content = checkpoint.read(path, KIND)
     sites, _, width = content["first"].shape
     if sites != len(family.sites):
         raise SpacetimeError(f"{path.name} is of {sites} sites, the coordinates have {len(family.sites)}")
-    layers = sum(name.startswith("own.") for name in content)
+    layers = sum(name.endswith(".own") for name in content)
     denoiser = PotentialNetwork(
         family, content["center"], content["variance"], width=width, common=content["last_together"].shape[0], layers=layers
     ).double()

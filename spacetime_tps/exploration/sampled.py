@@ -1,6 +1,5 @@
 """What the exploration gives to later stages, the report and other tools: curves with weighted frames, windows, the denoiser."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
@@ -169,13 +169,12 @@ def _arrays(route: Route, family: Family) -> dict[str, np.ndarray]:
 
 
 def _denoiser(explored: Explored) -> bytes:
-    best, buffer = explored.routes[0], io.BytesIO()
+    best = explored.routes[0]
     if best.winding in explored.trained:
         return explored.trained[best.winding].content
     samples = explored.classes.of[best.winding]
-    content = {"statistic": torch.from_numpy(samples.pool.statistic), "log_weights": torch.from_numpy(samples.log_weight)}
-    torch.save({"kind": "weighted_samples", **content}, buffer)
-    return buffer.getvalue()
+    frames = {"statistic": torch.from_numpy(samples.pool.statistic), "log_weights": torch.from_numpy(samples.log_weight)}
+    return checkpoint.content("weighted_samples", frames)
 
 
 def _record(explored: Explored) -> dict[str, Any]:
