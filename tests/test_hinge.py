@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from hinge import PHI, PLANE, PSI, A, B, Here, hinge, placed
 
 from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.denoisers.potential import load as load_network
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.sampling.comparison import effective_number
@@ -193,6 +195,28 @@ def test_what_the_exploration_took_is_counted(ran: Ran) -> None:
     titles = [title for title, *_ in ran.simulation.told.tasks]
     assert titles[:3] == ["MD in both ends", "round 1: windows, routes followed: 2", "round 2: windows, routes followed: 2"]
     assert all(ahead == sum(done) for _, ahead, done in ran.simulation.told.tasks)
+
+
+def test_a_network_trained_in_a_run_has_the_moments_of_the_landscape_and_tells_its_error(tmp_path: Path) -> None:
+    simulation = Here(PROBLEM)
+    found = run_stages(PROBLEM, simulation, settings("denoiser.network_from=2", "denoiser.network_steps=400", "guided.paths=0"))
+    sampled = found["exploration"]
+    (told,) = sampled.record["training"]
+    unseen = told["unseen_windows"]
+    assert unseen["windows"] == 3, "every eighth ensemble of two rounds of twelve windows, and the two ends, of one class"
+    assert 0.0 < unseen["denoiser"] < 3.0 * unseen["standard_error"]
+    (line,) = [line for line in simulation.told.lines if line.startswith("denoiser trained")]
+    assert f"off 3 unseen windows by {unseen['denoiser']:.3f} of the thermal spread" in line
+    (tmp_path / "denoiser.pt").write_bytes(sampled.denoiser)
+    denoiser = load_network(tmp_path / "denoiser.pt", PLANE.family())
+    eta = sampled.curves[0].ensembles[2:]
+    exact = np.array([
+        [m for k, p in enumerate((e[:2], e[2:])) for m in moments(math.hypot(*p), math.atan2(p[1], p[0]), k)[1:]] for e in eta
+    ])  # fmt: skip
+    spread = np.sqrt(PLANE.family().spread(torch.from_numpy(exact)).sum(-1).numpy())
+    got = denoiser.moments(torch.from_numpy(eta))
+    assert np.median(np.linalg.norm(got.mean.numpy() - exact, axis=-1) / spread) < 0.25
+    assert np.abs(got.log_partition.numpy() + free_energy(eta)).mean() < 1.0, "kT"
 
 
 def test_the_denoiser_is_the_weighted_frames_of_the_best_class(ran: Ran) -> None:

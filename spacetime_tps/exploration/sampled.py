@@ -1,7 +1,7 @@
 """What the exploration gives to later stages, the report and other tools: curves with weighted frames, windows, the denoiser."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,7 @@ def _record(explored: Explored) -> dict[str, Any]:
             {
                 "route": next(r.name for r in explored.routes if r.winding == kind),
                 "held_out_loss": t.record.held_out_loss,
+                "unseen_windows": None if t.record.unseen is None else asdict(t.record.unseen),
                 "curve": t.record.curve,
             }
             for kind, t in explored.trained.items()
