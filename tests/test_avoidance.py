@@ -12,8 +12,9 @@ from hinge import PLANE, hinge, placed
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routing
-from spacetime_tps.exploration.avoidance import Avoidance, Box, Point, bind
+from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.detours import detours
+from spacetime_tps.exploration.forbidden import Box, Point, bind
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, parse_regions
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.geometry.families.von_mises import VonMises

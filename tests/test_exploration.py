@@ -17,10 +17,11 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines, polish
-from spacetime_tps.exploration.avoidance import Avoidance, Box
+from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, close, explored, followed
 from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.forbidden import Box
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.regions import ForbiddenBox
 from spacetime_tps.exploration.rounds import Rounds, _stood_still

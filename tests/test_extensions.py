@@ -31,7 +31,7 @@ from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
-from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.denoiser import Moments

@@ -27,8 +27,9 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.avoidance import Avoidance, ForbiddenRegion, Point, bind
+from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.detours import detours, passable
+from spacetime_tps.exploration.forbidden import ForbiddenRegion, Point, bind
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, ForbiddenStructure, StructureFile, collected, parse_regions
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route

@@ -6,7 +6,7 @@ from spacetime_tps.validation import StrictModel
 
 
 class DenoiserSettings(StrictModel):
-    """The denoiser that is trained on the weighted samples after the last round; the sampled geodesics are then relaxed under it."""
+    """The denoiser that is trained on what was sampled, after the last round; the sampled geodesics are then relaxed under it."""
 
     components: int = Field(128, ge=0, description="of the von Mises mixture; 0 keeps the weighted samples themselves")
     lessons: int = Field(8000, ge=100, description="points and noise levels to learn at")

@@ -9,7 +9,7 @@ import numpy as np
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.avoidance import ForbiddenRegion
+from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.exploration.route import Route
 
 CLEARANCE = 3.0

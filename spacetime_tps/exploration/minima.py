@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
+from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.problem import Problem
 
 TOLERANCE = 1.0
@@ -74,7 +75,7 @@ def _twins(problem: Problem, p: Intermediate, q: Intermediate) -> bool:
     atoms = sorted({atom for term in problem.coordinates.terms for atom in term.atoms})
     if abs(p.energy - q.energy) > ALIKE_ENERGY or len(atoms) > MOST_ATOMS:
         return False
-    symbols = [atom.element.symbol if atom.element else "" for atom in problem.start.topology.atoms()]
+    symbols = [atom.element for atom in molecule_of(problem.start, problem.end, problem.model.cell).atoms]
     pairs = list(combinations(atoms, 2))
     ends = problem.start.positions, problem.end.positions
     table_p, table_q = (_distances((ends[0], m.positions, ends[1]), pairs) for m in (p, q))

@@ -14,11 +14,12 @@ from spacetime_tps.denoisers.training import Trained
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
-from spacetime_tps.exploration.avoidance import Avoidance, bind
+from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
 from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.penalties import SAFETY

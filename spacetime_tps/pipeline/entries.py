@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
-from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems.problem import Problem

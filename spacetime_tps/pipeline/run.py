@@ -10,7 +10,7 @@ import yaml
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.avoidance import bind
+from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
 from spacetime_tps.files import write_text
 from spacetime_tps.pipeline.summary import summarise
