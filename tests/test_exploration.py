@@ -422,6 +422,14 @@ def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
         assert work.move_floor(route(overlap=0.9))
         assert len(simulation.told.lines) == 1
         assert work.precisions()[10] == pytest.approx([160.0] * 2)
+        before = lines.line(PLANE.family(), np.radians([-90.0, 20.0]), np.radians([180.0, 0.0]), np.full((64, 2), [40.0, 300.0]))
+        raised = PLANE.family().precisions(torch.from_numpy(work._raised(before))).numpy()
+        np.testing.assert_allclose(raised[8:-8], [[160.0, 300.0]] * 48, err_msg="windows are walked at the floor, wherever the curve was")
+        np.testing.assert_allclose(lines.centers(work._raised(before), PLANE.family()), lines.centers(before, PLANE.family()))
+        work.floor = NoiseFloor(400.0, 24)
+        assert not work.move_floor(route(apart=25.0, overlap=0.3))
+        assert work.floor == NoiseFloor(400.0, 34)
+        assert len(simulation.told.lines) == 1, "nothing rose"
 
 
 def test_a_curve_is_held_back_while_it_rests_on_less_than_twice_the_wanted_samples() -> None:
@@ -446,7 +454,7 @@ class Concave:
         return Moments(-0.5 * eta.square().sum(-1), -eta, torch.full(eta.shape[:-1], 99.0, dtype=torch.double))
 
 
-def test_negative_segments_never_pay_and_a_curve_under_a_denoiser_that_has_them_stays() -> None:
+def test_negative_segments_never_pay_and_there_is_no_curve_under_a_denoiser_that_has_them() -> None:
     eta, away = at(0.0, points=5), Concave()
     eta = eta + torch.linspace(0.0, 1.0, 5, dtype=torch.double)[:, None]
     found = Convex(weight=3.0)(eta, away.moments(eta))
@@ -454,7 +462,7 @@ def test_negative_segments_never_pay_and_a_curve_under_a_denoiser_that_has_them_
     assert float(Convex(weight=3.0)(eta, FLAT.moments(eta))) == 0.0
     straight = replace(route(), eta=eta.numpy(), winding=(0,))
     settings = GeodesicSettings(points=8, nodes=4, evaluations=3)
-    assert polish.polished(straight, polish.Supported(away, FLAT), [], CIRCLE, settings) is straight
+    assert polish.polished(straight, polish.Supported(away, FLAT), [], CIRCLE, settings) is None
 
 
 def test_intermediate_minima_become_routes_the_lowest_first() -> None:

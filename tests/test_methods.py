@@ -88,7 +88,7 @@ def test_a_curve_between_points_is_smooth() -> None:
 @pytest.mark.parametrize("family", [VonMises(2), Cartesian(2)], ids=["torsions", "lengths"])
 def test_between_its_ends_a_path_is_held_less_firmly_about_the_same_centers(family: Family) -> None:
     s = torch.linspace(0.0, 1.0, 9, dtype=torch.double)[:, None]
-    levels = family.precisions(torch.ones(family.dimension, dtype=torch.double)).shape[-1]
+    levels = family.levels
     eta = family.natural(s * torch.tensor([1.0, -0.5]).double(), family.level_of(torch.full((9, levels), 30.0, dtype=torch.double)))
     firm, soft = (torch.from_numpy(schedule(family, eta.numpy(), 41, 100, stiffness=k)) for k in (1.0, 0.4))
     torch.testing.assert_close(family.center(soft), family.center(firm), atol=1e-9, rtol=0.0)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from spacetime_tps import Problem, load_system, prepare
-from spacetime_tps.exploration.minima import Intermediate, intermediates, spread
+from spacetime_tps.exploration.forbidden import Point
+from spacetime_tps.exploration.minima import Intermediate, intermediates
 from spacetime_tps.exploration.minima import _twins as twins
+from spacetime_tps.geometry.farthest import farthest
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,16 @@ def test_twins_are_alike_in_energy_and_to_both_ends(problem: Problem, flat: np.n
     assert not twins(problem, at(problem.start.positions, found.energy), found)
 
 
+def test_no_minimum_is_a_twin_where_regions_are_and_none_lies_in_one(problem: Problem, flat: np.ndarray) -> None:
+    ends = np.stack(problem.ends)
+    (merged,), _ = intermediates(problem, flat, ends, count=24)
+    around = Point("around", merged.values, 200.0, problem.coordinates)
+    found, _ = intermediates(problem, flat, ends, count=24, regions=[around])
+    assert 1 <= len(found) <= merged.twins + 1
+    assert all(m.twins == 0 and not around.contains(m.positions) for m in found)
+
+
 def test_frames_are_chosen_far_from_what_is_known_and_from_each_other() -> None:
-    points = np.array([[0.1], [5.0], [5.1], [9.0], [20.0]])
-    assert spread(points, np.array([[0.0], [20.0]]), 2) == [3, 1], "9 first; 5.0 is farther from it than 5.1"
-    assert sorted(spread(points, np.array([[0.0]]), 9)) == [0, 1, 2, 3, 4]
+    points, ends = torch.tensor([[0.1], [5.0], [5.1], [9.0], [20.0]]), torch.tensor([[0.0], [20.0]])
+    assert farthest(points, ends, 2) == [3, 1], "9 first; 5.0 is farther from it than 5.1"
+    assert sorted(farthest(points, ends[:1], 9)) == [0, 1, 2, 3, 4]

@@ -30,8 +30,7 @@ def normal(*shape: int, seed: int = 1) -> Tensor:
 
 def points(family: Family, count: int, seed: int = 2) -> Tensor:
     """eta (count, E) of precisions about 7."""
-    levels = family.precisions(torch.ones(family.dimension, dtype=torch.double)).shape[-1]
-    precision = 7.0 * torch.exp(0.2 * normal(count, levels, seed=seed))
+    precision = 7.0 * torch.exp(0.2 * normal(count, family.levels, seed=seed))
     return family.natural(normal(count, len(family.angular), seed=seed + 1), family.level_of(precision))
 
 
@@ -57,7 +56,13 @@ def test_noise_adds_to_eta_what_bayes_rule_says(family: Family) -> None:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
 def test_sites_share_the_locations_out(family: Family) -> None:
     assert sorted(k for entries, _ in family.sites for k in entries) == sorted(family.locations)
-    assert {level for _, level in family.sites} == set(range(family.precisions(points(family, 1)).shape[-1]))
+    assert {level for _, level in family.sites} == set(range(family.levels)) == set(range(family.precisions(points(family, 1)).shape[-1]))
+    squares = {entry for entry, _ in family.squares}
+    assert squares | set(family.locations) == set(range(family.dimension))
+    assert not squares & set(family.locations)
+    t = family.features(normal(3, len(family.angular)))
+    for entry, of in family.squares:
+        torch.testing.assert_close(t[:, entry], t[:, list(of)].square().sum(-1))
 
 
 def test_references_are_log_partitions() -> None:
@@ -107,8 +112,10 @@ def test_it_comes_back_from_its_file_without_pickle(tmp_path: Path) -> None:
     potential.save(tmp_path / "denoiser.pt", model)
     again = potential.load(tmp_path / "denoiser.pt", family)
     torch.testing.assert_close(again.moments(eta), model.moments(eta), atol=0.0, rtol=0.0)
-    with pytest.raises(SpacetimeError, match="is of 5 sites, the coordinates have 3"):
+    with pytest.raises(SpacetimeError, match="is of 5 sites and 7 features, the coordinates have 3 and 6"):
         potential.load(tmp_path / "denoiser.pt", VonMises(3))
+    with pytest.raises(SpacetimeError, match="is of 5 sites and 7 features, the coordinates have 5 and 5"):
+        potential.load(tmp_path / "denoiser.pt", Cartesian(5))
     save_mixture(tmp_path / "mixture.pt", TrainedDenoiser(torch.ones(2, 4), torch.zeros(2)))
     with pytest.raises(SpacetimeError, match="holds no potential_network"):
         potential.load(tmp_path / "mixture.pt", VonMises(2))
@@ -169,9 +176,36 @@ def test_in_ten_dimensions_it_holds_where_weighted_samples_do_not() -> None:
     assert float((known - known.mean()).abs().max()) < 2.5, "psi, kT, of some 90"
     told = fitted.record.unseen
     assert told is not None
-    assert told.windows == 2
+    assert told.windows == 3
     assert told.denoiser < 4.0 * told.standard_error
     assert told.standard_error == pytest.approx(120**-0.5)
+
+
+def test_it_does_not_matter_where_the_origin_is() -> None:
+    """Distances are some 0.3 nm, positions anywhere: the same wells, shifted by 0.5 nm, are learned as well."""
+    data, _ = wells(3, 12, 60)
+    family, shift = Cartesian(3), 5.0
+    x = data.samples.statistic[:, :3] + shift
+    eta = data.eta.clone()
+    eta[:, :3] -= 2.0 * eta[:, 3:] * shift
+    moved = Ensembles(WeightedSamples(family.features(x), data.samples.log_weights), eta, data.counts)
+    trainer = NetworkTrainer(DenoiserSettings(network_from=1, network_steps=150))
+    here, there = (trainer.fit(d, family, d.eta, seed=1) for d in (data, moved))
+    assert there.record.held_out_loss == pytest.approx(here.record.held_out_loss, rel=0.01)
+    near, far = here.denoiser.moments(data.eta).mean[:, :3], there.denoiser.moments(eta).mean[:, :3] - shift
+    assert float((near - far).abs().max()) < 0.02
+    assert float((near - data.eta[:, :3] / 20.0).abs().max()) > 0.2, "and there is something to learn"
+
+
+def test_windows_are_held_out_or_there_is_no_training() -> None:
+    data, _ = wells(2, 4, 40)
+    trainer = NetworkTrainer(DenoiserSettings(network_from=1, network_steps=10))
+    told = trainer.fit(data, Cartesian(2), data.eta, seed=1).record.unseen
+    assert told is not None
+    assert told.windows == 1
+    few = Ensembles(WeightedSamples(data.samples.statistic[:80], data.samples.log_weights[:80]), data.eta[:2], data.counts[:2])
+    with pytest.raises(ValueError, match="2 are too few to hold one out"):
+        trainer.fit(few, Cartesian(2), few.eta, seed=1)
 
 
 def test_the_judge_is_zero_for_the_windows_own_means_and_sees_a_shift() -> None:
@@ -179,15 +213,12 @@ def test_the_judge_is_zero_for_the_windows_own_means_and_sees_a_shift() -> None:
     held = torch.arange(10) == 4
     exact = WeightedSamples(data.samples.statistic, data.samples.log_weights)
     found = unseen(exact, data, held, Cartesian(3))
-    assert found is not None
     assert found.denoiser < 0.03
     assert found.samples > 2.0 * found.denoiser, "it has lost the window"
     shifted = WeightedSamples(data.samples.statistic + torch.tensor([0.1, 0.0, 0.0, 0.0]), data.samples.log_weights)
     told = unseen(shifted, data, held, Cartesian(3))
-    assert told is not None
     mine = data.samples.statistic[4 * 4000 : 5 * 4000, :3]
     assert told.denoiser == pytest.approx(0.1 / float(mine.var(0).sum().sqrt()), abs=0.04)
-    assert unseen(exact, data, torch.zeros(10, dtype=torch.bool), Cartesian(3)) is None
 
 
 def test_it_serves_every_family_from_so_many_coordinates_on() -> None:

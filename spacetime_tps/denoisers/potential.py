@@ -16,7 +16,7 @@ KIND = "potential_network"
 INPUTS = 3
 """Of a site: where its noise is centered (two numbers at most), and how narrow it is"""
 MIDDLING = 1.5
-"""Half the log of a usual precision"""
+"""About half the log of precisions, so that the network's input is of order one: a normalisation alone"""
 SPREAD = 1.5
 """Of the first layer's biases: the bends of the units lie over the whole range of a site"""
 
@@ -120,8 +120,11 @@ def load(path: Path, family: Family) -> PotentialNetwork:
     """Read what `save` wrote. Raises SpacetimeError for a denoiser of another kind, or of another family."""
     content = checkpoint.read(path, KIND)
     sites, _, width = content["first"].shape
-    if sites != len(family.sites):
-        raise SpacetimeError(f"{path.name} is of {sites} sites, the coordinates have {len(family.sites)}")
+    wanted, found = (len(family.sites), len(family.locations)), (sites, len(content["center"]))
+    if found != wanted:
+        raise SpacetimeError(
+            f"{path.name} is of {found[0]} sites and {found[1]} features, the coordinates have {wanted[0]} and {wanted[1]}"
+        )
     layers = sum(name.endswith(".own") for name in content)
     denoiser = PotentialNetwork(
         family, content["center"], content["variance"], width=width, common=content["last_together"].shape[0], layers=layers

@@ -8,17 +8,18 @@ from torch import Tensor
 from spacetime_tps.denoisers.potential import PotentialNetwork, to_bytes
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.settings import DenoiserSettings
-from spacetime_tps.denoisers.training import Trained, Unseen, warm_then_cosine
+from spacetime_tps.denoisers.training import Trained, Unseen, descend
 from spacetime_tps.geometry.denoiser import Denoiser
 from spacetime_tps.geometry.families.protocol import Family
 
-HELD_OUT = 8
-"""Every so many windows are not trained on"""
+HELD_OUT, FIRST = 8, 3
+"""Every so many windows, from this one on, are not trained on: one of four at least"""
 WIDTH, COMMON, LAYERS = 16, 64, 2
-BATCH, EVERY = 512, 50
+BATCH = 512
 RATE, DECAY = 0.01, 0.01
-WIDEST, NARROWEST = 0.01, 2.0
-"""Precisions of the noise, as multiples of the lowest of an ensemble's own and of the highest of the curve"""
+PLAIN, WIDEST, NARROWEST = 0.5, 0.01, 2.0
+"""Precisions of the noise on frames of plain MD, at least; on frames of windows, at least; and on all, at most: times the lowest and the
+highest of the curve. Plain MD keeps to A and to B, so that wider noise would ask it for what lies between"""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class NetworkTrainer:
 
     With x from p_eta_k and y = T(x) + noise of precision kappa, the posterior of x given y is p at eta = eta_k + kappa y (Bayes' rule,
     `Family.noised`), and the regression of T(x) on that eta is mu(eta), exactly, whatever the weights of x are. Plain MD in an end has
-    eta_k = 0, the usual score matching; windows carry it to where plain MD never goes.
+    eta_k = 0, the usual score matching, as far as the noise leaves it in its state; windows carry it to where plain MD never goes.
     """
 
     settings: DenoiserSettings
@@ -36,11 +37,15 @@ class NetworkTrainer:
         return 0 < self.settings.network_from <= len(family.angular)
 
     def fit(self, data: Ensembles, family: Family, curve: Tensor, *, seed: int) -> Fitted:
+        """Raises ValueError where there are fewer than four windows: none could be held out."""
         of = torch.repeat_interleave(torch.arange(len(data.counts)), data.counts)
-        held = (torch.arange(len(data.counts)) % HELD_OUT == HELD_OUT - 1) & (data.eta != 0.0).any(-1)
+        window = (data.eta != 0.0).any(-1)
+        held = window & (torch.cumsum(window, 0) % HELD_OUT == FIRST)
+        if not bool(held.any()):
+            raise ValueError(f"the network is judged by windows: {int(window.sum())} are too few to hold one out")
         seen = ~held[of]
         lessons = _Lessons(family, data.samples.statistic[seen], data.eta[of[seen]], curve)
-        others = _Lessons(family, data.samples.statistic[~seen], data.eta[of[~seen]], curve) if bool(held.any()) else lessons
+        others = _Lessons(family, data.samples.statistic[~seen], data.eta[of[~seen]], curve)
         locations = list(family.locations)
         generator = torch.Generator().manual_seed(seed)
         variance, center = torch.var_mean(lessons.statistic[:, locations], dim=0)
@@ -49,21 +54,18 @@ class NetworkTrainer:
             model = PotentialNetwork(family, center.float(), variance.float(), width=WIDTH, common=COMMON, layers=LAYERS)
         record = _trained(model, lessons, others, self.settings.network_steps, generator)
         model.double().requires_grad_(False)
-        known = data.eta[~held & (data.eta != 0.0).any(-1)]
-        if len(known):
-            gap = data.samples.moments(known).log_partition - model.moments(known).log_partition
-            model.offset += gap.mean()
+        known = data.eta[window & ~held]
+        model.offset += (data.samples.moments(known).log_partition - model.moments(known).log_partition).mean()
         return Fitted(model, to_bytes(model), Trained(record, record[-1][2], unseen(model, data, held, family)))
 
 
-def unseen(denoiser: Denoiser, data: Ensembles, held: Tensor, family: Family) -> Unseen | None:
-    """How far a denoiser, and the weighted samples of the windows that it was trained on, are from windows `held` (K,) out; None without.
+def unseen(denoiser: Denoiser, data: Ensembles, held: Tensor, family: Family) -> Unseen:
+    """How far a denoiser, and the weighted samples of the windows that it was trained on, are from windows `held` (K,) out, one
+    at least.
 
     Of each window: the root of |mu - mean of T|^2 over the variance of T, summed over the locations of T; the median over windows. The
     same for the standard error of the window's own mean.
     """
-    if not bool(held.any()):
-        return None
     locations = list(family.locations)
     of = torch.repeat_interleave(torch.arange(len(data.counts)), data.counts)
     kept = data.samples.restricted(~held[of])
@@ -93,7 +95,7 @@ class _Lessons:
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """eta (count, E) and T (count, E), in single precision."""
         rows = torch.randint(len(self.statistic), (count,), generator=generator)
-        low = torch.where(self.plain[rows], 0.5 * self.low, WIDEST * self.low)
+        low = torch.where(self.plain[rows], PLAIN, WIDEST) * self.low
         share = torch.rand(count, generator=generator, dtype=torch.double)
         precision = (low * (self.high / low) ** share)[:, None].expand(-1, self.levels)
         features = self.statistic[rows]
@@ -102,18 +104,19 @@ class _Lessons:
 
 
 def _loss(model: PotentialNetwork, eta: Tensor, features: Tensor) -> Tensor:
-    """Mean over points and locations of precision |mu - T|^2, and the same of squares, whose variance is some 2 D / precision^2."""
-    family = model.family
+    """Mean over points and locations of precision * (mu - T)^2; and the error of each sum of squares, taken about the center of the data so
+    that it does not matter where the origin is, over what it varies by: 4 v / precision + 2 / precision^2 a location, v their variance."""
+    family, locations = model.family, {entry: k for k, entry in enumerate(model.family.locations)}
     _, mean = model.gradient(eta, differentiable=True)
-    levels = family.precisions(eta).detach()
-    error = (mean - features).square()
-    total = torch.zeros(len(eta))
-    for entries, level in family.sites:
-        total = total + levels[:, level] * error[:, list(entries)].sum(-1)
-    squares = [k for k in range(family.dimension) if k not in set(family.locations)]
-    if squares:
-        total = total + (levels.amax(-1).square() / (2.0 * len(family.sites)))[:, None].mul(error[:, squares]).sum(-1)
-    return total.mean() / len(family.locations)
+    precision, error = family.precisions(eta), mean - features
+    level = {entry: level for entries, level in family.sites for entry in entries}
+    total = (precision[:, [level[k] for k in locations]] * error[:, list(locations)].square()).sum(-1)
+    for entry, of in family.squares:
+        middle, v = (x[[locations[k] for k in of]].to(eta.dtype) for x in (model.center, model.variance))
+        about = error[:, entry] - 2.0 * error[:, list(of)] @ middle
+        kappa = precision[:, level[of[0]]]
+        total = total + about.square() / (len(of) * (4.0 * v.mean() / kappa + 2.0 / kappa.square()))
+    return total.mean() / len(locations)
 
 
 def _trained(
@@ -123,17 +126,9 @@ def _trained(
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
     check = held_out.draw(4 * BATCH, torch.Generator().manual_seed(0))
     curve: list[tuple[int, float, float]] = []
-    since: list[float] = []
-    for step in range(steps):
-        share = (step + 1) / steps
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * warm_then_cosine(share)
-        value = _loss(model, *lessons.draw(BATCH, generator))
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        since.append(value.item())
-        if (step + 1) % EVERY == 0 or step + 1 == steps:
-            curve.append((step + 1, sum(since) / len(since), float(_loss(model, *check).detach())))
-            since = []
+
+    def left_out() -> float:
+        return float(_loss(model, *check).detach())
+
+    descend(optimiser, lambda _: _loss(model, *lessons.draw(BATCH, generator)), left_out, curve, rates=[RATE], steps=steps)
     return curve

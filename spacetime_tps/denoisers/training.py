@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -17,6 +17,7 @@ from spacetime_tps.files import write_bytes
 from spacetime_tps.geometry.denoiser import Denoiser
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.families.von_mises import VonMises
+from spacetime_tps.geometry.farthest import farthest
 
 RATES = {"angle": 0.003, "log_concentration": 0.02, "logit": 0.1}
 """Adam's largest steps for the parameters of a TrainedDenoiser: radians, e-folds, kT"""
@@ -106,10 +107,8 @@ def from_samples(samples: WeightedSamples, components: int) -> TrainedDenoiser:
     """An untrained mixture over the samples: components on samples that lie farthest apart, each with the weight of those nearest to it."""
     statistic = samples.statistic
     count = min(components, len(statistic))
-    chosen, apart = [0], (statistic - statistic[0]).norm(dim=1)
-    for _ in range(count - 1):
-        chosen.append(int(apart.argmax()))
-        apart = torch.minimum(apart, (statistic - statistic[chosen[-1]]).norm(dim=1))
+    chosen = [0, *farthest(statistic, statistic[:1], count - 1)]
+    apart = torch.cdist(statistic, statistic[chosen]).amin(1)
     nearest = torch.cat([torch.cdist(part, statistic[chosen]).argmin(1) for part in statistic.split(8192)])
     weight = torch.stack([torch.logsumexp(samples.log_weights[nearest == k], dim=0) for k in range(count)])
     weight = weight.clamp_min(float(weight[weight.isfinite()].min()))
@@ -150,24 +149,44 @@ def train(
     recipe = {"steps": steps, "seed": seed, "batch": batch, "lessons": len(data.eta)}
     curve: list[tuple[int, float, float]] = []
     first = _resume(checkpoint, model, optimiser, curve, recipe) if checkpoint is not None and checkpoint.exists() else 0
-    since = []
-    for step in range(first, steps):
+
+    def value(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         rows = torch.randint(len(data.eta), (batch,), generator=generator)
-        for group, name in zip(optimiser.param_groups, named, strict=True):
-            group["lr"] = rates[name] * warm_then_cosine((step + 1) / steps)
-        value = loss(model, Lessons(data.eta[rows], data.log_partition[rows], data.mean[rows], data.scale[rows]))
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        since.append(value.item())
-        if (step + 1) % every == 0 or step + 1 == steps:
-            curve.append((step + 1, sum(since) / len(since), _over_all(loss, model, check)))
-            since = []
-            if checkpoint is not None:
-                _store(checkpoint, model, optimiser, curve, recipe)
+        return loss(model, Lessons(data.eta[rows], data.log_partition[rows], data.mean[rows], data.scale[rows]))
+
+    def kept() -> None:
+        if checkpoint is not None:
+            _store(checkpoint, model, optimiser, curve, recipe)
+
+    largest = [rates[name] for name in named]
+    descend(optimiser, value, lambda: _over_all(loss, model, check), curve, rates=largest, steps=steps, every=every, first=first, kept=kept)
     model.double()
     return Trained(curve, curve[-1][2])
+
+
+def descend(
+    optimiser: torch.optim.Optimizer, value: Callable[[int], Tensor], held_out: Callable[[], float], curve: list[tuple[int, float, float]],
+    *, rates: Sequence[float], steps: int, every: int = EVERY, first: int = 0, kept: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Steps `first` to `steps` down a loss, the rates rising to the largest ones of each group of parameters and falling again.
+
+    value: of the batch of a step; held_out: the loss on what is not trained on. Every `every` steps `curve` grows by (step, mean of the
+    values since, held-out loss), and `kept` is called.
+    """
+    since: list[float] = []
+    for step in range(first, steps):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * _schedule((step + 1) / steps)
+        loss = value(step)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        since.append(loss.item())
+        if (step + 1) % every == 0 or step + 1 == steps:
+            curve.append((step + 1, sum(since) / len(since), held_out()))
+            since = []
+            kept()
 
 
 def learn(
@@ -200,7 +219,7 @@ def learn(
     return model, trained
 
 
-def warm_then_cosine(share: float) -> float:
+def _schedule(share: float) -> float:
     """Of the largest rate: up linearly over WARM_UP, then down a cosine to nothing."""
     return share / WARM_UP if share < WARM_UP else 0.5 * (1.0 + math.cos(math.pi * (share - WARM_UP) / (1.0 - WARM_UP)))
 

@@ -35,7 +35,8 @@ class Avoidance:
     def marks(self, positions: np.ndarray) -> np.ndarray:
         """Which frames (S, atoms, 3) lie in each region, with each of K shares of the margin, the last without: bool (S, R, K), what its
         denoisers are marked with."""
-        found = [[wide.contains(positions) for wide in row] for row in self._wide]
+        inside = {id(wide): wide.contains(positions) for wide in {id(w): w for row in self._wide for w in row}.values()}
+        found = [[inside[id(wide)] for wide in row] for row in self._wide]
         return np.array(found, dtype=bool).transpose(2, 0, 1) if found else np.zeros((len(positions), 0, len(SHARES)), dtype=bool)
 
     def penalties(self, denoiser: WeightedSamples, ends: Tensor, *, weight: float) -> list[Penalty]:

@@ -71,6 +71,8 @@ class Classes:
     marks: Marks = unmarked
     of: dict[Winding, ClassSamples] = field(default_factory=dict)
     latest: dict[str, Windows] = field(default_factory=dict)
+    _denoisers: dict[Winding, WeightedSamples] = field(default_factory=dict)
+    """Of classes that were weighed since their last windows"""
 
     def __contains__(self, kind: Winding) -> bool:
         return kind in self.of
@@ -84,10 +86,11 @@ class Classes:
         """Weights of all frames of some classes."""
         for kind in sorted(kinds):
             self.of[kind].weigh()
+            self._denoisers[kind] = self.of[kind].denoiser(self.marks)
 
     def denoiser(self, kind: Winding) -> WeightedSamples:
         """That of a class."""
-        return self.of[kind].denoiser(self.marks)
+        return self._denoisers[kind]
 
     def ensembles(self, kind: Winding) -> Ensembles:
         """The frames of a class with the ensembles that they were drawn from."""

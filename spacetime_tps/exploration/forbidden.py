@@ -138,8 +138,7 @@ class Point:
     def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
         """KL(p_* || p_eta)."""
         family = self.coordinates.family()
-        levels = family.precisions(torch.ones(family.dimension, dtype=torch.double)).shape[-1]
-        return from_point(torch.from_numpy(lines.at_precision(family, self.center, np.full(levels, self.kappa))), denoiser)
+        return from_point(torch.from_numpy(lines.at_precision(family, self.center, np.full(family.levels, self.kappa))), denoiser)
 
 
 def bind(forbidden: Sequence[Forbidden], problem: Problem, read: Read) -> tuple[ForbiddenRegion, ...]:

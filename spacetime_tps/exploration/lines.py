@@ -132,8 +132,7 @@ def end_precision(family: Family, center: np.ndarray, statistic: np.ndarray, ins
     center (D,): the end's values; statistic (S, E) and inside (S,): frames of plain MD in the end, and whether in its state. A tighter end
     than that spends length, and with it steps, where nothing is gained.
     """
-    levels = family.precisions(torch.zeros(family.dimension, dtype=torch.double)).shape[-1]
-    precision = np.full(levels, floor)
+    precision = np.full(family.levels, floor)
     for _ in range(MOST_STEPS):
         log_share = statistic @ at_precision(family, center, precision)
         weight = np.exp(log_share - log_share.max())

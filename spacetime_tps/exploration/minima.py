@@ -1,13 +1,17 @@
 """Minima between A and B that sampled frames fall into, each once however often symmetry repeats it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 
+from spacetime_tps.coordinates.distances import distance
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
+from spacetime_tps.exploration.forbidden import ForbiddenRegion
+from spacetime_tps.geometry.farthest import farthest
 from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.problem import Problem
 
@@ -33,37 +37,30 @@ class Intermediate:
     """Further minima found that are this one with equal atoms renumbered, or its mirror image"""
 
 
-def intermediates(problem: Problem, frames: np.ndarray, passed: np.ndarray, *, count: int) -> tuple[list[Intermediate], int]:
+def intermediates(
+    problem: Problem, frames: np.ndarray, passed: np.ndarray, *, count: int, regions: Sequence[ForbiddenRegion] = ()
+) -> tuple[list[Intermediate], int]:
     """The minima that `count` of the frames (F, atoms, 3) fall into, the lowest first, and the evaluations that it took to find them.
 
     The frames are those that lie farthest from the two ends and from each other in T. Left out are minima that differ by too little from a
-    place in `passed` (P, D), values that known routes lead through.
+    place in `passed` (P, D), values that known routes lead through, and those in one of the regions. A region breaks symmetry: where there
+    are any, no two minima are one.
     """
     coordinates, potential = problem.coordinates, Potential(problem.model)
     known = coordinates.features(np.stack([problem.start.positions, problem.end.positions]))
-    chosen = spread(coordinates.features(frames), known, count)
+    chosen = farthest(torch.from_numpy(coordinates.features(frames)), torch.from_numpy(known), count)
     found: list[Intermediate] = []
     for minimum in sorted((minimise(potential, frames[k], tolerance=TOLERANCE) for k in chosen), key=lambda m: m.energy):
         here = Intermediate(minimum.positions, coordinates.values(minimum.positions), minimum.energy - problem.zero)
         places = [*passed, *(m.values for m in found)]
-        if not all(coordinates.changed(place, here.values) for place in places):
+        if not all(coordinates.changed(place, here.values) for place in places) or any(r.contains(here.positions) for r in regions):
             continue
-        twin = next((k for k, other in enumerate(found) if _twins(problem, here, other)), None)
+        twin = next((k for k, other in enumerate(found) if not regions and _twins(problem, here, other)), None)
         if twin is None:
             found.append(here)
         else:
-            found[twin] = Intermediate(found[twin].positions, found[twin].values, found[twin].energy, found[twin].twins + 1)
+            found[twin] = replace(found[twin], twins=found[twin].twins + 1)
     return found, potential.evaluations
-
-
-def spread(points: np.ndarray, known: np.ndarray, count: int) -> list[int]:
-    """Indices of `count` of the points (P, E), each the farthest from those in `known` (K, E) and from those before it."""
-    apart = np.linalg.norm(points[:, None] - known, axis=-1).min(axis=1)
-    chosen: list[int] = []
-    for _ in range(min(count, len(points))):
-        chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, np.linalg.norm(points - points[chosen[-1]], axis=-1))
-    return chosen
 
 
 def _twins(problem: Problem, p: Intermediate, q: Intermediate) -> bool:
@@ -76,17 +73,13 @@ def _twins(problem: Problem, p: Intermediate, q: Intermediate) -> bool:
     if abs(p.energy - q.energy) > ALIKE_ENERGY or len(atoms) > MOST_ATOMS:
         return False
     symbols = [atom.element for atom in molecule_of(problem.start, problem.end, problem.model.cell).atoms]
-    pairs = list(combinations(atoms, 2))
+    pairs = np.array(list(combinations(atoms, 2)))
     ends = problem.start.positions, problem.end.positions
-    table_p, table_q = (_distances((ends[0], m.positions, ends[1]), pairs) for m in (p, q))
+    table_p, table_q = (
+        np.stack([distance(x, pairs, problem.model.cell) for x in (ends[0], m.positions, ends[1])], axis=-1) for m in (p, q)
+    )
     kinds = [sorted((symbols[a], symbols[b])) for a, b in pairs]
     alike = np.array([[one == other for other in kinds] for one in kinds])
     apart = np.where(alike, np.abs(table_p[:, None] - table_q[None]).max(axis=-1), np.inf)
     cost = np.where(apart <= ALIKE_DISTANCE, 0.0, 1.0)
     return float(cost[linear_sum_assignment(cost)].sum()) == 0.0
-
-
-def _distances(structures: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(P, S) of the pairs in each structure (atoms, 3)."""
-    first, second = np.array(pairs).T
-    return np.stack([np.linalg.norm(x[first] - x[second], axis=-1) for x in structures], axis=-1)

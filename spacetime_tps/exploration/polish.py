@@ -1,4 +1,4 @@
-"""Last step of the rounds: a denoiser trained on the weighted samples, and the geodesics under it."""
+"""Last step of the rounds: the geodesics under a trained denoiser."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from spacetime_tps.exploration.settings import GeodesicSettings
 from spacetime_tps.geometry.curve import NotConvex
 from spacetime_tps.geometry.denoiser import Denoiser, Moments
 from spacetime_tps.geometry.families.protocol import Family
-from spacetime_tps.geometry.geodesic import minimise
+from spacetime_tps.geometry.geodesic import evaluate, minimise
 from spacetime_tps.geometry.penalties import Convex, Penalty
 
 CONVEX = 1e4
@@ -41,16 +41,15 @@ def under_samples(penalties: Sequence[Penalty], samples: WeightedSamples) -> lis
     return [seen(penalty) for penalty in penalties]
 
 
-def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], family: Family, settings: GeodesicSettings) -> Route:
-    """The route's geodesic under a trained denoiser; the route as it was where the optimiser left its class, or the region in which the
-    denoiser is convex."""
+def polished(route: Route, denoiser: Supported, penalties: Sequence[Penalty], family: Family, settings: GeodesicSettings) -> Route | None:
+    """The route with its geodesic under a trained denoiser, which is described, as all routes are, by the samples; None where the optimiser
+    left its class, or where the denoiser is convex."""
     try:
         found = minimise(
             torch.from_numpy(route.eta), denoiser, [*penalties, Convex(weight=CONVEX)], family=family,
             nodes=settings.nodes, points=settings.points, evaluations=settings.evaluations,
         )  # fmt: skip
     except NotConvex:
-        return route
-    if lines.class_of(found.eta.numpy(), family) != route.winding:
-        return route
-    return replace(route, eta=found.eta.numpy(), geodesic=found)
+        return None
+    told = evaluate(found.eta, denoiser.samples, family=family, points=settings.points, trace=found.trace)
+    return replace(route, eta=told.eta.numpy(), geodesic=told) if lines.class_of(told.eta.numpy(), family) == route.winding else None

@@ -95,7 +95,8 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
     routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
     wanted = routes[: settings.rounds.routes]
     trained = work.train(wanted)
-    routes = [work.polish(route, trained, floor) for route in wanted] + routes[len(wanted) :]
+    polished = [work.polish(route, trained, floor) for route in wanted]
+    routes = sorted(polished, key=lambda r: r.rank) + routes[len(wanted) :]
     return Explored(routes, ends, work.classes, trained, floor, lengths, work.sets, work.evaluations)
 
 
@@ -122,7 +123,7 @@ class Rounds:
         """The routes, with windows sampled and weighted along those that are followed, all at once."""
         plan = self.settings.windows
         chosen = followed(routes, self.classes.of, self.settings.rounds)
-        etas = [pick(route.eta, min(self.floor.windows, len(route.eta))) for route in chosen]
+        etas = [pick(self._raised(route.eta), min(self.floor.windows, len(route.eta))) for route in chosen]
         named: list[tuple[str, Walk]] = []
         for route, eta in zip(chosen, etas, strict=True):
             name = f"round{count}_{route.name}"
@@ -150,6 +151,11 @@ class Rounds:
         self.classes.weigh({route.winding for route in chosen})
         return [measured.get(route.name, route) for route in routes]
 
+    def _raised(self, eta: np.ndarray) -> np.ndarray:
+        """A curve (N, E) with its precisions raised to the present floor where they are below."""
+        precision = np.maximum(self.family.precisions(torch.from_numpy(eta)).numpy(), self.precisions())
+        return lines.at_precision(self.family, lines.centers(eta, self.family), precision)
+
     def optimise(self, route: Route) -> list[Route]:
         """The route with its geodesic under its class's denoiser; a route without windows stays as it is.
 
@@ -176,7 +182,9 @@ class Rounds:
         if most < 1:
             return []
         passed = np.concatenate([lines.center_line(route.eta, self.family) for route in routes])
-        minima, evaluations = intermediates(self.problem, self.classes.frames(), passed, count=self.settings.rounds.quenches)
+        minima, evaluations = intermediates(
+            self.problem, self.classes.frames(), passed, count=self.settings.rounds.quenches, regions=self.avoidance.regions
+        )
         self.evaluations += evaluations
         here, there = self.problem.ends
         found = [
@@ -197,7 +205,7 @@ class Rounds:
     def move_floor(self, leader: Route) -> bool:
         """Move the floor of the next round where the best route's windows ask for it; True when it stays."""
         moved = self.floor.after(leader, self.settings.geodesic, self.settings.windows)
-        if leader.unsettled and moved != self.floor:
+        if moved.precision > self.floor.precision:
             self.simulation.progress.say(
                 f"  windows walked from A and from B differ by {leader.disagreement:.1f} kT on {leader.name}: the noise floor rises to "
                 f"{moved.precision:.0f}, which tells basins apart that one window held"
@@ -240,11 +248,17 @@ class Rounds:
         steepest = self.optimiser.straight_steepness(start, samples)
         penalties = [*self.optimiser.penalties(unit, floor=floor, steepest=steepest), *regions]
         supported = polish.Supported(trained[route.winding].denoiser, samples)
-        found = self._placed(polish.polished(route, supported, penalties, self.family, self.settings.geodesic), samples)
-        kept = found.geodesic is not None and self.optimiser.followed(found.geodesic, samples, before=route.geodesic)
-        if kept and found.lack <= route.lack and found.eta is not route.eta:
-            return found
-        self.simulation.progress.say(f"  samples cannot follow {route.name} as the trained denoiser would have it: it stays")
+        found = polish.polished(route, supported, penalties, self.family, self.settings.geodesic)
+        if found is None:
+            return self._stays(route, "the trained denoiser is not convex where its curve would go, or takes it out of its class")
+        found = self._placed(found, samples)
+        assert found.geodesic is not None
+        if not self.optimiser.followed(found.geodesic, samples, before=route.geodesic):
+            return self._stays(route, "samples cannot follow its curve under the trained denoiser")
+        return found if found.lack <= route.lack else self._stays(route, "under the trained denoiser its curve comes nearer to a region")
+
+    def _stays(self, route: Route, why: str) -> Route:
+        self.simulation.progress.say(f"  {route.name} stays as it was: {why}")
         return route
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:

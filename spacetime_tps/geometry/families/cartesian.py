@@ -29,6 +29,14 @@ class Cartesian:
         return tuple(range(self.coordinates))
 
     @property
+    def squares(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        return ((self.coordinates, self.locations),)
+
+    @property
+    def levels(self) -> int:
+        return 1
+
+    @property
     def angular(self) -> np.ndarray:
         return np.zeros(self.coordinates, dtype=bool)
 

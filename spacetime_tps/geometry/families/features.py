@@ -12,8 +12,7 @@ def values_of(features: np.ndarray, family: Family) -> np.ndarray:
     if not family.angular.any():
         return moving
     eta = torch.from_numpy(features).clone()
-    squares = [k for k in range(family.dimension) if k not in family.locations]
-    eta[..., squares] = -0.5  # unit precision, so that the center is the location itself
+    eta[..., [entry for entry, _ in family.squares]] = -0.5  # unit precision, so that the center is the location itself
     return family.center(eta).numpy()
 
 

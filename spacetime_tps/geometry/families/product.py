@@ -18,7 +18,7 @@ class ProductFamily:
         self.blocks = tuple(blocks)
         self._sizes = [block.dimension for block in self.blocks]
         self._widths = [len(block.angular) for block in self.blocks]
-        self._levels = [block.precisions(torch.ones(block.dimension, dtype=torch.double)).shape[-1] for block in self.blocks]
+        self._levels = [block.levels for block in self.blocks]
 
     @property
     def dimension(self) -> int:
@@ -28,6 +28,16 @@ class ProductFamily:
     def locations(self) -> tuple[int, ...]:
         firsts = np.cumsum([0, *self._sizes[:-1]]).tolist()
         return tuple(first + k for first, block in zip(firsts, self.blocks, strict=True) for k in block.locations)
+
+    @property
+    def squares(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        firsts = np.cumsum([0, *self._sizes[:-1]]).tolist()
+        blocks = zip(self.blocks, firsts, strict=True)
+        return tuple((entry + e, tuple(k + e for k in of)) for block, e in blocks for entry, of in block.squares)
+
+    @property
+    def levels(self) -> int:
+        return sum(self._levels)
 
     @property
     def angular(self) -> np.ndarray:

@@ -15,7 +15,15 @@ class Family(Protocol):
 
     @property
     def locations(self) -> tuple[int, ...]:
-        """Which entries of T move with the coordinates; the others are their squares."""
+        """Which entries of T move with the coordinates."""
+
+    @property
+    def squares(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """The other entries, and of which locations each is the sum of squares."""
+
+    @property
+    def levels(self) -> int:
+        """L, how many noise levels there are."""
 
     @property
     def angular(self) -> np.ndarray:

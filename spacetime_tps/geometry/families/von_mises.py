@@ -31,6 +31,15 @@ class VonMises:
         return tuple(range(2 * self.torsions))
 
     @property
+    def squares(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """None: |T| is constant."""
+        return ()
+
+    @property
+    def levels(self) -> int:
+        return self.torsions
+
+    @property
     def angular(self) -> np.ndarray:
         return np.ones(self.torsions, dtype=bool)
 
