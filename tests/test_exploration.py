@@ -427,7 +427,7 @@ def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
         np.testing.assert_allclose(raised[8:-8], [[160.0, 300.0]] * 48, err_msg="windows are walked at the floor, wherever the curve was")
         np.testing.assert_allclose(lines.centers(work._raised(before), PLANE.family()), lines.centers(before, PLANE.family()))
         work.floor = NoiseFloor(400.0, 24)
-        assert not work.move_floor(route(apart=25.0, overlap=0.3))
+        assert not work.move_floor(route(apart=25.0, overlap=0.05))
         assert work.floor == NoiseFloor(400.0, 34)
         assert len(simulation.told.lines) == 1, "nothing rose"
 
