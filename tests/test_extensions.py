@@ -406,7 +406,7 @@ def test_a_denoiser_a_penalty_a_method_and_a_stage_from_outside(alanine: Problem
     sampled = values["exploration"]
     assert sampled.denoiser == b"flat"
     assert sampled.record["training"][0]["held_out_loss"] == 0.25
-    assert any(eta.shape == (24, 4) and np.allclose(eta, sampled.curves[0].eta) for eta in ASKED), "the last curve is the put-in one's"
+    assert any(eta.shape == (24, 4) and np.allclose(eta, sampled.curves[0].eta) for eta in ASKED), "mu_denoiser is the put-in one's"
     summary = summarise("alanine", alanine, storage, SMALL, values, methods=[Slow()])
     assert summary["evaluations"]["slow"] == path.evaluations
     assert summary["evaluations"]["total"] == sum(v for k, v in summary["evaluations"].items() if k != "total")

@@ -91,12 +91,16 @@ def free_energy(eta: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
+def confined_mean(eta: np.ndarray) -> np.ndarray:
+    """mu (K, 4) of each eta (K, 4)."""
+    return np.array([
+        [m for k, p in enumerate((e[:2], e[2:])) for m in moments(math.hypot(*p), math.atan2(p[1], p[0]), k)[1:]] for e in eta
+    ])  # fmt: skip
+
+
 def confined(eta: np.ndarray) -> np.ndarray:
     """KL(p_eta || p_0), kT, of each eta (K, 4)."""
-    mean = np.array(
-        [[m for k, p in enumerate((e[:2], e[2:])) for m in moments(math.hypot(*p), math.atan2(p[1], p[0]), k)[1:]] for e in eta]
-    )
-    return np.asarray((eta * mean).sum(-1) + free_energy(eta))
+    return np.asarray((eta * confined_mean(eta)).sum(-1) + free_energy(eta))
 
 
 # The exploration ----------------------------------------------------------------------------------------------------------------------
@@ -171,6 +175,9 @@ def test_routes_are_what_their_curves_say(ran: Ran) -> None:
         np.testing.assert_allclose(arrays["kl_kT"], confined(arrays["eta"]), atol=1.5)
         assert told["barrier_kT"] == arrays["kl_kT"].max()
         assert told["largest_segment"] == arrays["segment"].max()
+        np.testing.assert_allclose(arrays["segment"], (np.diff(arrays["eta"], axis=0) * np.diff(arrays["mu"], axis=0)).sum(-1), rtol=1e-9)
+        np.testing.assert_allclose(arrays["mu"], confined_mean(arrays["eta"]), atol=0.15)
+        np.testing.assert_array_equal(arrays["mu_denoiser"], arrays["mu"])
         assert told["effective_samples"] == arrays["n_eff"].min()
         assert (told["rounds"], told["nearness"]) == (2, [])
         last = [s for s in ran.sampled.record["windows"] if s["route"] == curve.route][-1]

@@ -75,9 +75,11 @@ def test_the_folder_keeps_its_contract(finished: Path) -> None:
     assert (geodesic["segment"] >= 0).all()
     assert geodesic["segment"].shape == (23,)
     assert geodesic["length"] == pytest.approx(np.sqrt(geodesic["segment"]).sum())
-    denoiser = load_denoiser(finished / "denoiser.pt")
-    moments = denoiser.moments(torch.from_numpy(geodesic["eta"]))
-    np.testing.assert_allclose(segments(torch.from_numpy(geodesic["eta"]), moments.mean).detach().numpy(), geodesic["segment"], rtol=1e-6)
+    eta = torch.from_numpy(geodesic["eta"])
+    np.testing.assert_allclose(segments(eta, torch.from_numpy(geodesic["mu"])).numpy(), geodesic["segment"], rtol=1e-9)
+    moments = load_denoiser(finished / "denoiser.pt").moments(eta)
+    np.testing.assert_allclose(moments.mean.detach().numpy(), geodesic["mu_denoiser"], rtol=1e-6, atol=1e-9)
+    assert 0.0 < np.abs(geodesic["mu_denoiser"] - geodesic["mu"]).max() < 0.5, "trained on the samples, and not the same"
     (training,) = json.loads((finished / "samples/rounds.json").read_text())["training"]
     assert training["curve"][-1][0] == 60
     assert training["held_out_loss"] == training["curve"][-1][2]

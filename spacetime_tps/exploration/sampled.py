@@ -109,7 +109,7 @@ class Sampled:
         """From what the rounds leave. routes: along how many paths are wanted."""
         family = problem.coordinates.family()
         optimised = [r for r in explored.routes if r.geodesic is not None]
-        arrays = [_arrays(route, family) for route in optimised]
+        arrays = [_arrays(route, explored, family) for route in optimised]
         ranks = list(_ranks(optimised, routes))
         return Sampled(
             curves=[_curve(arrays[rank - 1], explored, optimised[rank - 1].winding) for rank in ranks],
@@ -150,15 +150,21 @@ def _curve(arrays: dict[str, np.ndarray], explored: Explored, kind: Winding) -> 
     )
 
 
-def _arrays(route: Route, family: Family) -> dict[str, np.ndarray]:
+def _arrays(route: Route, explored: Explored, family: Family) -> dict[str, np.ndarray]:
+    """`mu`, and all that follows from it, is of the weighted samples; `mu_denoiser` of what was trained on them, if anything was."""
     g = route.geodesic
     assert g is not None
+    with torch.no_grad():
+        mu = explored.classes.denoiser(route.winding).moments(g.eta).mean
+        learned = explored.trained[route.winding].denoiser.moments(g.eta).mean if route.winding in explored.trained else mu
     return {
         "name": np.array(route.name),
         "eta": g.eta.numpy(),
         "level": family.level(g.eta).numpy(),
         "precision": family.precisions(g.eta).numpy(),
         "center": family.center(g.eta).numpy(),
+        "mu": mu.numpy(),
+        "mu_denoiser": learned.numpy(),
         "segment": g.segment.numpy(),
         "n_eff": g.effective_samples.numpy(),
         "kl_kT": g.cost.numpy(),
