@@ -71,9 +71,8 @@ def run(
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {
             "guided.paths": guided,
-            "guided.reverse": reverse,
             "steered.paths": steered,
-            "steered.reverse": reverse if steered else None,
+            "reverse": reverse,
             "seed": seed,
             "rounds.routes": routes,
             "unbiased.paths": unbiased,
@@ -84,8 +83,7 @@ def run(
         summary = pipeline.run(spec, out, settings, ConsoleProgress())
         _print_summary(summary)
         console.print(f"report: {out / 'report.html'}")
-        guided_paths = summary["stages"].get("guided")
-        if guided_paths and not guided_paths["hits"]:
+        if summary["failed"]:
             raise typer.Exit(1)
 
 
@@ -191,7 +189,7 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
         )
     avoid = summary["avoid"]
     for r in avoid["regions"] if avoid else []:
-        paths, frames = f"{r['paths_entering']} of {r['paths']} guided paths", f"{r['frames_inside']} of {r['frames']} frames"
+        paths, frames = f"{r['paths_entering']} of {r['paths']} paths", f"{r['frames_inside']} of {r['frames']} frames"
         console.print(f"region {r['region']!r}: {paths} enter it, {frames} lie in it", markup=False)
     if avoid and avoid["sentence"]:
         console.print(avoid["sentence"], markup=False)

@@ -10,6 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from spacetime_tps.cli import app
+from spacetime_tps.methods.guided import Guided
+from spacetime_tps.methods.reverse import Reverse
+from spacetime_tps.methods.steered import Steered
 from spacetime_tps.problems.system import bundled_systems
 from spacetime_tps.stages.settings import Settings
 
@@ -39,6 +42,7 @@ CASES = [
     ([*ALANINE, "--set", "guided.pats=3"], "unknown setting 'guided.pats'; the nearest is 'guided.paths'"),
     ([*ALANINE, "--set", "guided.paths"], "--set wants key=value"),
     ([*ALANINE, "--set", "guided.stride=7"], "must be a multiple of stride"),
+    ([*ALANINE, "--reverse", "5", "--guided", "0", "--unbiased", "5"], "reverse asks for paths back along curves that none are walked"),
     ([*ALANINE, "--set", "windows.count=many"], "windows.count"),
     ([*ALANINE, "--set", "guided.paths=["], "cannot read the value"),
     ([*ALANINE, "--set", "windows.steps=300"], "steps must exceed discard"),
@@ -120,7 +124,7 @@ def test_paths_back_are_asked_for_along_all_lines_and_told_of(
     monkeypatch.setattr("spacetime_tps.pipeline.run.run", run)
     result = CliRunner().invoke(app, ["run", "alanine_dipeptide", "--out", str(tmp_path), *words])
     assert result.exit_code == 0
-    assert (given[0].guided.reverse, given[0].steered.reverse) == back
+    assert tuple(Reverse(method).asked(given[0]) for method in (Guided(), Steered())) == back
     assert result.output.splitlines()[:3] == [
         "guided both ways, p. Too few.",
         "guided both ways, q: dissipated work 37.9 ± 1.0 kT. No overlap.",

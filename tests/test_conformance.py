@@ -259,7 +259,7 @@ def test_names_are_told_apart() -> None:
 
 
 def test_how_many_paths_are_asked_for_changes_no_path(method: Method) -> None:
-    few, many = (parse_settings([f"{m}.{way}={n}" for m in ("guided", "steered") for way in ("paths", "reverse")]) for n in (1, 7))
+    few, many = (parse_settings([f"{key}={n}" for key in ("guided.paths", "steered.paths", "reverse")]) for n in (1, 7))
     assert method.asked(few) < method.asked(many)
     assert method.made_from(few) == method.made_from(many)
     assert json.loads(json.dumps(method.made_from(few))) == method.made_from(few)
@@ -321,7 +321,7 @@ SMALL = parse_settings([
     "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500", "windows.count=16",
     "windows.steps=900", "windows.discard=300", "rounds.min_rounds=1", "rounds.max_rounds=1", "rounds.quenches=0", "rounds.max_routes=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2", "guided.points=47", "steered.paths=1",
-    "guided.reverse=2", "steered.reverse=1",
+    "reverse=2",
     "denoiser.components=0", "unbiased.paths=5", "unbiased.walkers=4", "unbiased.equilibration=600", "unbiased.points=4",
     "unbiased.rung_steps=600", "unbiased.states=2", "unbiased.state_shots=2",
 ])  # fmt: skip

@@ -121,7 +121,6 @@ def test_the_length_of_guided_paths_is_of_no_concern_to_others(run: Run, setting
     [
         ("guided.paths=5", "guided"),
         ("guided.paths=1", "guided"),
-        ("guided.reverse=4", "guided_reverse"),
         ("steered.paths=4", "steered"),
         ("unbiased.paths=30", "unbiased"),
         ("unbiased.budget=9999999", "unbiased"),
@@ -180,7 +179,7 @@ def test_what_is_out_of_date_goes_even_where_it_is_not_asked_for(run: Run) -> No
 
 
 def test_paths_back_are_of_the_length_of_paths_forth(run: Run) -> None:
-    back = ["guided.reverse=1", "steered.reverse=1"]
+    back = ["reverse=1"]
     assert run(*back) == ["run guided_reverse", "run steered_reverse"]
     assert run(*back, "guided.points=100") == anew("guided", "guided_reverse", "steered", "steered_reverse")
     assert list(run.values) == ["exploration", "guided", "guided_reverse", "steered", "steered_reverse", "unbiased"]

@@ -178,12 +178,12 @@ def test_lines_of_distances_have_no_other_way() -> None:
 
 def test_methods_cost_alike_and_are_asked_for_apart() -> None:
     settings = MethodSettings(
-        guided=GuidedSettings(paths=7, points=10, steps_per_point=20, stride=10, reverse=5), steered=SteeredSettings(paths=3, reverse=2)
+        guided=GuidedSettings(paths=7, points=10, steps_per_point=20, stride=10), steered=SteeredSettings(paths=3), reverse=5
     )
     guided, back, steered, steered_back = METHODS
     assert [(m.name, m.mirror_of, m.baseline, m.asked(settings)) for m in METHODS] == [
         ("guided", None, False, 7), ("guided_reverse", "guided", False, 5),
-        ("steered", None, True, 3), ("steered_reverse", "steered", True, 2),
+        ("steered", None, True, 3), ("steered_reverse", "steered", True, 5),
     ]  # fmt: skip
     for method in METHODS:
         assert method.steps(settings) == (10 + 4) * 20

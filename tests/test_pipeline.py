@@ -48,7 +48,7 @@ def settings(*more: str) -> Settings:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "first"
-    run(load_system("alanine_dipeptide"), folder, settings("steered.paths=2", "guided.reverse=3"))
+    run(load_system("alanine_dipeptide"), folder, settings("steered.paths=2", "reverse=3"))
     return folder
 
 
@@ -101,7 +101,7 @@ def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
     problem = preparation.load(finished)
     potential = Potential(problem.model)
     rows = read_transitions(Folder(finished))
-    assert [r.stage for r in rows] == ["guided"] * 6 + ["guided_reverse"] * 3 + ["steered"] * 4
+    assert [r.stage for r in rows] == ["guided"] * 6 + ["guided_reverse"] * 3 + ["steered"] * 4 + ["steered_reverse"] * 6
     for row in rows:
         path = md.load(str(finished / row.file), top=str(finished / "topology.pdb"))
         assert len(path) == row.n_frames == 24 * 100 // 25 + 1
@@ -109,7 +109,7 @@ def test_rows_agree_with_the_trajectories_they_name(finished: Path) -> None:
         assert row.weight is None
         energies = [potential(x.astype(float))[0] - problem.zero for x in path.xyz]
         assert max(energies) == pytest.approx(row.max_energy_kj_mol, abs=0.2)
-        begin, end = (problem.b, problem.a) if row.stage == "guided_reverse" else (problem.a, problem.b)
+        begin, end = (problem.b, problem.a) if row.stage.endswith("_reverse") else (problem.a, problem.b)
         assert row.hit == bool(begin.contains(path.xyz[0]) and end.contains(path.xyz[-1]))
         assert row.work_kT is not None
         np.testing.assert_allclose(path.time, np.arange(len(path)) * 0.025, atol=1e-5)
@@ -137,8 +137,8 @@ def test_every_evaluation_is_in_the_total(finished: Path) -> None:
 def test_what_both_ways_say_is_told(finished: Path) -> None:
     """By hand from the table; a lonely method has nothing to say."""
     summary = json.loads((finished / "summary.json").read_text())
-    assert summary["reverse"] == {"guided_reverse": "guided"}
-    assert list(summary["work"]) == ["guided"]
+    assert summary["reverse"] == {"guided_reverse": "guided", "steered_reverse": "steered"}
+    assert list(summary["work"]) == ["guided", "steered"]
     told = summary["work"]["guided"][summary["route"]["name"]]
     spent = [[r.work_kT for r in read_transitions(Folder(finished)) if r.stage == s] for s in ("guided", "guided_reverse")]
     assert [told[f"{way}_kT"]["mean"] for way in ("forward", "reverse")] == pytest.approx([np.mean(w) for w in spent])
@@ -150,7 +150,7 @@ def test_what_both_ways_say_is_told(finished: Path) -> None:
 
 
 def test_one_seed_gives_identical_files_and_another_gives_others(first: Path, tmp_path: Path) -> None:
-    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("steered.paths=2", "guided.reverse=3", "workers=1"))
+    run(load_system("alanine_dipeptide"), tmp_path / "same", settings("steered.paths=2", "reverse=3", "workers=1"))
     same, expected = contents(tmp_path / "same"), contents(first)
     differing = {name for name in expected if expected[name] != same.get(name)}
     assert differing <= {"config.yaml"}, differing  # which says how many workers there were
@@ -161,13 +161,13 @@ def test_one_seed_gives_identical_files_and_another_gives_others(first: Path, tm
 
 def test_a_second_call_does_only_what_is_missing(finished: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
-    summary = run(load_system("alanine_dipeptide"), finished, settings("steered.paths=2", "guided.reverse=3", "guided.paths=7"))
+    summary = run(load_system("alanine_dipeptide"), finished, settings("steered.paths=2", "reverse=3", "guided.paths=7"))
     after = {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")}
     assert summary["stages"]["guided"]["paths"] == 7
     assert {p for p in after if after[p] != before.get(p)} == {p for p in after if p.stem.endswith("_0006")}
     summary = run(load_system("alanine_dipeptide"), finished, settings())
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.trr")} == after, "finished paths stay, also when fewer are asked for"
-    assert {k: s["paths"] for k, s in summary["stages"].items()} == {"guided": 7, "guided_reverse": 3, "steered": 4}
+    assert {k: s["paths"] for k, s in summary["stages"].items()} == {"guided": 7, "guided_reverse": 3, "steered": 4, "steered_reverse": 6}
 
 
 class StopsIn(Silent):
@@ -191,10 +191,10 @@ class StopsIn(Silent):
 def test_an_interrupted_run_goes_on_to_the_same_end(finished: Path, tmp_path: Path, stage: str) -> None:
     spec = load_system("alanine_dipeptide")
     with pytest.raises(KeyboardInterrupt):
-        run(spec, tmp_path / "run", settings("steered.paths=2", "guided.reverse=3"), StopsIn(stage, 2))
+        run(spec, tmp_path / "run", settings("steered.paths=2", "reverse=3"), StopsIn(stage, 2))
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.trr")}
     assert kept
-    run(spec, tmp_path / "run", settings("steered.paths=2", "guided.reverse=3"))
+    run(spec, tmp_path / "run", settings("steered.paths=2", "reverse=3"))
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
     expected = contents(finished)
     got = contents(tmp_path / "run")
@@ -290,9 +290,10 @@ def test_throughput_and_compare_read_a_finished_run(finished: Path, tmp_path: Pa
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     hits = sum(r.hit for r in read_transitions(Folder(finished)) if r.stage == "guided")
     best = json.loads((finished / "summary.json").read_text())["route"]["name"]
-    assert [(r[1], r[2]) for r in rows] == [
-        ("1", label) for label in (f"guided, {best}", f"guided_reverse, {best}", "steered, straight", "steered, straight_same_way")
-    ]
+    assert [(r[1], r[2]) for r in rows] == [("1", f"{stage}, {route}") for stage, route in (
+        ("guided", best), ("guided_reverse", best), ("steered", "straight"), ("steered", "straight_same_way"),
+        ("steered_reverse", "straight"), ("steered_reverse", "straight_same_way"),
+    )]  # fmt: skip
     assert rows[0][3] == f"{hits}/6"
     with pytest.raises(SpacetimeError, match="no finished run"):
         runs_table([tmp_path])

@@ -116,7 +116,7 @@ def sampled(problem: Problem, simulation: Here, points: int) -> Sampled:
 def test_paths_both_ways_give_the_free_energy_of_the_landscape(problem: Problem) -> None:
     """Within 3 standard errors: false alarms once in 370. In the lopsided case half of the paths to B miss it."""
     settings = parse_settings([
-        "guided.paths=100", "guided.reverse=90", "guided.points=48", "guided.steps_per_point=50", "guided.stride=50", "seed=3",
+        "guided.paths=100", "reverse=90", "guided.points=48", "guided.steps_per_point=50", "guided.stride=50", "seed=3",
     ])  # fmt: skip
     with Here(problem) as simulation:
         found = sampled(problem, simulation, 48)

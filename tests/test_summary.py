@@ -192,16 +192,19 @@ def test_there_is_no_embedded_reference_without_paths_at_the_same_interval_and_s
 
 
 def test_what_went_wrong_is_said() -> None:
-    assert failure(ROUTE, GUIDED) is None
-    assert failure(ROUTE, []) is None
-    assert str(failure(ROUTE, GUIDED[2:])).startswith("None of 2 guided paths connects A and B along r: the molecule does not follow")
-    assert failure({**ROUTE, "forward_backward_kT": 5.0}, GUIDED) is None
-    assert failure({**ROUTE, "forward_backward_kT": None}, GUIDED) is None
+    assert failure(ROUTE, {"guided": GUIDED}) is None
+    assert failure(ROUTE, {}) is None
+    lost = str(failure(ROUTE, {"guided": GUIDED[2:]}))
+    assert lost.startswith("None of 2 guided paths connects A and B along r: the molecule does not follow")
+    assert failure({**ROUTE, "forward_backward_kT": 5.0}, {"guided": GUIDED}) is None
+    assert failure({**ROUTE, "forward_backward_kT": None}, {"guided": GUIDED}) is None
     apart = {**ROUTE, "forward_backward_kT": 5.1}
-    assert str(failure(apart, GUIDED)).startswith("Windows walked from A and from B still differ by 5.1 kT on the best route")
-    assert str(failure(apart, [])).startswith("Windows walked")
-    assert str(failure(apart, GUIDED[2:])).startswith("None of 2 guided paths")
+    assert str(failure(apart, {"guided": GUIDED})).startswith("Windows walked from A and from B still differ by 5.1 kT on the best route")
+    assert str(failure(apart, {})).startswith("Windows walked")
+    assert str(failure(apart, {"guided": GUIDED[2:]})).startswith("None of 2 guided paths")
     assert str(summary(guided=GUIDED[2:])["failed"]).startswith("None of 2")
+    assert str(failure(ROUTE, {"slow": GUIDED[2:], "guided": GUIDED})).startswith("None of 2 slow paths")
+    assert failure(ROUTE, {"guided": GUIDED, "slow": []}) is None
 
 
 BOX = ForbiddenBox(box={"phi": (-20.0, 20.0)})
@@ -250,7 +253,7 @@ def test_the_curve_is_blamed_before_the_paths_and_nobody_where_nothing_entered()
 
 COSTS = ["training.walks=3", "training.equilibration_steps=100", "training.steps_a=700", "training.steps_b=400", "windows.count=10",
          "windows.steps=2000", "rounds.min_rounds=2", "rounds.max_rounds=5", "rounds.routes=2", "guided.paths=40", "guided.points=20",
-         "guided.reverse=7", "steered.paths=5", "unbiased.paths=100"]  # fmt: skip
+         "reverse=7", "steered.paths=5", "unbiased.paths=100"]  # fmt: skip
 
 
 def test_costs_follow_from_the_settings() -> None:
@@ -260,7 +263,7 @@ def test_costs_follow_from_the_settings() -> None:
         "the two ends and windows", "guided paths", "guided_reverse paths", "steered paths", "steered_reverse paths", "unbiased paths",
     ]  # fmt: skip
     ends, windows, path = 3 * (2 * 100 + 700 + 400), (2 + 3) * 2 * 10 * 2000, 21 * 50
-    assert [count for _, count in costs] == [ends + windows, 40 * 2 * path, 7 * 2 * path, 5 * 2 * path, 0, 250_000]
+    assert [count for _, count in costs] == [ends + windows, 40 * 2 * path, 7 * 2 * path, 5 * 2 * path, 7 * 2 * path, 250_000]
     assert STAGES[-1].cost(PROBLEM, parse_settings([*COSTS, "unbiased.budget=9000"]))[1] == 9000
     one = parse_settings([*COSTS, "rounds.max_routes=2"])
     assert STAGES[0].cost(PROBLEM, one)[1] == ends + windows - 2 * 10 * 2000, "half of the curves may be straight"
@@ -269,11 +272,12 @@ def test_costs_follow_from_the_settings() -> None:
 def test_the_estimate_is_the_sum_of_the_stages() -> None:
     chosen = parse_settings([*COSTS, "workers=2"])
     total = sum(stage.cost(PROBLEM, chosen)[1] for stage in STAGES)
-    assert total == 203_900 + 84_000 + 14_700 + 10_500 + 250_000
+    assert total == 203_900 + 84_000 + 14_700 + 10_500 + 14_700 + 250_000
     minutes = total / (1000.0 * 0.8 * 2) / 60.0 + 0.7
     assert estimate(PROBLEM, chosen) == (
         f"Reference platform; about 0.6 million force evaluations, about {minutes:.0f} min: 0.2 M in the two ends and windows, "
-        "0.1 M in guided paths, 0.0 M in guided_reverse paths, 0.0 M in steered paths, 0.2 M in unbiased paths"
+        "0.1 M in guided paths, 0.0 M in guided_reverse paths, 0.0 M in steered paths, 0.0 M in steered_reverse paths, "
+        "0.2 M in unbiased paths"
     )
     assert "steered" not in estimate(PROBLEM, parse_settings([*COSTS, "steered.paths=0"]))
     assert "min" not in estimate(replace(PROBLEM, steps_per_second=0.0), chosen)

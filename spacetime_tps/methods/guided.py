@@ -17,9 +17,6 @@ class Guided(Pulled):
     def asked(self, settings: MethodSettings) -> int:
         return settings.guided.paths
 
-    def asked_back(self, settings: MethodSettings) -> int:
-        return settings.guided.reverse
-
     def most_curves(self, routes: int) -> int:
         return routes
 

@@ -30,17 +30,13 @@ class Pulled(ABC):
     def asked(self, settings: MethodSettings) -> int: ...
 
     @abstractmethod
-    def asked_back(self, settings: MethodSettings) -> int:
-        """Paths back along each curve, for `reverse.Reverse`."""
-
-    @abstractmethod
     def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]: ...
 
     @abstractmethod
     def most_curves(self, routes: int) -> int: ...
 
     def made_from(self, settings: MethodSettings) -> Any:
-        return settings.guided.model_dump(exclude={"paths", "reverse"})
+        return settings.guided.model_dump(exclude={"paths"})
 
     def steps(self, settings: MethodSettings) -> int:
         return settings.guided.steps

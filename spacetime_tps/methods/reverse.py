@@ -31,7 +31,7 @@ class Reverse:
         return self.method.name
 
     def asked(self, settings: MethodSettings) -> int:
-        return self.method.asked_back(settings)
+        return settings.reverse if self.method.asked(settings) else 0
 
     def made_from(self, settings: MethodSettings) -> Any:
         return self.method.made_from(settings)

@@ -17,7 +17,6 @@ class GuidedSettings(StrictModel):
     """Guided transitions along the geodesic."""
 
     paths: int = Field(100, ge=0, description="a route")
-    reverse: int = Field(0, ge=0, description="paths walked back from B to A along each curve")
     points: int = Field(127, ge=2, description="of the curve, at which the restraint is set; the last is held for 100 steps or more")
     steps_per_point: int = Field(50, ge=1)
     stride: int = Field(25, ge=1, description="steps between stored frames")
@@ -44,7 +43,6 @@ class SteeredSettings(StrictModel):
     """The baseline: steered MD on straight lines, at the cost of guided paths (`guided`)."""
 
     paths: int = Field(0, ge=0, description="a line: the short way round, and the best route's way where it is another")
-    reverse: int = Field(0, ge=0, description="paths walked back from B to A along each line")
 
 
 class MethodSettings(StrictModel):
@@ -52,3 +50,10 @@ class MethodSettings(StrictModel):
 
     guided: GuidedSettings = GuidedSettings()
     steered: SteeredSettings = SteeredSettings()
+    reverse: int = Field(0, ge=0, description="paths walked back from B to A along each curve and line that paths are walked along")
+
+    @model_validator(mode="after")
+    def _both_ways(self) -> "MethodSettings":
+        if self.reverse and not (self.guided.paths or self.steered.paths):
+            raise ValueError("reverse asks for paths back along curves that none are walked along: guided.paths and steered.paths are 0")
+        return self

@@ -25,9 +25,6 @@ class Steered(Pulled):
     def asked(self, settings: MethodSettings) -> int:
         return settings.steered.paths
 
-    def asked_back(self, settings: MethodSettings) -> int:
-        return settings.steered.reverse
-
     def most_curves(self, routes: int) -> int:
         return 2
 

@@ -1,4 +1,4 @@
-"""Whether a run kept out of its forbidden regions: its best curve, and every stored frame of its guided paths."""
+"""Whether a run kept out of its forbidden regions: its best curve, and every stored frame of the paths along it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,9 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Storage
 
 LAG = (
-    "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Stronger restraints "
-    "(geodesic.floor, with more windows.count) or a wider avoidance.margin hold it closer."
+    "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. A stiffer one "
+    "(guided.stiffness, up to 1, which makes the paths alone anew), a higher geodesic.floor with more windows.count, or a wider "
+    "avoidance.margin hold it closer."
 )
 
 PLACED = 6
@@ -26,8 +27,9 @@ def avoidance_summary(
 ) -> dict[str, Any] | None:
     """The part of summary.json on forbidden regions; None where there are none.
 
-    route: the best one's entry in samples/rounds.json; rows: the guided paths. Every stored frame of every path is looked at, whether the
-    path is a hit or not; an unstable path has stored none. "met" is about the curve; "sentence" says what is wrong with it or the paths.
+    route: the best one's entry in samples/rounds.json; rows: the paths of all methods but baselines, both ways. Every stored frame of every
+    path is looked at, whether the path is a hit or not; an unstable path has stored none. "met" is about the curve; "sentence" says what is
+    wrong with it or the paths.
     """
     if not forbidden:
         return None

@@ -39,15 +39,13 @@ def summarise(
     references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
     thermal, embedded = references.get("guided") or next(iter(references.values()))
     routes, spent = sampled.record["routes"], sampled.record["evaluations"]
-    guided = paths.get("guided", [])
+    own = [m for m in methods if not m.baseline]
+    walked = {m.name: paths[m.name] for m in own if m.name in paths}
+    forth = {m.name: walked[m.name] for m in own if m.mirror_of is None and m.name in walked}
     evaluations = {
         "preparation": problem.evaluations,
         **spent,
-        **{
-            m.name: sum(r.evaluations for r in paths.get(m.name, []))
-            for m in methods
-            if not m.baseline and (m.mirror_of is None or m.name in paths)
-        },
+        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in own if m.mirror_of is None or m.name in paths},
         "region": 0,
         "unbiased": 0,
         **(unbiased.record["evaluations"] if unbiased else {}),
@@ -62,8 +60,8 @@ def summarise(
         "kappa_floor": sampled.record["kappa_floor"],
         "thermal_reference": {**_moments(thermal), "max_energy_kj_mol": [round(float(e), 4) for e in thermal]},
         "embedded_reference": embedded and vars(embedded),
-        "failed": failure(routes[0], guided),
-        "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], guided),
+        "failed": failure(routes[0], forth),
+        "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], [row for rows in walked.values() for row in rows]),
         "unbiased": unbiased and unbiased.record,
         "stages": {method: paths_summary(rows, *references[method]) for method, rows in paths.items()},
         "by_route": {
@@ -111,13 +109,18 @@ def embedded_reference(runs: Sequence[Frames], unbiased: Unbiased | None, proble
         return None
 
 
-def failure(route: Mapping[str, Any], guided: Sequence[Transition]) -> str | None:
-    """What went wrong with a run and what helps, in one sentence; None where paths connect along a route whose barrier is known."""
-    if guided and not any(r.hit for r in guided):
-        return (
-            f"None of {len(guided)} guided paths connects A and B along {route['name']}: the molecule does not follow the restraint. "
-            "A higher noise floor holds it closer (geodesic.floor, with geodesic.highest_floor); the files are kept."
-        )
+def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]]) -> str | None:
+    """What went wrong with a run and what helps, in one sentence; None where paths connect along a route whose barrier is known.
+
+    paths: from A to B, by method.
+    """
+    for method, rows in paths.items():
+        if rows and not any(r.hit for r in rows):
+            return (
+                f"None of {len(rows)} {method} paths connects A and B along {route['name']}: the molecule does not follow the "
+                "restraint. A stiffer one holds it closer: guided.stiffness, up to 1, makes the paths alone anew; a higher noise floor "
+                "(geodesic.floor, with geodesic.highest_floor) all. The files are kept."
+            )
     apart = route["forward_backward_kT"]
     if apart is not None and apart > DISAGREEMENT:
         return (

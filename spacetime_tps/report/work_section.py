@@ -29,7 +29,7 @@ def works(run: RunData) -> Figure:
     for panel, (method, route, w), pair in zip(axes, panels, found, strict=True):
         for values, colour, name in zip(pair, (GUIDED, RIVALS[0]), ("work from A to B", "minus work from B to A"), strict=True):
             if len(values):
-                label = f"{name}: {values.mean():.1f} ± {values.std():.1f}"
+                label = f"{name}: mean {values.mean():.1f}, std {values.std():.1f}"
                 panel.hist(values, bins=bins, density=True, color=colour, alpha=0.3, lw=0)
                 panel.hist(values, bins=bins, density=True, histtype="step", color=colour, lw=1.4, label=label)
         if w["crossing_kT"] is not None:

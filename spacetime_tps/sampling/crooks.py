@@ -41,8 +41,8 @@ class Drive:
 def dissipated_work(forward: np.ndarray, reverse: np.ndarray) -> tuple[float, float]:
     """<W_F> + <W_R> and its standard error, kT, of all paths (P,) and (Q,), hits or not.
 
-    Never negative in the mean. For slow drives it is the Fisher-Rao energy of the curve times relaxation time over duration (Crooks 2007,
-    doi:10.1103/PhysRevLett.99.100602; Sivak, Crooks 2012, doi:10.1103/PhysRevLett.108.190602).
+    Never negative in the mean. For slow drives it is the Fisher-Rao energy of the schedule times relaxation time over duration (Crooks
+    2007, doi:10.1103/PhysRevLett.99.100602; Sivak, Crooks 2012, doi:10.1103/PhysRevLett.108.190602).
     """
     (forth, error), (back, other) = mean(forward), mean(reverse)
     return forth + back, float(np.hypot(error, other))
