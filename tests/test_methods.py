@@ -17,9 +17,6 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve, Sampled
-from spacetime_tps.geometry.families.cartesian import Cartesian
-from spacetime_tps.geometry.families.protocol import Family
-from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import Driven, drive, drive_back, is_hit, schedule
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.registry import METHODS
@@ -85,17 +82,6 @@ def test_a_curve_between_points_is_smooth() -> None:
     np.testing.assert_allclose(schedule(PLANE.family(), s**3, 21, 100), np.linspace(0.0, 1.0, 21)[:, None] ** 3, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", [VonMises(2), Cartesian(2)], ids=["torsions", "lengths"])
-def test_between_its_ends_a_path_is_held_less_firmly_about_the_same_centers(family: Family) -> None:
-    s = torch.linspace(0.0, 1.0, 9, dtype=torch.double)[:, None]
-    levels = family.levels
-    eta = family.natural(s * torch.tensor([1.0, -0.5]).double(), family.level_of(torch.full((9, levels), 30.0, dtype=torch.double)))
-    firm, soft = (torch.from_numpy(schedule(family, eta.numpy(), 41, 100, stiffness=k)) for k in (1.0, 0.4))
-    torch.testing.assert_close(family.center(soft), family.center(firm), atol=1e-9, rtol=0.0)
-    share = (family.precisions(soft) / family.precisions(firm))[:, 0]
-    torch.testing.assert_close(share[[0, 2, 4, 20, 36, 38, 40]], torch.tensor([1.0, 0.7, 0.4, 0.4, 0.4, 0.7, 1.0]).double())
-
-
 def test_strides_fit_into_points() -> None:
     with pytest.raises(ValueError, match="must be a multiple of stride, got 50 and 20"):
         GuidedSettings(steps_per_point=50, stride=20)
@@ -108,7 +94,7 @@ def test_paths_start_in_A_at_a_frame_drawn_under_the_first_point(log_weight: lis
     with Here(PROBLEM) as simulation:
         found = list(drive(PROBLEM, simulation, along, GuidedSettings(points=4, steps_per_point=20, stride=10), [5, 7, 9]))
         walks = simulation.asked
-    eta = schedule(PLANE.family(), along.eta, 4, 20, stiffness=0.5)
+    eta = schedule(PLANE.family(), along.eta, 4, 20)
     assert [d.seed for d in found] == [w.seed for w in walks] == [5, 7, 9]
     for walk, driven in zip(walks, found, strict=True):
         np.testing.assert_array_equal(walk.positions, along.positions[starts])
@@ -135,7 +121,7 @@ def test_paths_back_start_in_B_and_walk_the_mirror_image(log_weight: list[float]
     with Here(PROBLEM) as simulation:
         (found,) = drive_back(PROBLEM, simulation, along, GuidedSettings(points=4, steps_per_point=20, stride=10), [5])
         (walk,) = simulation.asked
-    eta = schedule(PLANE.family(), along.eta, 4, 20, stiffness=0.5)
+    eta = schedule(PLANE.family(), along.eta, 4, 20)
     np.testing.assert_array_equal(walk.schedule, eta[::-1])
     np.testing.assert_allclose(walk.schedule[:5], np.broadcast_to(along.eta[-1], (5, 4)), atol=1e-9)
     np.testing.assert_array_equal(walk.positions, along.positions[starts])
@@ -187,7 +173,7 @@ def test_methods_cost_alike_and_are_asked_for_apart() -> None:
     ]  # fmt: skip
     for method in METHODS:
         assert method.steps(settings) == (10 + 4) * 20
-        assert method.made_from(settings) == {"points": 10, "steps_per_point": 20, "stride": 10, "stiffness": 0.5}
+        assert method.made_from(settings) == {"points": 10, "steps_per_point": 20, "stride": 10}
     assert (back.most_curves(9), steered_back.most_curves(9)) == (guided.most_curves(9), steered.most_curves(9)) == (9, 2)
     curves = [curve(straight((-90.0, 20.0), (90.0, 20.0)), route=name) for name in "ab"]
     assert guided.along(PROBLEM, curves) == curves

@@ -19,9 +19,6 @@ from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
-END = 0.1
-"""Share of a path at either end over which the restraint goes over to that of the curve's end: a path is to begin and end in its state"""
-
 
 @dataclass(frozen=True)
 class Driven:
@@ -33,19 +30,15 @@ class Driven:
     """(F, E): of the restraint that each frame was made under. The frame before each change is stored: the work rests on it"""
 
 
-def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int, *, stiffness: float = 1.0) -> np.ndarray:
+def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int) -> np.ndarray:
     """What a path walks: the curve eta (N, E) at `points` points, by a spline in the family's chart, with the last one held.
 
-    Between the first and the last tenth, over which it falls and rises, the restraint is `stiffness` times eta: the centers are the same.
-    A curve is as narrow as it takes to tell basins apart; to carry a molecule along takes less, and heats it less.
     A jump between points dissipates half its d_eta . d_mu, which the molecule keeps as heat: many points of few steps lose less than few
     points of many.
     """
     chart = family.chart(torch.from_numpy(eta)).numpy()
     fine = CubicSpline(np.linspace(0.0, 1.0, len(eta)), chart)(np.linspace(0.0, 1.0, points))
-    s = np.linspace(0.0, 1.0, points)[:, None]
-    softer = np.clip(np.minimum(s, 1.0 - s) / END, 0.0, 1.0)
-    fine = (1.0 - (1.0 - stiffness) * softer) * family.from_chart(torch.from_numpy(fine)).numpy()
+    fine = family.from_chart(torch.from_numpy(fine)).numpy()
     return np.concatenate([fine, np.repeat(fine[-1:], hold_points(steps_per_point), axis=0)])
 
 
@@ -65,7 +58,7 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
 
     pace: its points, steps and stride. Raises SpacetimeError where no weighted frame of the curve is in A.
     """
-    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point, stiffness=pace.stiffness)
+    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
     starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.a.contains(curve.positions), seeds)
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
@@ -76,7 +69,7 @@ def drive_back(problem: Problem, simulation: Simulation, curve: Curve, pace: Gui
     The last point is held at the beginning, as long as `drive` holds it in the end: Crooks' theorem compares a drive with its mirror image.
     Raises SpacetimeError where no weighted frame of the curve is in B.
     """
-    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point, stiffness=pace.stiffness)[::-1].copy()
+    eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)[::-1].copy()
     starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.b.contains(curve.positions), seeds, state="B")
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 

@@ -20,7 +20,6 @@ class GuidedSettings(StrictModel):
     points: int = Field(127, ge=2, description="of the curve, at which the restraint is set; the last is held for 100 steps or more")
     steps_per_point: int = Field(50, ge=1)
     stride: int = Field(25, ge=1, description="steps between stored frames")
-    stiffness: float = Field(0.5, gt=0, le=1, description="eta of the restraint over eta of the curve, but for the ends of the path")
 
     @model_validator(mode="after")
     def _whole_strides(self) -> "GuidedSettings":

@@ -13,9 +13,8 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Storage
 
 LAG = (
-    "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. A stiffer one "
-    "(guided.stiffness, up to 1, which makes the paths alone anew), a higher geodesic.floor with more windows.count, or a wider "
-    "avoidance.margin hold it closer."
+    "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Slower paths "
+    "(guided.points), stronger restraints (geodesic.floor, with more windows.count) or a wider avoidance.margin hold it closer."
 )
 
 PLACED = 6

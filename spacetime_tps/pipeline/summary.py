@@ -118,8 +118,8 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
         if rows and not any(r.hit for r in rows):
             return (
                 f"None of {len(rows)} {method} paths connects A and B along {route['name']}: the molecule does not follow the "
-                "restraint. A stiffer one holds it closer: guided.stiffness, up to 1, makes the paths alone anew; a higher noise floor "
-                "(geodesic.floor, with geodesic.highest_floor) all. The files are kept."
+                "restraint. Slower paths (guided.points) lag less, and a higher noise floor (geodesic.floor, with geodesic.highest_floor) "
+                "holds it closer; the files are kept."
             )
     apart = route["forward_backward_kT"]
     if apart is not None and apart > DISAGREEMENT:

@@ -42,10 +42,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
     settings = validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
     positions, _ = storage.frames("samples/weighted_1.trr")
-    eta = schedule(
-        problem.coordinates.family(), storage.arrays("geodesic.npz")["eta"], settings.points, settings.steps_per_point,
-        stiffness=settings.stiffness,
-    )  # fmt: skip
+    eta = schedule(problem.coordinates.family(), storage.arrays("geodesic.npz")["eta"], settings.points, settings.steps_per_point)
     model, kept = problem.model, Folder(scratch)
     bias = CurveBias(problem.coordinates)
     dynamics, bare = Dynamics(model, bias), Dynamics(model, bias)
