@@ -81,6 +81,20 @@ def two_way(
 
 
 @app.command()
+def ablation(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A finished run.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the paths, table.md and ablation.json.", show_default=False)],
+    paths: Annotated[int, typer.Option(help="Each way along each curve.", min=2)] = 50,
+    points: Annotated[int, typer.Option(help="Of a curve, as guided.points.", min=2)] = 127,
+) -> None:
+    """A run's geodesic against rival curves of its class: straight lines, and curves relaxed without one part of what a run minimises."""
+    with errors_as_sentences():
+        from benchmarks.ablation import run_ablation
+
+        console.print(run_ablation(folder, out, paths=paths, points=points, progress=ConsoleProgress()), markup=False)
+
+
+@app.command()
 def truth(
     reference: Annotated[Path, typer.Argument(help="A run folder of independent transitions, as of brute-force.", show_default=False)],
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders; their paths are pooled.", show_default=False)],
