@@ -36,10 +36,12 @@ from spacetime_tps.exploration.settings import (
     WindowSettings,
 )
 from spacetime_tps.exploration.training import Ends, walk_ends
+from spacetime_tps.geometry.curve import energy as curve_energy
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.geometry.penalties import Convex, Penalty
+from spacetime_tps.geometry.relax import relax
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import Windows
@@ -440,13 +442,6 @@ def test_a_curve_is_held_back_while_it_rests_on_less_than_twice_the_wanted_sampl
         assert work.explored([route("new", None)], route()), "nothing is forbidden"
 
 
-def test_a_penalty_under_a_trained_denoiser_still_sees_the_samples() -> None:
-    few = WeightedSamples(CIRCLE.features(EVERYWHERE[::40]), torch.zeros(10, dtype=torch.double))
-    (seen,) = polish.under_samples([lambda eta, moments: moments.effective_samples.sum()], few)
-    eta = at(0.0, points=2)
-    assert float(seen(eta, FLAT.moments(eta))) == pytest.approx(20.0)
-
-
 class Concave:
     """psi = -|eta|^2 / 2: every segment is negative."""
 
@@ -454,15 +449,59 @@ class Concave:
         return Moments(-0.5 * eta.square().sum(-1), -eta, torch.full(eta.shape[:-1], 99.0, dtype=torch.double))
 
 
-def test_negative_segments_never_pay_and_there_is_no_curve_under_a_denoiser_that_has_them() -> None:
+def test_negative_segments_never_pay() -> None:
     eta, away = at(0.0, points=5), Concave()
     eta = eta + torch.linspace(0.0, 1.0, 5, dtype=torch.double)[:, None]
     found = Convex(weight=3.0)(eta, away.moments(eta))
     assert float(found) == pytest.approx(3.0 * 4 * eta.shape[1] / 16.0)
     assert float(Convex(weight=3.0)(eta, FLAT.moments(eta))) == 0.0
-    straight = replace(route(), eta=eta.numpy(), winding=(0,))
-    settings = GeodesicSettings(points=8, nodes=4, evaluations=3)
-    assert polish.polished(straight, polish.Supported(away, FLAT), [], CIRCLE, settings) is None
+    assert polish.is_convex(eta, FLAT)
+    assert not polish.is_convex(eta, away)
+
+
+class Doubled:
+    """mu twice that of uniform angles: energies are twice theirs; psi is of no concern to an energy."""
+
+    def moments(self, eta: torch.Tensor) -> Moments:
+        there = FLAT.moments(eta)
+        return there._replace(mean=2.0 * there.mean, log_partition=torch.full_like(there.log_partition, 1e9))
+
+
+def test_a_polished_curve_has_the_models_energy_and_the_samples_penalties() -> None:
+    asked: list[Moments] = []
+
+    def penalty(eta: torch.Tensor, moments: Moments) -> torch.Tensor:
+        asked.append(moments)
+        return 3.0 + 0.0 * eta.sum()
+
+    start = torch.cat([at(10.0, 0.0, 0.5, 4), at(20.0, 0.7, 0.5, 4)])
+    settings = GeodesicSettings(points=8, nodes=4, evaluations=5)
+    found = polish.polished(start, Doubled(), FLAT, [penalty], CIRCLE, settings)
+    first = start_energy(start, settings)
+    assert found.trace[0] == pytest.approx(2.0 * first + 3.0)
+    assert found.trace[-1] < found.trace[0]
+    torch.testing.assert_close(found.curve[[0, -1]], start[[0, -1]])
+    torch.testing.assert_close(asked[-1].log_partition, FLAT.moments(found.curve).log_partition, rtol=0.2, atol=0.5)
+    assert float(asked[0].log_partition.detach().max()) < 100.0, "the samples', not the model's"
+
+
+def start_energy(start: torch.Tensor, settings: GeodesicSettings) -> float:
+    """Of the spline through a curve, at its points."""
+    found = relax(CIRCLE.chart(start), lambda z: (z * 0.0).sum(), nodes=settings.nodes, points=settings.points, evaluations=1)
+    eta = CIRCLE.from_chart(found.curve)
+    return float(curve_energy(eta, FLAT.moments(eta).mean))
+
+
+def test_as_much_of_the_way_is_gone_as_is_sound() -> None:
+    """From one curve to another by halves; what is left is told by the samples."""
+    here, there = (evaluate(at(10.0, x, 1.0), FLAT, family=CIRCLE, points=32) for x in (0.0, 0.8))
+    toward = optimiser().toward
+    assert toward(here, there, FLAT) is there
+    away = float((there.eta - here.eta).norm())
+    near = toward(here, there, FLAT, sound=lambda g: float((g.eta - here.eta).norm()) < 0.3 * away)
+    assert near is not None
+    assert 0.2 * away < float((near.eta - here.eta).norm()) < 0.3 * away
+    assert toward(here, there, FLAT, sound=lambda g: False) is None
 
 
 def test_intermediate_minima_become_routes_the_lowest_first() -> None:

@@ -1,4 +1,5 @@
-"""Denoising score matching on frames of restrained MD, which need no weights: the potential network's training and its judge."""
+"""The potential network's training, by denoising score matching on frames of restrained MD, which need no weights, and by what weighted
+samples say near the windows; and its judge."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from torch import Tensor
 from spacetime_tps.denoisers.potential import PotentialNetwork, to_bytes
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.settings import DenoiserSettings
-from spacetime_tps.denoisers.training import Trained, Unseen, descend
+from spacetime_tps.denoisers.training import Lessons, Trained, Unseen, descend, supported
 from spacetime_tps.geometry.denoiser import Denoiser
 from spacetime_tps.geometry.families.protocol import Family
 
@@ -20,6 +21,8 @@ RATE, DECAY = 0.01, 0.01
 PLAIN, WIDEST, NARROWEST = 0.5, 0.01, 2.0
 """Precisions of the noise on frames of plain MD, at least; on frames of windows, at least; and on all, at most: times the lowest and the
 highest of the curve. Plain MD keeps to A and to B, so that wider noise would ask it for what lies between"""
+WANDER, STRETCH = 2.0, 0.2
+"""How far from a window's eta samples are asked, at most and in every coordinate: widths of the noise, and e-folds of its precision"""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class NetworkTrainer:
     With x from p_eta_k and y = T(x) + noise of precision kappa, the posterior of x given y is p at eta = eta_k + kappa y (Bayes' rule,
     `Family.noised`), and the regression of T(x) on that eta is mu(eta), exactly, whatever the weights of x are. Plain MD in an end has
     eta_k = 0, the usual score matching, as far as the noise leaves it in its state; windows carry it to where plain MD never goes.
+
+    Noise only narrows: of what lies beside the windows at their own precision, where curves move to, such frames say nothing, and centers
+    of restraints lie far from all frames wherever the landscape is steep. There the weighted samples say it, as far as they reach: half of
+    each batch are points around the windows' eta with the samples' moments (`training.supported`).
     """
 
     settings: DenoiserSettings
@@ -52,7 +59,9 @@ class NetworkTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = PotentialNetwork(family, center.float(), variance.float(), width=WIDTH, common=COMMON, layers=LAYERS)
-        record = _trained(model, lessons, others, self.settings.network_steps, generator)
+        beside = _beside(family, data.eta[window & ~held], self.settings.lessons, generator)
+        taught = supported(data.samples.restricted(seen), beside, family=family)
+        record = _trained(model, lessons, taught, others, self.settings.network_steps, generator)
         model.double().requires_grad_(False)
         known = data.eta[window & ~held]
         model.offset += (data.samples.moments(known).log_partition - model.moments(known).log_partition).mean()
@@ -103,6 +112,16 @@ class _Lessons:
         return (self.eta[rows] + self.family.noised(features, precision, normal)).float(), features.float()
 
 
+def _beside(family: Family, eta: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """eta (count, E): centers and precisions of windows eta (K, E), moved at random."""
+    rows = eta[torch.randint(len(eta), (count,), generator=generator)]
+    precision, center = family.precisions(rows), family.center(rows)
+    share = torch.rand(count, 1, generator=generator, dtype=torch.double)
+    away, wider = (torch.randn(x.shape, generator=generator, dtype=torch.double) for x in (center, precision))
+    width = precision[:, [level for _, level in family.sites]].rsqrt()
+    return family.natural(center + WANDER * share * away * width, family.level_of(precision * (STRETCH * share * wider).exp()))
+
+
 def _loss(model: PotentialNetwork, eta: Tensor, features: Tensor) -> Tensor:
     """Mean over points and locations of precision * (mu - T)^2; and the error of each sum of squares, taken about the center of the data so
     that it does not matter where the origin is, over what it varies by: 4 v / precision + 2 / precision^2 a location, v their variance."""
@@ -120,15 +139,24 @@ def _loss(model: PotentialNetwork, eta: Tensor, features: Tensor) -> Tensor:
 
 
 def _trained(
-    model: PotentialNetwork, lessons: _Lessons, held_out: _Lessons, steps: int, generator: torch.Generator
+    model: PotentialNetwork, lessons: _Lessons, taught: Lessons, held_out: _Lessons, steps: int, generator: torch.Generator
 ) -> list[tuple[int, float, float]]:
     """Adam with weight decay; (step, loss of the batches since the last entry, held-out loss)."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
     check = held_out.draw(4 * BATCH, torch.Generator().manual_seed(0))
     curve: list[tuple[int, float, float]] = []
 
+    half = BATCH // 2 if len(taught.eta) else 0
+
+    def value(step: int) -> Tensor:
+        eta, features = lessons.draw(BATCH - half, generator)
+        if half:
+            rows = torch.randint(len(taught.eta), (half,), generator=generator)
+            eta, features = torch.cat([eta, taught.eta[rows].float()]), torch.cat([features, taught.mean[rows].float()])
+        return _loss(model, eta, features)
+
     def left_out() -> float:
         return float(_loss(model, *check).detach())
 
-    descend(optimiser, lambda _: _loss(model, *lessons.draw(BATCH, generator)), left_out, curve, rates=[RATE], steps=steps)
+    descend(optimiser, value, left_out, curve, rates=[RATE], steps=steps)
     return curve

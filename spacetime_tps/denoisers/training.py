@@ -92,15 +92,21 @@ def draw_eta(angles: Tensor, count: int, *, low: float, high: float, generator: 
     return VonMises(torsions).natural(angles[rows] + torch.rand(count, 1, generator=generator) * noise, kappa)
 
 
-def teach(samples: WeightedSamples, eta: Tensor, *, family: Family, fewest: float = FEWEST_SAMPLES) -> Lessons:
+def supported(samples: WeightedSamples, eta: Tensor, *, family: Family, fewest: float = FEWEST_SAMPLES) -> Lessons:
     """The moments of weighted samples at eta (M, E), points that fewer than `fewest` effective samples support left out."""
     with torch.no_grad():
         parts = [samples.moments(part) for part in eta.split(CHUNK)]
     psi, mean, effective = (torch.cat(column) for column in zip(*parts, strict=True))
     kept = effective >= fewest
-    if not bool(kept.any()):
-        raise SpacetimeError(f"no point has {fewest:g} effective samples: train at wider noise, or sample more")
     return Lessons(eta[kept], psi[kept], mean[kept], family.precisions(eta[kept]).amax(-1))
+
+
+def teach(samples: WeightedSamples, eta: Tensor, *, family: Family, fewest: float = FEWEST_SAMPLES) -> Lessons:
+    """The same. Raises SpacetimeError where no point is left."""
+    lessons = supported(samples, eta, family=family, fewest=fewest)
+    if not len(lessons.eta):
+        raise SpacetimeError(f"no point has {fewest:g} effective samples: train at wider noise, or sample more")
+    return lessons
 
 
 def from_samples(samples: WeightedSamples, components: int) -> TrainedDenoiser:

@@ -1,5 +1,6 @@
 """One curve under weighted samples: the objective that it is the minimum of, and how much of the way there samples can follow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -57,13 +58,21 @@ class CurveOptimiser:
 
     def trusted(self, start: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
         """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
-        before, trace = self._described(start, denoiser, found), found.trace
-        for _ in range(HALVINGS):
-            if self.followed(found, denoiser, before=before):
+        before = self._described(start, denoiser, found)
+        return self.toward(before, found, denoiser) or before
+
+    def toward(
+        self, before: Geodesic, found: Geodesic, denoiser: WeightedSamples, *, sound: Callable[[Geodesic], bool] = lambda curve: True
+    ) -> Geodesic | None:
+        """The first of the curves all the way from `before` to `found`, half of it, a quarter ..., that samples support and can follow and
+        that is `sound`; None where none is."""
+        trace = found.trace
+        for _ in range(HALVINGS + 1):
+            if self.followed(found, denoiser, before=before) and sound(found):
                 return found
             halfway = 0.5 * (self.family.chart(before.eta) + self.family.chart(found.eta))
             found = evaluate(self.family.from_chart(halfway), denoiser, family=self.family, points=self.settings.points, trace=trace)
-        return found if self.followed(found, denoiser, before=before) else before
+        return None
 
     def followed(self, curve: Geodesic, denoiser: WeightedSamples, *, before: Geodesic | None = None) -> bool:
         """Whether samples support the curve everywhere, and it neither leaps nor holds two basins at once.

@@ -26,7 +26,7 @@ from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
-from spacetime_tps.geometry.geodesic import evaluate
+from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
 from spacetime_tps.seeds import seed_of
@@ -241,29 +241,37 @@ class Rounds:
         last round."""
         if route.winding not in trained or not route.rounds:
             return route
-        samples = self.classes.denoiser(route.winding)
+        samples, model = self.classes.denoiser(route.winding), trained[route.winding].denoiser
         start = torch.from_numpy(route.eta)
-        regions = polish.under_samples(self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1]), samples)
+        regions = self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1])
         unit = lines.straight_energy(start, samples, self.family)
         steepest = self.optimiser.straight_steepness(start, samples)
         penalties = [*self.optimiser.penalties(unit, floor=floor, steepest=steepest), *regions]
-        supported = polish.Supported(trained[route.winding].denoiser, samples)
-        found = polish.polished(route, supported, penalties, self.family, self.settings.geodesic)
-        if found is None:
-            return self._stays(route, "the trained denoiser is not convex where its curve would go, or takes it out of its class")
-        found = self._placed(found, samples)
-        assert found.geodesic is not None
-        if not self.optimiser.followed(found.geodesic, samples, before=route.geodesic):
-            return self._stays(route, "samples cannot follow its curve under the trained denoiser")
-        return found if found.lack <= route.lack else self._stays(route, "under the trained denoiser its curve comes nearer to a region")
+        relaxed = polish.polished(start, model, samples, penalties, self.family, self.settings.geodesic)
 
-    def _stays(self, route: Route, why: str) -> Route:
-        self.simulation.progress.say(f"  {route.name} stays as it was: {why}")
-        return route
+        def described(eta: torch.Tensor) -> Geodesic:
+            return evaluate(eta, samples, family=self.family, points=self.settings.geodesic.points, trace=relaxed.trace)
+
+        def sound(curve: Geodesic) -> bool:
+            same = lines.class_of(curve.eta.numpy(), self.family) == route.winding
+            return same and polish.is_convex(curve.eta, model) and self._lack(route, curve, samples) <= route.lack
+
+        found = self.optimiser.toward(described(start), described(relaxed.curve), samples, sound=sound)
+        if found is None:
+            self.simulation.progress.say(
+                f"  {route.name} stays as it was: nowhere on the way to its curve under the trained denoiser is that convex, in its "
+                "class, out of regions, and to be followed by samples"
+            )
+            return route
+        return self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), samples)
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""
         return replace(route, nearness=self.avoidance.nearness(route.eta, denoiser))
+
+    def _lack(self, route: Route, curve: Geodesic, denoiser: WeightedSamples) -> float:
+        """What another curve of the route lacks to the regions."""
+        return self._placed(replace(route, eta=curve.eta.numpy()), denoiser).lack
 
 
 def _stood_still(lengths: Sequence[float], tolerance: float) -> int:
