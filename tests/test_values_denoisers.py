@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest
+from scipy import special
+from scipy.stats import kstest, vonmises
 
 from spacetime_tps.denoisers.diagnostics import departure, energy_test, quasi_linearity
+from spacetime_tps.denoisers.diffusion import noise, probability_flow
+from spacetime_tps.denoisers.embedded import Embedded
 from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpson
@@ -167,3 +170,38 @@ def test_tweedies_moments_of_gaussian_data() -> None:
     # Three probes of the trace each and one of nothing: deviation trace / 2 (n - 1), over sqrt(4).
     assert float(axes.trace_error(eta)[0]) == pytest.approx(trace / 2.0 / 2.0)
     assert set(rademacher(50, 3, seed=2).unique().tolist()) == {-1.0, 1.0}
+
+
+def test_embedded_torsions_are_points_of_cartesian_space() -> None:
+    generator = torch.Generator().manual_seed(3)
+    statistic = VonMises(2).features(torch.randn(50, 2, generator=generator).double() * 2.0)
+    log_weights = torch.randn(50, generator=generator).double()
+    family, eta = Cartesian(4), torch.randn(7, 3, 5, generator=generator).double() * 4.0  # no |a| equals the SNR
+    found = Embedded(WeightedSamples(statistic, log_weights)).moments(eta)
+    expected = WeightedSamples(family.features(statistic), log_weights).moments(eta)
+    for ours, exact in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, exact, atol=1e-11, rtol=1e-11)
+    point = eta[0].clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(Embedded(WeightedSamples(statistic, log_weights)).moments(point).log_partition.sum(), point)
+    torch.testing.assert_close(slope, found.mean[0], atol=1e-9, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"\(\.\.\., 2n\+1\).*\(3, 4\)"):
+        Embedded(WeightedSamples(statistic, log_weights)).moments(torch.zeros(3, 4))
+
+
+def test_one_free_torsion_embedded_has_bessel_functions() -> None:
+    free = Embedded(TrainedDenoiser(torch.tensor([[1.2, -0.5]]), torch.zeros(1)).requires_grad_(False))
+    eta = numbers(0.7, 2.0, -0.4)
+    found, size = free.moments(eta), math.hypot(1.9, 1.5)
+    assert float(found.log_partition) == pytest.approx(math.log(special.iv(0, size) / special.iv(0, 1.3)) - 0.4)
+    ratio = special.iv(1, size) / special.iv(0, size) / size
+    np.testing.assert_allclose(found.mean, [1.9 * ratio, 1.5 * ratio, 1.0])
+
+
+def test_a_torsion_is_sampled_as_a_diffusion_model() -> None:
+    # Kolmogorov-Smirnov at 1e-3, fixed seed; noise of 0.03 rad is left in samples that spread by 0.5.
+    model = Embedded(TrainedDenoiser(numbers([4.0, 0.0]), numbers(0.0)).requires_grad_(False))
+    family, log_snr = Cartesian(2), torch.linspace(-8.0, 7.0, 61, dtype=torch.double)
+    start = noise((2000, 2), log_snr[0], family=family, generator=torch.Generator().manual_seed(2))
+    angles = VonMises(1).center(probability_flow(start, log_snr, model, family=family)[-1])[:, 0]
+    assert kstest(angles, vonmises(4.0).cdf).pvalue > 1e-3
+    assert kstest(angles, vonmises(6.0).cdf).pvalue < 1e-3
