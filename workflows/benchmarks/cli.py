@@ -26,6 +26,24 @@ def toy(out: Out, seed: Seed = 1) -> None:
 
 
 @app.command()
+def diffusion(
+    out: Annotated[Path, typer.Option(help="Folder for table.md, table.json and the figures.", show_default=False)],
+    run: Annotated[
+        Path | None, typer.Option(help="A finished run in two torsions, whose weighted frames are the data instead.", show_default=False)
+    ] = None,
+    kT: Annotated[float, typer.Option("--kt", help="Of the bundled surface, kJ/mol; 2.494 is 300 K.", min=1e-6)] = 2.494,
+    seed: Seed = 1,
+) -> None:
+    """What the diffusion model of alanine dipeptide's torsions does: docs/diffusion.md. Two minutes."""
+    with errors_as_sentences():
+        from benchmarks.diffusion.report import run_diffusion
+        from benchmarks.diffusion.target import run_target, surface_target
+
+        target = surface_target(kT) if run is None else run_target(run)
+        console.print(run_diffusion(target, out, seed=seed, say=console.print), markup=False)
+
+
+@app.command()
 def surface(
     out: Out,
     file: Annotated[str, typer.Option("--surface", help="A file of phi, psi, energy, or a bundled one.")] = "alanine_dipeptide_surface",

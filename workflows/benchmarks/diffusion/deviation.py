@@ -1,0 +1,105 @@
+"""Trained denoisers against the optimal one of the same frames and the exact one, along the exact denoiser's own trajectories."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.diffusion.target import LAST, SCHEDULE, SPACE, TORSIONS, Target
+from benchmarks.diffusion.trajectories import PERMUTATIONS, Trajectories, on_circles
+from spacetime_tps.denoisers.diagnostics import TwoSampleTest, energy_test
+from spacetime_tps.denoisers.diffusion import denoising_trajectory, probability_flow
+from spacetime_tps.denoisers.embedded import Embedded
+from spacetime_tps.denoisers.protocol import Ensembles
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.score_matching import NetworkTrainer
+from spacetime_tps.denoisers.settings import DenoiserSettings
+from spacetime_tps.denoisers.training import learn
+from spacetime_tps.geometry.denoiser import Denoiser
+
+PLAIN, EACH, WINDOW_LEVEL = 2000, 80, 5.0
+CENTERS = (6, 4)
+"""Windows along phi and psi"""
+LOWEST, HIGHEST = 0.02, 200.0
+"""Concentrations that the network is trained for; it goes from half of the first to twice the second"""
+NETWORK_STEPS, COMPONENTS, MIXTURE_STEPS, WIDEST, NARROWEST = 1200, 128, 1000, 0.05, 400.0
+CLEANEST = 14.0
+"""log SNR down to which trained models are sampled, to see whether they repeat their frames"""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Of one denoiser."""
+
+    denoised: Tensor
+    """Root mean square of |E[x_0 | x_t] - exact| over trajectories (N,)"""
+    noise: Tensor
+    """The same of E[eps | x_t], that is of the score times sigma (N,)"""
+    samples: TwoSampleTest
+    """Of its own flow's ends, from the same noise, against draws"""
+    ends_apart: float
+    """Root mean square distance of these from the exact flow's"""
+    to_frames: float
+    """Median distance of the ends from the nearest frame, the flow continued to log SNR 14; nan for the exact denoiser"""
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """By name: "optimal" for these frames, "mixture", "network"."""
+
+    of: dict[str, Deviation]
+    fresh_to_frames: float
+    """Median distance of fresh draws from the nearest frame: what does not repeat frames should come to"""
+    models: dict[str, Denoiser]
+    frames: int
+
+
+def training_frames(target: Target, generator: torch.Generator) -> Ensembles:
+    """2,000 frames of p_0 and 80 of each of 24 windows over the torus, with the weights that converged MBAR would give them."""
+    axes = [torch.arange(n, dtype=torch.double) * (2.0 * torch.pi / n) for n in CENTERS]
+    centers = torch.cartesian_prod(*axes)
+    eta = torch.cat([torch.zeros(1, 4, dtype=torch.double), TORSIONS.natural(centers, torch.full_like(centers, WINDOW_LEVEL))])
+    counts = torch.tensor([PLAIN, *[EACH] * len(centers)])
+    drawn = [target.draw(int(n), generator, at) for n, at in zip(counts, eta, strict=True)]
+    statistic = TORSIONS.features(torch.cat(drawn))
+    density = eta @ statistic.T + (counts.double().log() - target.exact.moments(eta).log_partition)[:, None]
+    return Ensembles(WeightedSamples(statistic, -torch.logsumexp(density, dim=0)), eta, counts)
+
+
+def deviations(target: Target, sampled: Trajectories, seed: int) -> Deviations:
+    """Train, and compare along the sampled trajectories."""
+    generator = torch.Generator().manual_seed(seed)
+    data = training_frames(target, generator)
+    levels = torch.tensor([LOWEST, HIGHEST], dtype=torch.double)[:, None].expand(2, 2)
+    range_of_levels = TORSIONS.natural(torch.zeros(2, 2, dtype=torch.double), levels)
+    settings = DenoiserSettings(network_from=1, network_steps=NETWORK_STEPS)
+    models: dict[str, Denoiser] = {
+        "optimal": data.samples,
+        "mixture": learn(data.samples, low=WIDEST, high=NARROWEST, seed=seed, components=COMPONENTS, steps=MIXTURE_STEPS)[0],
+        "network": NetworkTrainer(settings).fit(data, TORSIONS, range_of_levels, seed=seed).denoiser,
+    }
+    fresh = TORSIONS.features(target.draw(len(sampled.start), generator))
+    found = {name: _deviation(model, data.samples, sampled, fresh, generator) for name, model in models.items()}
+    return Deviations(found, _to_frames(fresh, data.samples), models, len(data.samples.statistic))
+
+
+def _deviation(
+    model: Denoiser, frames: WeightedSamples, sampled: Trajectories, fresh: Tensor, generator: torch.Generator
+) -> Deviation:  # fmt: skip
+    embedded = Embedded(model)
+    path = sampled.centers * SPACE.schedule.alpha(SCHEDULE)[:, None, None]
+    off = (denoising_trajectory(path, SCHEDULE, embedded, family=SPACE) - sampled.denoised).norm(dim=-1)
+    longer = torch.cat([SCHEDULE, torch.arange(LAST + 0.5, CLEANEST + 0.1, 0.5, dtype=torch.double)])
+    own = probability_flow(sampled.start, longer, embedded, family=SPACE)
+    ends = own[len(SCHEDULE) - 1] / SPACE.schedule.alpha(SCHEDULE[-1])
+    return Deviation(
+        denoised=off.square().mean(-1).sqrt(),
+        noise=(off * torch.exp(0.5 * SCHEDULE)[:, None]).square().mean(-1).sqrt(),
+        samples=energy_test(on_circles(ends), fresh, permutations=PERMUTATIONS, generator=generator),
+        ends_apart=float((ends - sampled.centers[-1]).norm(dim=-1).square().mean().sqrt()),
+        to_frames=_to_frames(on_circles(own[-1]), frames),
+    )
+
+
+def _to_frames(points: Tensor, frames: WeightedSamples) -> float:
+    return float(torch.cdist(points, frames.statistic).amin(-1).median())
