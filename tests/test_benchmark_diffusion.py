@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.diffusion import deviation, distance, interpolation, memory, solvers, target, trajectories
+from benchmarks.diffusion.deviation import score_deviation, training_frames
 from benchmarks.diffusion.distance import Distilled, distil, edit, triangle_excess, widest
 from benchmarks.diffusion.interpolation import spherical
 from benchmarks.diffusion.mean_shift import euler_flow, full_shifts, mean_shift, nearest, partial_shifts
@@ -114,6 +115,22 @@ def test_information_of_gaussian_data_is_half_a_logarithm() -> None:
     log_snr, variance = torch.linspace(-12.0, 5.0, 400, dtype=torch.double), 2.5
     mmse = 3.0 * variance / (1.0 + variance * log_snr.exp())
     torch.testing.assert_close(information_from_error(log_snr, mmse), 1.5 * torch.log1p(variance * log_snr.exp()), atol=1e-4, rtol=1e-3)
+
+
+def test_score_deviation_by_hand() -> None:
+    denoised, other = numbers([[0.3, 0.4], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]), torch.zeros(2, 2, 2, dtype=torch.double)
+    found = score_deviation(denoised, other, numbers(0.0, math.log(9.0)))
+    torch.testing.assert_close(found, numbers(0.5 * math.sqrt(0.5), 3.0))
+
+
+def test_training_frames_carry_the_weights_of_their_target() -> None:
+    # 3,920 frames; the means of T to 0.05 are four standard errors at 1,500 effective ones.
+    known = known_target()
+    frames = training_frames(known, torch.Generator().manual_seed(1)).samples
+    ours, exact = (x.log_weights.exp() @ x.statistic for x in (frames, known.exact))
+    torch.testing.assert_close(ours, exact, atol=0.06, rtol=0.0)
+    plain = frames.statistic.mean(0)
+    assert float((plain - exact).abs().max()) > 0.15, "without weights they are another distribution"
 
 
 def test_noise_has_the_schedules_size() -> None:

@@ -98,7 +98,7 @@ def test_the_script_finds_its_modules_from_anywhere(tmp_path: Path) -> None:
     script = Path(__file__).parent.parent / "workflows" / "benchmark.py"
     result = subprocess.run([sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for command in ("toy", "surface", "brute-force", "two-way", "truth"):
+    for command in ("toy", "diffusion", "surface", "brute-force", "two-way", "truth"):
         assert f" {command} " in result.stdout
 
 

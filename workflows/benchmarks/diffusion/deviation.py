@@ -33,14 +33,16 @@ class Deviation:
 
     denoised: Tensor
     """Root mean square of |E[x_0 | x_t] - exact| over trajectories (N,)"""
-    noise: Tensor
-    """The same of E[eps | x_t], that is of the score times sigma (N,)"""
+    score: Tensor
+    """`score_deviation` from the exact denoiser (N,)"""
+    from_optimal: Tensor
+    """The same from the optimal denoiser of the frames (N,)"""
     samples: TwoSampleTest
     """Of its own flow's ends, from the same noise, against draws"""
     ends_apart: float
     """Root mean square distance of these from the exact flow's"""
     to_frames: float
-    """Median distance of the ends from the nearest frame, the flow continued to log SNR 14; nan for the exact denoiser"""
+    """Median distance of the ends from the nearest frame, the flow continued to log SNR 14"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ def training_frames(target: Target, generator: torch.Generator) -> Ensembles:
     return Ensembles(WeightedSamples(statistic, -torch.logsumexp(density, dim=0)), eta, counts)
 
 
+def score_deviation(denoised: Tensor, other: Tensor, log_snr: Tensor) -> Tensor:
+    """Root mean square over trajectories (N,) of the difference of two scores times sigma, at log_snr (N,): |E[x_0 | x_t] - E'[x_0 | x_t]|
+    of denoised and other (N, n, D) over sigma/alpha."""
+    return torch.exp(0.5 * log_snr) * (denoised - other).square().sum(-1).mean(-1).sqrt()
+
+
 def deviations(target: Target, sampled: Trajectories, seed: int) -> Deviations:
     """Train, and compare along the sampled trajectories."""
     generator = torch.Generator().manual_seed(seed)
@@ -79,26 +87,27 @@ def deviations(target: Target, sampled: Trajectories, seed: int) -> Deviations:
         "network": NetworkTrainer(settings).fit(data, TORSIONS, range_of_levels, seed=seed).denoiser,
     }
     fresh = TORSIONS.features(target.draw(len(sampled.start), generator))
-    found = {name: _deviation(model, data.samples, sampled, fresh, generator) for name, model in models.items()}
+    path = sampled.centers * SPACE.schedule.alpha(SCHEDULE)[:, None, None]
+    denoised = {name: denoising_trajectory(path, SCHEDULE, Embedded(model), family=SPACE) for name, model in models.items()}
+    found = {}
+    for name, model in models.items():
+        ends, last = _ends(model, sampled.start)
+        found[name] = Deviation(
+            denoised=(denoised[name] - sampled.denoised).square().sum(-1).mean(-1).sqrt(),
+            score=score_deviation(denoised[name], sampled.denoised, SCHEDULE),
+            from_optimal=score_deviation(denoised[name], denoised["optimal"], SCHEDULE),
+            samples=energy_test(on_circles(ends), fresh, permutations=PERMUTATIONS, generator=generator),
+            ends_apart=float((ends - sampled.centers[-1]).square().sum(-1).mean().sqrt()),
+            to_frames=_to_frames(on_circles(last), data.samples),
+        )
     return Deviations(found, _to_frames(fresh, data.samples), models, len(data.samples.statistic))
 
 
-def _deviation(
-    model: Denoiser, frames: WeightedSamples, sampled: Trajectories, fresh: Tensor, generator: torch.Generator
-) -> Deviation:  # fmt: skip
-    embedded = Embedded(model)
-    path = sampled.centers * SPACE.schedule.alpha(SCHEDULE)[:, None, None]
-    off = (denoising_trajectory(path, SCHEDULE, embedded, family=SPACE) - sampled.denoised).norm(dim=-1)
+def _ends(model: Denoiser, start: Tensor) -> tuple[Tensor, Tensor]:
+    """x_t/alpha (n, 4) at the end of the schedule and x_t (n, 4) at CLEANEST, of the model's own flow."""
     longer = torch.cat([SCHEDULE, torch.arange(LAST + 0.5, CLEANEST + 0.1, 0.5, dtype=torch.double)])
-    own = probability_flow(sampled.start, longer, embedded, family=SPACE)
-    ends = own[len(SCHEDULE) - 1] / SPACE.schedule.alpha(SCHEDULE[-1])
-    return Deviation(
-        denoised=off.square().mean(-1).sqrt(),
-        noise=(off * torch.exp(0.5 * SCHEDULE)[:, None]).square().mean(-1).sqrt(),
-        samples=energy_test(on_circles(ends), fresh, permutations=PERMUTATIONS, generator=generator),
-        ends_apart=float((ends - sampled.centers[-1]).norm(dim=-1).square().mean().sqrt()),
-        to_frames=_to_frames(on_circles(own[-1]), frames),
-    )
+    path = probability_flow(start, longer, Embedded(model), family=SPACE)
+    return path[len(SCHEDULE) - 1] / SPACE.schedule.alpha(SCHEDULE[-1]), path[-1]
 
 
 def _to_frames(points: Tensor, frames: WeightedSamples) -> float:

@@ -110,9 +110,12 @@ def _jumps(axes: Axes, sampled: Trajectories) -> None:
 
 
 def _score(axes: Axes, deviations: Deviations) -> None:
-    names = {"optimal": "optimal for the frames", "mixture": "von Mises mixture, trained", "network": "potential network, trained"}
+    names = {"optimal": "optimal for the frames", "mixture": "von Mises mixture", "network": "potential network"}
     for (name, label), colour, dashes in zip(names.items(), (MUTED, THIRD, FLOW), (DOTTED, DASHED, "-"), strict=True):
-        axes.plot(SCHEDULE, deviations.of[name].noise, color=colour, ls=dashes, lw=1.8, label=label)
+        axes.plot(SCHEDULE, deviations.of[name].score, color=colour, ls=dashes, lw=1.8, label=label)
+    for name, colour in (("mixture", THIRD), ("network", FLOW)):
+        rest = "these from the optimal" if name == "mixture" else None
+        axes.plot(SCHEDULE, deviations.of[name].from_optimal, color=colour, ls=DOTTED, lw=1.0, label=rest)
     axes.set(title="score deviation along trajectories", ylabel="root mean square, σ × score", xlabel=LABEL, yscale="log")
     axes.legend(loc="lower right")
 

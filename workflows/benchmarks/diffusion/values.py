@@ -95,7 +95,8 @@ def _deviation(d: Deviations) -> dict[str, Any]:
     at = _at_levels()
     of = {
         name: {
-            "denoised": x.denoised[at].tolist(), "noise": x.noise[at].tolist(), "samples": _test(x.samples),
+            "denoised": x.denoised[at].tolist(), "score": x.score[at].tolist(),
+            "from_optimal": x.from_optimal[at].tolist(), "samples": _test(x.samples),
             "ends_apart": x.ends_apart, "to_frames": x.to_frames,
         }
         for name, x in d.of.items()
