@@ -244,13 +244,14 @@ def test_a_distilled_distance_is_symmetric_and_learns_that_of_the_half_plane() -
     torch.testing.assert_close(model(a, b), same(a, b), atol=0.0, rtol=0.0)
 
 
-def test_an_untrained_distance_without_correction_is_hyperbolic() -> None:
-    model = Distilled(3).requires_grad_(False)
-    model.correction[2].weight.zero_()
-    model.correction[2].bias.zero_()
+def test_a_distance_without_correction_is_hyperbolic() -> None:
+    model = Distilled(3, corrected=False).requires_grad_(False)
     a, b = torch.randn(2, 10, 3, generator=torch.Generator().manual_seed(1))
     square = (model.net(a) - model.net(b)).square().sum(-1)
     torch.testing.assert_close(model(a, b), math.exp(0.5) * torch.arccosh(1.0 + 0.5 * square), atol=1e-3, rtol=1e-3)
+    model.corrected = True
+    assert float((model(a, b) / model(b, a) - 1.0).abs().max()) < 1e-5
+    assert float((model(a, b) / (math.exp(0.5) * torch.arccosh(1.0 + 0.5 * square)) - 1.0).abs().min()) > 1e-4
 
 
 def test_weighted_frames_of_a_run_are_read_and_other_folders_refused(tmp_path: Path) -> None:

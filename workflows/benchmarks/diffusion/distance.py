@@ -23,6 +23,8 @@ HIGHEST, CANDIDATES = 8.0, 4000
 """Conformations lie at most this many kT above the lowest, and are the farthest from each other of so many"""
 SHOWN = 8
 LEARNED, HELD_OUT, PAIRS, HELD_OUT_PAIRS = 110, 40, 320, 80
+BINS = ((0.0, 45.0), (45.0, 90.0), (90.0, 135.0), (135.0, 180.0), (180.0, 360.0))
+"""Degrees"""
 CHECKED = 8
 """Held-out pairs computed again at finer resolution, and under a trained denoiser"""
 SEEN = (0.5, 2.0, 8.0, 20.0, 50.0)
@@ -72,8 +74,10 @@ class Distilled(nn.Module):
     (docs/geometry.md, section 10). Zero for equal points and symmetric whatever f and r are; r gives up the triangle inequality.
     """
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, *, corrected: bool) -> None:
+        """inputs: numbers of a fingerprint; corrected: whether there is an r."""
         super().__init__()
+        self.corrected = corrected
         self.net = nn.Sequential(
             nn.Linear(inputs, WIDTH), nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, FEATURES)
         )  # fmt: skip
@@ -83,9 +87,10 @@ class Distilled(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(n,) of fingerprints a and b (n, inputs)."""
         f, g = self.net(a), self.net(b)
-        square = (f - g).square().sum(-1)
-        correction = self.correction(torch.cat([f + g, (f - g).abs()], dim=-1))[:, 0]
-        return torch.exp(self.log_scale + correction) * torch.log1p(_cosh_less_one(square))
+        distance = self.log_scale.exp() * torch.log1p(_cosh_less_one((f - g).square().sum(-1)))
+        if not self.corrected:
+            return distance
+        return distance * self.correction(torch.cat([f + g, (f - g).abs()], dim=-1))[:, 0].exp()
 
 
 def _cosh_less_one(square: Tensor) -> Tensor:
@@ -94,11 +99,11 @@ def _cosh_less_one(square: Tensor) -> Tensor:
     return q + (q * (q + 2.0) + TINY).sqrt() - TINY**0.5
 
 
-def distil(a: Tensor, b: Tensor, lengths: Tensor, *, seed: int) -> Distilled:
+def distil(a: Tensor, b: Tensor, lengths: Tensor, *, seed: int, corrected: bool = True) -> Distilled:
     """Fit a network to the lengths (n,) of geodesics between fingerprints a and b (n, F), by Adam on the relative squared error."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Distilled(a.shape[1])
+        model = Distilled(a.shape[1], corrected=corrected)
     optimiser = torch.optim.AdamW(model.parameters(), lr=DISTIL_RATE, weight_decay=DISTIL_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, DISTIL_STEPS)
     for _ in range(DISTIL_STEPS):
@@ -148,6 +153,8 @@ class Distances:
     """(n,) nm"""
     predicted: Tensor
     """(n,) of held-out pairs"""
+    hyperbolic: Tensor
+    """(n,) by a network without correction, which keeps the triangle inequality"""
     fine: Tensor
     """(8,) of the first held-out pairs at finer resolution"""
     under_mixture: Tensor
@@ -161,6 +168,17 @@ class Distances:
         d = self.held_out
         rival = {"torsion distance": d.torsion_distance.numpy(), "RMSD": self.held_out_rmsd, "widest noise on the way": -d.widest.numpy()}
         return {name: float(spearmanr(d.length, values).statistic) for name, values in rival.items()}
+
+    @property
+    def noise_by_distance(self) -> list[float]:
+        """The median lowest kappa of pairs learned from, by their distance on the torus: see BINS."""
+        degrees = torch.rad2deg(self.learned.torsion_distance)
+        return [float(self.learned.widest[(degrees >= low) & (degrees < high)].median()) for low, high in BINS]
+
+    @property
+    def noise_with_distance(self) -> float:
+        """Spearman's of the torsion distance and minus the lowest kappa on the way, over the pairs learned from."""
+        return float(spearmanr(self.learned.torsion_distance, -self.learned.widest).statistic)
 
     def relative_error(self, predicted: Tensor) -> float:
         """Root mean square of (predicted - length) / length over held-out pairs."""
@@ -189,8 +207,10 @@ def distances(target: Target, conformers: Tensor, trained: Denoiser, seed: int) 
     each = (time.perf_counter() - begin) / PAIRS
     held_out = _pairs(shuffled[LEARNED:], HELD_OUT_PAIRS, target, generator)
     begin = time.perf_counter()
-    model = distil(fingerprint(learned.a, target), fingerprint(learned.b, target), learned.length, seed=seed)
+    seen = fingerprint(learned.a, target), fingerprint(learned.b, target)
+    model = distil(*seen, learned.length, seed=seed)
     training = time.perf_counter() - begin
+    hyperbolic = distil(*seen, learned.length, seed=seed, corrected=False)
     begin = time.perf_counter()
     predicted = model(fingerprint(held_out.a, target), fingerprint(held_out.b, target)).double()
     predicting = (time.perf_counter() - begin) / HELD_OUT_PAIRS
@@ -206,6 +226,7 @@ def distances(target: Target, conformers: Tensor, trained: Denoiser, seed: int) 
         held_out=held_out,
         held_out_rmsd=_rmsd_of_pairs(held_out),
         predicted=predicted,
+        hyperbolic=hyperbolic(fingerprint(held_out.a, target), fingerprint(held_out.b, target)).double(),
         fine=torch.tensor([edit(a, b, target.coarse, **fine).length for a, b in few]),
         under_mixture=torch.tensor([edit(a, b, trained, **fine).length for a, b in few]),
         seconds=(each, training, predicting),

@@ -113,6 +113,8 @@ def _distance(d: dict[str, Any]) -> str:
         ["smallest, largest", "{:.2f}, {:.2f}".format(*d["range"])],
         ["largest excess over the triangle inequality", f"{d['triangle_excess']:.3f}"],
         *([f"Spearman: {name}", f"{x:.2f}"] for name, x in d["spearman"].items()),
+        *(["lowest κ on the way, median, {:.0f} to {:.0f} degrees".format(*b["degrees"]), f"{b['median']:.1f}"] for b in d["lowest_kappa"]),
+        ["Spearman of torsion distance and widest noise", f"{d['spearman_of_distance_and_noise']:.2f}"],
         ["error of the geodesics, largest of 8", f"{100 * d['error_of_geodesics']:.1f} %"],
         ["under the trained mixture, median, largest of 8", "{:.1f} %, {:.1f} %".format(*(100 * x for x in d["under_mixture"].values()))],
         *([f"relative error, {name}", f"{100 * x:.1f} %"] for name, x in d["relative_error"].items()),

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks.diffusion.deviation import Deviations
-from benchmarks.diffusion.distance import Distances
+from benchmarks.diffusion.distance import BINS, Distances
 from benchmarks.diffusion.interpolation import Interpolated
 from benchmarks.diffusion.mean_shift import Shifted
 from benchmarks.diffusion.memory import Memory
@@ -126,12 +126,15 @@ def _distance(d: Distances) -> dict[str, Any]:
         "rmsd_nm": d.rmsd.tolist(),
         "triangle_excess": d.triangle,
         "spearman": d.correlations,
+        "lowest_kappa": [{"degrees": bounds, "median": value} for bounds, value in zip(BINS, d.noise_by_distance, strict=True)],
+        "spearman_of_distance_and_noise": d.noise_with_distance,
         "range": [float(d.learned.length.min()), float(d.learned.length.max())],
         "error_of_geodesics": float(off.max()),
         "under_mixture": {"median": float(mixture.median()), "largest": float(mixture.max())},
         "pairs": {"learned": len(d.learned.length), "held_out": len(d.held_out.length)},
         "relative_error": {
             "network": d.relative_error(d.predicted),
+            "network without correction": d.relative_error(d.hyperbolic),
             "cubic": d.relative_error(d.cubic),
             "constant": d.relative_error(d.learned.length.mean()),
         },
