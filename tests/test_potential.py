@@ -14,7 +14,7 @@ from spacetime_tps.denoisers.network import save as save_mixture
 from spacetime_tps.denoisers.potential import PotentialNetwork
 from spacetime_tps.denoisers.protocol import Ensembles
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.denoisers.score_matching import STRETCH, WANDER, NetworkTrainer, _beside, unseen
+from spacetime_tps.denoisers.score_matching import STRETCH, WANDER, NetworkTrainer, beside, unseen
 from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.bessel import log_i0
@@ -230,12 +230,12 @@ def test_it_serves_every_family_from_so_many_coordinates_on() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_points_beside_windows_have_moved_centers_and_precisions(family: Family) -> None:
+def test_pointsbeside_windows_have_moved_centers_and_precisions(family: Family) -> None:
     """By u times what `WANDER` and `STRETCH` say, u uniform up to one: u^2 is a third in the mean."""
     sites = len(family.sites)
     level = family.level_of(torch.tensor([30.0, 90.0, 45.0, 60.0, 20.0])[: family.levels].double())
     window = family.natural(0.1 * torch.arange(sites).double(), level)[None]
-    eta = _beside(family, window, 20_000, torch.Generator().manual_seed(5))
+    eta = beside(family, window, 20_000, torch.Generator().manual_seed(5))
     precision, before = family.precisions(eta), family.precisions(window)
     width = before[:, [of for _, of in family.sites]].rsqrt()
     away = (family.center(eta) - family.center(window)) / width
@@ -245,7 +245,7 @@ def test_points_beside_windows_have_moved_centers_and_precisions(family: Family)
     assert float(away.mean(0).abs().max()) < 0.03
 
 
-def test_beside_windows_on_a_slope_it_has_the_moments_of_the_landscape() -> None:
+def testbeside_windows_on_a_slope_it_has_the_moments_of_the_landscape() -> None:
     """exp(30 cos x), and windows whose centers lie far from their frames: narrower noise on frames never reaches what is beside them."""
     family, steep = VonMises(2), torch.tensor([30.0, 0.0, 30.0, 0.0]).double()
     center = torch.stack([torch.linspace(0.0, 2.4, 16), torch.linspace(0.0, -2.0, 16)], dim=-1).double()
@@ -263,7 +263,7 @@ def test_beside_windows_on_a_slope_it_has_the_moments_of_the_landscape() -> None
     t = family.features(torch.from_numpy(x).flatten(0, 1))
     data = Ensembles(WeightedSamples(t, -torch.logsumexp(eta @ t.T - exact(eta)[0][:, None], dim=0)), eta, torch.full((16,), each))
     fitted = NetworkTrainer(DenoiserSettings(network_from=1, network_steps=400, lessons=2000)).fit(data, family, eta, seed=1)
-    moved = _beside(family, eta[2:-2], 200, torch.Generator().manual_seed(9))
+    moved = beside(family, eta[2:-2], 200, torch.Generator().manual_seed(9))
     truth = exact(moved)[1]
     spread = (2.0 - truth.unflatten(-1, (2, 2)).square().sum(-1).sum(-1)).sqrt()
     error = (fitted.denoiser.moments(moved).mean - truth).norm(dim=-1) / spread

@@ -46,8 +46,7 @@ class NetworkTrainer:
     def fit(self, data: Ensembles, family: Family, curve: Tensor, *, seed: int) -> Fitted:
         """Raises ValueError where there are fewer than four windows: none could be held out."""
         of = torch.repeat_interleave(torch.arange(len(data.counts)), data.counts)
-        window = (data.eta != 0.0).any(-1)
-        held = window & (torch.cumsum(window, 0) % HELD_OUT == FIRST)
+        window, held = is_window(data.eta), held_out(data.eta)
         if not bool(held.any()):
             raise ValueError(f"the network is judged by windows: {int(window.sum())} are too few to hold one out")
         seen = ~held[of]
@@ -59,8 +58,8 @@ class NetworkTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = PotentialNetwork(family, center.float(), variance.float(), width=WIDTH, common=COMMON, layers=LAYERS)
-        beside = _beside(family, data.eta[window & ~held], self.settings.lessons, generator)
-        taught = supported(data.samples.restricted(seen), beside, family=family)
+        near = beside(family, data.eta[window & ~held], self.settings.lessons, generator)
+        taught = supported(data.samples.restricted(seen), near, family=family)
         record = _trained(model, lessons, taught, others, self.settings.network_steps, generator)
         model.double().requires_grad_(False)
         known = data.eta[window & ~held]
@@ -112,7 +111,18 @@ class _Lessons:
         return (self.eta[rows] + self.family.noised(features, precision, normal)).float(), features.float()
 
 
-def _beside(family: Family, eta: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def is_window(eta: Tensor) -> Tensor:
+    """Which of the ensembles eta (K, E) are restrained, (K,)."""
+    return (eta != 0.0).any(-1)
+
+
+def held_out(eta: Tensor) -> Tensor:
+    """Which of the ensembles eta (K, E) are the windows that are not trained on, (K,)."""
+    window = is_window(eta)
+    return window & (torch.cumsum(window, 0) % HELD_OUT == FIRST)
+
+
+def beside(family: Family, eta: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """eta (count, E): centers and precisions of windows eta (K, E), moved at random."""
     rows = eta[torch.randint(len(eta), (count,), generator=generator)]
     precision, center = family.precisions(rows), family.center(rows)

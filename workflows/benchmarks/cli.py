@@ -99,6 +99,19 @@ def two_way(
 
 
 @app.command()
+def denoisers(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="Finished runs.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for table.md and table.json.", show_default=False)],
+    seed: Seed = 1,
+) -> None:
+    """Network, mixture and weighted samples at windows that none of them has seen. One to five minutes a run."""
+    with errors_as_sentences():
+        from benchmarks.denoisers import run_denoisers
+
+        console.print(run_denoisers(folders, out, seed=seed), markup=False)
+
+
+@app.command()
 def ablation(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A finished run.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the paths, table.md and ablation.json.", show_default=False)],
