@@ -14,7 +14,7 @@ from benchmarks.torus import sobol
 from spacetime_tps.denoisers.network import TrainedDenoiser, load, save
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.denoisers.training import draw_eta, from_samples, learn, regression, teach, train
+from spacetime_tps.denoisers.training import apart, draw_eta, from_samples, learn, regression, teach, train
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry import curve
 from spacetime_tps.geometry.bessel import log_i0
@@ -207,6 +207,18 @@ def test_a_saved_denoiser_comes_back(tmp_path: Path) -> None:
     torch.save({"kind": "weighted_samples"}, tmp_path / "other.pt")
     with pytest.raises(SpacetimeError, match=r"other\.pt holds no"):
         load(tmp_path / "other.pt")
+
+
+def test_two_denoisers_are_apart_by_so_much_of_the_spread() -> None:
+    """Of one torsion, kappa against kappa + 1 of a flat energy: by hand from Bessel functions."""
+    family, grid = VonMises(1), periodic_grid(200, 1)
+    flat, tilted = (
+        quadrature(family, grid, lambda x: 0.0 * x[:, 0], kT=1.0),
+        quadrature(family, grid, lambda x: -torch.cos(x[:, 0]), kT=1.0),
+    )
+    eta = family.natural(torch.zeros(3, 1), torch.tensor([[1.0], [4.0], [9.0]])).double()
+    a, b = (np.array([i1(k) / i0(k) for k in kappa]) for kappa in ([1.0, 4.0, 9.0], [2.0, 5.0, 10.0]))
+    np.testing.assert_allclose(apart(tilted, flat, eta, family), (b - a) / np.sqrt(1.0 - a**2), rtol=1e-9)
 
 
 def test_words_for_what_does_not_fit() -> None:

@@ -78,6 +78,15 @@ class Trained:
     """None where no window was held out"""
 
 
+def apart(denoiser: Denoiser, reference: Denoiser, eta: Tensor, family: Family) -> Tensor:
+    """How far two denoisers are from each other at eta (N, E): |mu - mu'| over the locations of T, over the thermal spread of the
+    reference; (N,)."""
+    with torch.no_grad():
+        mean, truth = denoiser.moments(eta).mean, reference.moments(eta).mean
+    locations = list(family.locations)
+    return (mean - truth)[:, locations].norm(dim=-1) / family.spread(truth).sum(-1).sqrt()
+
+
 def draw_eta(angles: Tensor, count: int, *, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Natural parameters (count, 2n) to learn at: centers on random rows of angles (S, n), moved by up to the width of their noise.
 

@@ -10,7 +10,7 @@ import torch
 from spacetime_tps.denoisers.protocol import Fitted
 from spacetime_tps.denoisers.registry import trainer_for
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.denoisers.training import Trained
+from spacetime_tps.denoisers.training import Trained, apart
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
@@ -233,7 +233,10 @@ class Rounds:
                     self.classes.ensembles(route.winding), self.family, torch.from_numpy(route.eta),
                     seed=seed_of(self.seed, f"denoiser_{route.name}", 0),
                 )  # fmt: skip
-                self.simulation.progress.say(_told(route.name, trained[route.winding].record))
+                differ = apart(
+                    trained[route.winding].denoiser, self.classes.denoiser(route.winding), torch.from_numpy(route.eta), self.family
+                )
+                self.simulation.progress.say(_told(route.name, trained[route.winding].record, differ))
         return trained
 
     def polish(self, route: Route, trained: dict[Winding, Fitted], floor: float) -> Route:
@@ -280,8 +283,11 @@ def _stood_still(lengths: Sequence[float], tolerance: float) -> int:
     return next((k for k, moved in enumerate(reversed(moves)) if moved), len(moves))
 
 
-def _told(route: str, record: Trained) -> str:
-    line = f"denoiser trained on the samples of {route}: held-out loss {record.held_out_loss:.3f}"
+def _told(route: str, record: Trained, apart: torch.Tensor) -> str:
+    line = (
+        f"denoiser trained on the samples of {route}: held-out loss {record.held_out_loss:.3f}; along the curve it is "
+        f"{float(apart.median()):.3f} of the thermal spread from the weighted samples, {float(apart.max()):.3f} at most"
+    )
     if record.unseen is None:
         return line
     u = record.unseen

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spacetime_tps.denoisers import checkpoint
+from spacetime_tps.denoisers.training import apart
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
@@ -114,7 +115,7 @@ class Sampled:
         return Sampled(
             curves=[_curve(arrays[rank - 1], explored, optimised[rank - 1].winding) for rank in ranks],
             routes=arrays, ranks=ranks, windows=_windows(explored), free_energy=_profile(explored, problem),
-            denoiser=_denoiser(explored), record=_record(explored), in_a=explored.ends.in_a, in_b=explored.ends.in_b,
+            denoiser=_denoiser(explored), record=_record(explored, problem), in_a=explored.ends.in_a, in_b=explored.ends.in_b,
         )  # fmt: skip
 
 
@@ -183,7 +184,19 @@ def _denoiser(explored: Explored) -> bytes:
     return checkpoint.content("weighted_samples", frames)
 
 
-def _record(explored: Explored) -> dict[str, Any]:
+def _record(explored: Explored, problem: Problem) -> dict[str, Any]:
+    """Plain data. "along_curve" of a trained denoiser: how far it is from the weighted samples, over the thermal spread."""
+    family, trained = problem.coordinates.family(), []
+    for kind, t in explored.trained.items():
+        route = next(r for r in explored.routes if r.winding == kind)
+        differ = apart(t.denoiser, explored.classes.denoiser(kind), torch.from_numpy(route.eta), family)
+        trained.append({
+            "route": route.name,
+            "held_out_loss": t.record.held_out_loss,
+            "unseen_windows": None if t.record.unseen is None else asdict(t.record.unseen),
+            "along_curve": {"median": float(differ.median()), "largest": float(differ.max())},
+            "curve": t.record.curve,
+        })  # fmt: skip
     return {
         "kappa_floor": explored.floor,
         "length": explored.lengths,
@@ -192,15 +205,7 @@ def _record(explored: Explored) -> dict[str, Any]:
             for s in explored.sets
         ],
         "routes": [_describe(r) for r in explored.routes],
-        "training": [
-            {
-                "route": next(r.name for r in explored.routes if r.winding == kind),
-                "held_out_loss": t.record.held_out_loss,
-                "unseen_windows": None if t.record.unseen is None else asdict(t.record.unseen),
-                "curve": t.record.curve,
-            }
-            for kind, t in explored.trained.items()
-        ],
+        "training": trained,
         "evaluations": {"training_md": explored.ends.evaluations, "windows": explored.evaluations, "geodesic": 0},
     }
 
