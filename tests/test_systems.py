@@ -1,4 +1,4 @@
-"""The bundled cyclohexane and WCA dimer: what their build scripts make, against the files in systems/."""
+"""The bundled cyclohexane, WCA dimer and alanine tripeptide: what their build scripts make, against the files in systems/."""
 
 import itertools
 import runpy
@@ -10,6 +10,8 @@ import pytest
 from openmm import unit
 
 from spacetime_tps.molecules.structure import Structure, load_pdb, same_order
+from spacetime_tps.problems.problem import prepare
+from spacetime_tps.problems.system import load_system
 
 ROOT = Path(__file__).parent.parent
 ENDS = {"cyclohexane": ("chair", "inverted"), "wca_dimer": ("compact", "extended")}
@@ -116,3 +118,42 @@ def test_the_dimers_box_is_the_systems() -> None:
         np.testing.assert_allclose(box, vectors, atol=1e-4)
         assert (structure.positions > -1e-4).all()
         assert (structure.positions < side + 1e-4).all()
+
+
+# Alanine tripeptide -------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_tripeptide_is_spliced_from_whole_residues() -> None:
+    made = runpy.run_path(str(ROOT / "workflows" / "build_alanine_tripeptide.py"))["spliced"](3)
+    atoms, bonds = list(made.topology.atoms()), list(made.topology.bonds())
+    assert (len(atoms), len(bonds)) == (42, 41)
+    assert [r.name for r in made.topology.residues()] == ["ACE", "ALA", "ALA", "ALA", "NME"]
+    lengths = np.array([np.linalg.norm(made.positions[a.index] - made.positions[b.index]) for a, b in bonds])
+    assert 0.09 < lengths.min() < lengths.max() < 0.16
+    peptide = [k for k, (a, b) in enumerate(bonds) if {a.name, b.name} == {"C", "N"} and a.residue != b.residue]
+    np.testing.assert_allclose(lengths[peptide], [0.1335] * 4, atol=0.001)
+    apart = np.linalg.norm(made.positions[:, None] - made.positions[None], axis=-1)
+    assert apart[np.triu_indices(42, 1)].min() > 0.09
+
+
+@pytest.mark.parametrize(("end", "phi", "psi"), [("beta", (-160.0, -120.0), (130.0, 175.0)), ("alpha", (-120.0, -50.0), (-60.0, -10.0))])
+def test_the_tripeptides_ends_are_minima_with_their_torsions(end: str, phi: tuple[float, float], psi: tuple[float, float]) -> None:
+    folder = ROOT / "systems" / "alanine_tripeptide"
+    spec = load_system(str(folder))
+    prepared = prepare(spec)
+    structure = load_pdb(folder / f"{end}.pdb")
+    values = np.degrees(prepared.coordinates.values(structure.positions[None]))[0]
+    assert prepared.coordinates.names == ("phi1", "psi1", "phi2", "psi2", "phi3", "psi3")
+    assert all(phi[0] < x < phi[1] for x in values[::2])
+    assert all(psi[0] < x < psi[1] for x in values[1::2])
+    system = openmm.XmlSerializer.deserialize(prepared.model.system_xml)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(structure.positions)
+    before = context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    openmm.LocalEnergyMinimizer.minimize(context, 0.1)
+    after = context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    assert 0.0 <= before - after < 0.5, "what three decimals of a PDB cost"
+
+
+def test_all_atoms_of_cyclohexane_are_fifty_four_coordinates() -> None:
+    assert prepare(load_system(str(ROOT / "systems" / "cyclohexane_atoms"))).coordinates.dimension == 55
