@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,16 @@ _engine: Engine | None = None
 def _start(model: Model) -> None:
     global _engine
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stores what is done
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _engine = Engine(model)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed can neither end its workers nor take what they do."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _walk(task: Walk) -> Frames:
