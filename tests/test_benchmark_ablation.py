@@ -108,7 +108,7 @@ def test_a_run_is_taken_apart(tmp_path: Path) -> None:
     table = run_ablation(tmp_path / "run", tmp_path / "out", paths=2, points=20, progress=Silent())
     assert (tmp_path / "out/table.md").read_text() == table
     content = json.loads((tmp_path / "out/ablation.json").read_text())
-    assert told([content]) == table
+    assert told(content) == table
     assert len(table.splitlines()) == 2 + len(content["rows"])
     for row in content["rows"]:
         assert row["paths"] == [2, 2]

@@ -216,10 +216,17 @@ def test_a_network_trained_in_a_run_has_the_moments_of_the_landscape_and_tells_i
     assert f"off 3 unseen windows by {unseen['denoiser']:.3f} of the thermal spread" in line
     (tmp_path / "denoiser.pt").write_bytes(sampled.denoiser)
     denoiser = load_network(tmp_path / "denoiser.pt", PLANE.family())
+    (route,) = [r for r in sampled.routes if str(r["name"]) == told["route"]]
+    differ = np.linalg.norm(route["mu_denoiser"] - route["mu"], axis=-1)
+    differ = differ / np.sqrt(PLANE.family().spread(torch.from_numpy(route["mu"])).sum(-1).numpy())
+    assert (told["along_curve"]["median"], told["along_curve"]["largest"]) == pytest.approx(
+        (np.sort(differ)[(len(differ) - 1) // 2], differ.max())
+    )
+    assert 0.0 < told["along_curve"]["largest"] < 1.0
+    along = f"  along {told['route']} the trained denoiser is {told['along_curve']['median']:.3f} of the thermal spread"
+    assert any(line.startswith(along) for line in simulation.told.lines)
     eta = sampled.curves[0].ensembles[2:]
-    exact = np.array([
-        [m for k, p in enumerate((e[:2], e[2:])) for m in moments(math.hypot(*p), math.atan2(p[1], p[0]), k)[1:]] for e in eta
-    ])  # fmt: skip
+    exact = confined_mean(eta)
     spread = np.sqrt(PLANE.family().spread(torch.from_numpy(exact)).sum(-1).numpy())
     got = denoiser.moments(torch.from_numpy(eta))
     assert np.median(np.linalg.norm(got.mean.numpy() - exact, axis=-1) / spread) < 0.25

@@ -26,6 +26,7 @@ from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
+from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
@@ -60,6 +61,12 @@ class Explored:
     sets: list[WindowSet]
     evaluations: int
     """Of windows, and of the quenches between them"""
+
+    def along_curve(self, kind: Winding, family: Family) -> tuple[Route, torch.Tensor]:
+        """The best route of a class that a denoiser was trained for, and how far that is from the weighted samples along its curve (N,),
+        over the thermal spread."""
+        route = next(r for r in self.routes if r.winding == kind)
+        return route, apart(self.trained[kind].denoiser, self.classes.denoiser(kind), torch.from_numpy(route.eta), family)
 
 
 def explore(problem: Problem, simulation: Simulation, settings: ExplorationSettings, *, seed: int) -> Explored:
@@ -97,7 +104,14 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
     trained = work.train(wanted)
     polished = [work.polish(route, trained, floor) for route in wanted]
     routes = sorted(polished, key=lambda r: r.rank) + routes[len(wanted) :]
-    return Explored(routes, ends, work.classes, trained, floor, lengths, work.sets, work.evaluations)
+    found = Explored(routes, ends, work.classes, trained, floor, lengths, work.sets, work.evaluations)
+    for kind in trained:
+        route, differ = found.along_curve(kind, work.family)
+        simulation.progress.say(
+            f"  along {route.name} the trained denoiser is {float(differ.median()):.3f} of the thermal spread from the weighted samples, "
+            f"{float(differ.max()):.3f} at most"
+        )
+    return found
 
 
 class Rounds:
@@ -233,10 +247,7 @@ class Rounds:
                     self.classes.ensembles(route.winding), self.family, torch.from_numpy(route.eta),
                     seed=seed_of(self.seed, f"denoiser_{route.name}", 0),
                 )  # fmt: skip
-                differ = apart(
-                    trained[route.winding].denoiser, self.classes.denoiser(route.winding), torch.from_numpy(route.eta), self.family
-                )
-                self.simulation.progress.say(_told(route.name, trained[route.winding].record, differ))
+                self.simulation.progress.say(_told(route.name, trained[route.winding].record))
         return trained
 
     def polish(self, route: Route, trained: dict[Winding, Fitted], floor: float) -> Route:
@@ -283,11 +294,8 @@ def _stood_still(lengths: Sequence[float], tolerance: float) -> int:
     return next((k for k, moved in enumerate(reversed(moves)) if moved), len(moves))
 
 
-def _told(route: str, record: Trained, apart: torch.Tensor) -> str:
-    line = (
-        f"denoiser trained on the samples of {route}: held-out loss {record.held_out_loss:.3f}; along the curve it is "
-        f"{float(apart.median()):.3f} of the thermal spread from the weighted samples, {float(apart.max()):.3f} at most"
-    )
+def _told(route: str, record: Trained) -> str:
+    line = f"denoiser trained on the samples of {route}: held-out loss {record.held_out_loss:.3f}"
     if record.unseen is None:
         return line
     u = record.unseen

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from spacetime_tps.denoisers import checkpoint
-from spacetime_tps.denoisers.training import apart
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
@@ -188,8 +187,7 @@ def _record(explored: Explored, problem: Problem) -> dict[str, Any]:
     """Plain data. "along_curve" of a trained denoiser: how far it is from the weighted samples, over the thermal spread."""
     family, trained = problem.coordinates.family(), []
     for kind, t in explored.trained.items():
-        route = next(r for r in explored.routes if r.winding == kind)
-        differ = apart(t.denoiser, explored.classes.denoiser(kind), torch.from_numpy(route.eta), family)
+        route, differ = explored.along_curve(kind, family)
         trained.append({
             "route": route.name,
             "held_out_loss": t.record.held_out_loss,

@@ -65,7 +65,8 @@ def rivals(best: Curve, samples: WeightedSamples, family: Family, settings: Geod
 
     The straight lines are of its class and have its noise levels; they go in equal steps of the center, or at constant Fisher-Rao speed.
     The others are relaxed from it under the weighted samples: by what a run minimises, by that without the barrier penalty, and by the
-    penalties without the curve's energy. One that leaves the class is left out.
+    penalties without the curve's energy. Up to which steepness samples can follow is the setting's, where a run also allows the straight
+    line's own. One that leaves the class is left out.
     """
     start = torch.from_numpy(best.eta)
     straight = lines.straightened(start, family)
@@ -119,30 +120,22 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
         stage = Given(problem, simulation, settings, {"exploration": sampled})
         forth, back = (Paths(m).run(stage) for m in (method, Reverse(method)))
         thermal, _ = references_of(method, sampled, None, problem, settings)
-        rows = [
-            line(
-                simulation,
-                problem,
-                sampled,
-                curve,
-                found[curve.route],
-                thermal,
-                *([r for r in way if r.route == curve.route] for way in (forth, back)),
-            )
-            for curve in curves
-        ]
+        rows = []
+        for curve in curves:
+            ways = ([r for r in way if r.route == curve.route] for way in (forth, back))
+            rows.append(row_of(simulation, problem, sampled, curve, found[curve.route], thermal, *ways))
     content = {
         "system": str(run), "seed": settings.seed, "paths": paths, "points": points, "rows": rows,
         "windows_free_energy_kT": windows_difference(best, problem),
         "evaluations_on_curves": {key: sampled.record["evaluations"][key] for key in ("training_md", "windows")},
     }  # fmt: skip
     write_json(out / "ablation.json", content)
-    table = told([content])
+    table = told(content)
     write_text(out / "table.md", table)
     return table
 
 
-def line(
+def row_of(
     simulation: Simulation, problem: Problem, sampled: Sampled, curve: Curve, described: Geodesic, thermal: np.ndarray,
     forth: Sequence[Transition], back: Sequence[Transition],
 ) -> dict[str, Any]:  # fmt: skip
@@ -165,8 +158,8 @@ def windows_difference(curve: Curve, problem: Problem) -> float:
     return float(np.log(in_a / in_b))
 
 
-def told(contents: Sequence[dict[str, Any]]) -> str:
-    """A Markdown table of one or more ablations; ± are standard errors over paths."""
+def told(content: dict[str, Any]) -> str:
+    """A Markdown table; ± are standard errors over paths."""
     head = ["run", "seed", "curve", "length", "energy", "barrier, kT", "hits", "highest energy above thermal, kJ/mol", "W_F + W_R, kT",
             "F(B) - F(A) by BAR, kT", "of the windows"]  # fmt: skip
     rows = [
@@ -176,7 +169,7 @@ def told(contents: Sequence[dict[str, Any]]) -> str:
             f"{sum(row['hits'])}/{sum(row['paths'])}", _pm(row["above_thermal_kj_mol"], "mean"),
             _pm(row["dissipated_kT"], "value"), _pm(row["free_energy_difference_kT"], "value"), f"{content['windows_free_energy_kT']:.1f}",
         )
-        for content in contents for row in content["rows"]
+        for row in content["rows"]
     ]  # fmt: skip
     return markdown(head, rows)
 
