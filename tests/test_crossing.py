@@ -9,18 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
+from spacetime_tps.shooting.batches import Trial
 from spacetime_tps.shooting.committor import Committors
-from spacetime_tps.shooting.crossing import (
-    FRUITLESS,
-    MOST_WINDOWS,
-    Crossing,
-    Trial,
-    crossing_of,
-    distinct,
-    hopeless,
-    next_window,
-)
+from spacetime_tps.shooting.crossing import FRUITLESS, MOST_WINDOWS, Crossing, crossings_of, distinct, hopeless, next_window
 from spacetime_tps.shooting.ladder import MET, RUNG, EnsembleFrames, ladder_error, log_partitions, rungs
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
@@ -144,15 +137,34 @@ def test_the_top_of_a_curve_is_where_the_window_costs_most() -> None:
     energy = 6.0 * np.cos(angles[:, 0] - 0.4) + 3.0 * np.cos(angles[:, 1] + 0.3)
     log_weight = -energy - np.log(np.exp(-energy).sum())
     statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1, 4)
-    line = np.linspace([2.0, -1.5], [-1.2, 1.3], 81)
+    # Torsion 0 goes from its one well at 0.4 + 180 degrees round to the other end of the same, torsion 1 half of the way over its top.
+    line = np.linspace([0.4 + math.pi, -1.5], [0.4 - math.pi, 1.3], 81)
     curve = np.stack([np.cos(line), np.sin(line)], axis=-1).reshape(-1, 4)
-    for torsions, top, onward in (([0, 1], 0.4, -1.0), ([1], -0.3, 1.0)):
-        found = crossing_of("r", curve, statistic, log_weight, [PLANE[k] for k in torsions], stiffness=50.0)
-        assert found.window.variable == PLANE[torsions[0]]
-        assert found.window.center == pytest.approx(top, abs=0.05)
+    none = np.zeros(0, dtype=int)
+    for sign in (1.0, -1.0):
+        along = curve[:: int(sign)]
+        frames = RouteFrames("r", along, along, np.zeros(81), statistic, log_weight, energy < 0.0, energy < 0.0, none, float)
+        found = crossings_of(frames, [PLANE[1], PLANE[0]], stiffness=50.0)
+        assert [c.window.variable for c in found] == list(PLANE), "highest barrier first"
+        for crossing, top, onward, k in zip(found, (0.4, -0.3), (-sign, sign), (0, 1), strict=True):
+            assert math.remainder(crossing.window.center - top, 2.0 * math.pi) == pytest.approx(0.0, abs=0.05)
+            assert (crossing.onward, crossing.route) == (onward, "r")
+            weight = np.exp(log_weight + 50.0 * np.cos(angles[:, k] - crossing.window.center))
+            assert crossing.log_partition == pytest.approx(math.log(weight.sum()), abs=1e-9)
+
+
+def test_places_on_an_angle_go_the_way_round_that_centers_go() -> None:
+    # Wells at 60 and -60 degrees, tops of equal height at 0 and at 180. Frames are in the wells at either end of both routes.
+    statistic = pairs(GRID)
+    log_weight = -6.0 * np.cos(3.0 * GRID) / 3.0 - 20.0 * (np.abs(GRID) > 2.9)
+    log_weight -= math.log(np.exp(log_weight).sum())
+    ends = pairs(np.array([math.pi / 3, -math.pi / 3]))
+    for middle, onward in ((0.0, -1.0), (math.pi, 1.0)):
+        turn = np.linspace(math.pi / 3, -math.pi / 3 + (2.0 * math.pi if middle else 0.0), 9)
+        frames = RouteFrames("r", pairs(turn), ends, np.zeros(9), statistic, log_weight, GRID < 0, GRID < 0, np.arange(1), float)
+        (found,) = crossings_of(frames, [ONE], stiffness=100.0)
         assert found.onward == onward
-        weight = np.exp(log_weight + 50.0 * np.cos(angles[:, torsions[0]] - found.window.center))
-        assert found.log_partition == pytest.approx(math.log(weight.sum()), abs=1e-9)
+        assert math.cos(found.window.center - middle) == pytest.approx(1.0, abs=0.01)
 
 
 GRID = np.linspace(-math.pi, math.pi, 20_000, endpoint=False)

@@ -22,8 +22,9 @@ from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.shooting.sampler import ShotSampler
-from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
+from spacetime_tps.shooting.sites import Site, sites_of
 from spacetime_tps.shooting.weights import Estimate, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle

@@ -23,15 +23,16 @@ from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
-from spacetime_tps.shooting.batches import Batch, trials
+from spacetime_tps.shooting.batches import Batch, Trial, trials
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
-from spacetime_tps.shooting.crossing import APART, Crossing, Trial, crossing_of, distinct, tangent
+from spacetime_tps.shooting.crossing import APART, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, tangent
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
-from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
+from spacetime_tps.shooting.sites import FITS, Site, sites_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.storage.folder import Folder
@@ -84,7 +85,7 @@ def route(*, plain: int = 40, windows: Sequence[EnsembleFrames] = ()) -> RouteFr
     inside = np.flatnonzero(s < EDGE)
     curve = np.linspace(-2.0, 2.0, 41)[:, None]
     return RouteFrames(
-        "r", curve, -(curve[:, 0] ** 2), s[:, None], np.full(2000, -math.log(2000.0)), s < EDGE, np.ones(2000, dtype=bool),
+        "r", curve, curve, -(curve[:, 0] ** 2), s[:, None], np.full(2000, -math.log(2000.0)), s < EDGE, np.ones(2000, dtype=bool),
         inside[:plain], lambda k: float(s[k]), windows,
     )  # fmt: skip
 
@@ -299,8 +300,43 @@ def test_the_way_along_a_curve_at_its_top() -> None:
     for top, (low, high) in ((10, (8, 12)), (0, (0, 2)), (19, (17, 19))):
         way = np.array([high - low, 0.05 * (high**2 - low**2), 0.0])
         found = tangent(curve, -np.abs(np.arange(20.0) - top))
-        np.testing.assert_allclose(found.direction, way / np.linalg.norm(way))
+        np.testing.assert_allclose(found.direction, 2.0 * way / np.ptp(curve @ way))
     assert found.name == "along_the_curve"
+    straight = chord(curve)
+    np.testing.assert_allclose(straight.value(curve)[[0, -1]], [0.0, 2.0], atol=1e-12)
+    np.testing.assert_allclose(np.cross(straight.direction, curve[-1]), np.zeros(3), atol=1e-12)
+
+
+def test_where_windows_are_hopeless_the_next_variable_is_tried() -> None:
+    other, last = replace(S, name="other"), replace(S, name="last")
+    instead = [Crossing("r", Window(v, 0.1, 9.0), -1.0, 0.0) for v in (other, last)]
+
+    def search(*made: Batch) -> tuple[Window, bool]:
+        return replace(site(*made, top=TOP), instead=instead).next_window()
+
+    def barren(variable: Linear, count: int = FRUITLESS) -> list[Batch]:
+        windows = [Window(variable, 0.2 * k, 9.0) for k in range(count)]
+        return [batch(w, drawn(w, 400, 1), ends=[(IN_A, IN_A)], pilot=True) for w in windows]
+
+    def good(variable: Linear) -> Batch:
+        top = Window(variable, 0.1, 9.0)
+        return batch(top, drawn(top, 400, 1), ends=[(IN_A, IN_B)] * 4, paths=[[0.0]] * 2, pilot=True)
+
+    first = barren(S)
+    assert search() == (TOP, False)
+    assert search(*first[:-1])[0].variable == S
+    assert search(*first) == (instead[0].window, False)
+    assert search(*first, *barren(other)) == (instead[1].window, False)
+    everything = [*first, *barren(other), *barren(last)]
+    assert search(*everything) == (everything[-1].window, True)
+    sites = [replace(site(*made, top=TOP), instead=instead) for made in ([*first, *barren(other)], everything)]
+    assert [s.hopeless for s in sites] == [False, True]
+    # Half of what ended did so in B on the other variable, and its second window is sought on the side where B lies, here below.
+    window, settled = search(*first, batch(instead[0].window, drawn(TOP, 400, 1), ends=[(IN_A, IN_B)], paths=[[0.0]], pilot=True))
+    assert (window.variable, settled) == (other, False)
+    assert window.center == pytest.approx(0.1 + MOVE / 3.0)
+    # What had been good before a fitted variable failed is gone back to.
+    assert search(good(S), *barren(other)) == (Window(S, 0.1, 9.0), True)
 
 
 def test_sites_are_the_cheap_crossings() -> None:
@@ -309,17 +345,24 @@ def test_sites_are_the_cheap_crossings() -> None:
     weight = np.exp(-4.0 * (s**2 - 1.0) ** 2)
     weight /= weight.sum()
     along = np.linspace(-1.0, 1.0, 41)[:, None]
-    frames = RouteFrames("r", along, -(along[:, 0] ** 2), s[:, None], np.log(weight), s < -0.8, np.ones(601, bool), np.arange(9), float)
+    frames = RouteFrames(
+        "r", along, along, -(along[:, 0] ** 2), s[:, None], np.log(weight), s < -0.8, np.ones(601, bool), np.arange(9), float
+    )
     top = Window(S, 0.0, 40.0)
     cost = math.log(weight @ np.exp(-20.0 * s**2))
     for sign in (1.0, -1.0):
-        found = crossing_of("r", sign * along, s[:, None], np.log(weight), [S], stiffness=40.0)
+        (found,) = crossings_of(replace(frames, centers=sign * along, curve=sign * along), [S], stiffness=40.0)
         assert found.window.center == pytest.approx(0.0, abs=1e-12)
         assert (found.window.stiffness, found.onward) == (40.0, sign)
         assert found.log_partition == pytest.approx(cost)
     # The same with all but A made 20 times as heavy, on a curve that is moved far enough along another feature.
     dear = replace(
-        frames, route="dear", statistic=frames.statistic + 9.0, curve=along + 9.0, log_weight=np.log(np.where(s < -0.8, 20.0, 1.0) * weight)
+        frames,
+        route="dear",
+        statistic=frames.statistic + 9.0,
+        curve=along + 9.0,
+        centers=along + 9.0,
+        log_weight=np.log(np.where(s < -0.8, 20.0, 1.0) * weight),
     )
     (one,), left = sites_of([frames, dear], [S], stiffness=40.0, margin_kT=2.9)
     assert one.crossing.window == top
@@ -330,7 +373,12 @@ def test_sites_are_the_cheap_crossings() -> None:
     both, none = sites_of([frames, dear], [S], stiffness=40.0, margin_kT=3.1)
     assert ([b.crossing.route for b in both], none) == (["r", "dear"], [])
     ((alone,), _) = sites_of([frames, replace(frames, route="again")], [], stiffness=40.0, margin_kT=3.0)
-    assert alone.crossing.window.variable == Linear("along_the_curve", (1.0,))
+    # Where nothing separates the states the way from A to B serves, then that along the curve, both in a unit of half the curve: here s.
+    assert alone.crossing.window.variable == Linear("a_to_b", (1.0,))
+    assert [c.window.variable.name for c in alone.instead] == ["along_the_curve"]
+    assert [c.window.variable.name for c in one.instead] == ["a_to_b", "along_the_curve"]
+    assert (alone.fits, one.fits) == (0, 0), "several routes"
+    assert sites_of([frames], [S], stiffness=40.0, margin_kT=3.0)[0][0].fits == FITS
     # Draws of starts pass the cumulative share of a window's weight.
     share = np.cumsum(weight * np.exp(-20.0 * s**2))
     at = [int(np.searchsorted(share, np.random.default_rng(seed).random() * share[-1], side="right")) for seed in range(20)]

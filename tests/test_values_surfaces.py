@@ -314,7 +314,11 @@ def test_what_a_sampler_shoots_from_on_a_surface() -> None:
     x = torch.linspace(-2.0, 2.0, 401, dtype=torch.double)[:, None]
     eta = family.natural(numbers([-1.5], [0.0], [1.5]), numbers([2.0], [2.0], [2.0]))
     found = route_frames("r", eta, numbers(1.0, 4.0, 2.0), x, -3.0 * x[:, 0] + 5.0, family, LEFT, seed=1)
-    np.testing.assert_allclose(found.curve, [[-1.5, 0.0], [0.0, 0.0], [1.5, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(found.centers, [[-1.5, 0.0], [0.0, 0.0], [1.5, 0.0]], atol=1e-12)
+    # Of exp(-3 x) under the restraint, by the sum over the grid itself.
+    tilted = np.exp(x[:, 0].numpy()[:, None] * (eta[:, 0].numpy() - 3.0) + (x[:, 0].numpy() ** 2)[:, None] * eta[:, 1].numpy())
+    means = (tilted * x[:, 0].numpy()[:, None]).sum(axis=0) / tilted.sum(axis=0)
+    np.testing.assert_allclose(found.curve, np.stack([means, np.zeros(3)], axis=1), atol=1e-12)
     weight = np.exp(-3.0 * x[:, 0].numpy())
     np.testing.assert_allclose(np.exp(found.log_weight), weight / weight.sum())
     np.testing.assert_array_equal(found.in_a, x[:, 0].numpy() < -1.0 - 1e-12)
@@ -336,7 +340,7 @@ def test_windows_are_made_stiff_until_they_stay(bend: float, expected: float) ->
     # At a top of curvature -bend a window of stiffness k has the variance 1 / (k - bend): k times it is below 2.5 from k = bend / 0.6 on.
     family = VonMises(1)
     x = torch.linspace(-math.pi, math.pi, 20_001, dtype=torch.double)[:-1, None]
-    center = torch.linspace(-1.5, 1.5, 61, dtype=torch.double)[:, None]
+    center = torch.linspace(-2.5, 2.5, 61, dtype=torch.double)[:, None]
     eta = family.natural(center, torch.full_like(center, 20.0))
     state = Discs(((-2.5,),), 0.5, True)  # type: ignore[arg-type]
     frames = route_frames("r", eta, bend * torch.cos(center[:, 0]), x, -bend * torch.cos(x[:, 0]), family, state, seed=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.shooting.crossing import Trial
+from spacetime_tps.shooting.reaction_coordinate import Outcomes
 from spacetime_tps.states.ends import IN_B
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
@@ -91,12 +91,39 @@ class Batch:
         return Batch(**values)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a window gave."""
+
+    window: Window
+    stays: bool
+    reached_b: int
+    """Trajectories, two a shot, that ended in B"""
+    ended: int
+    """in either state"""
+    reactive: float
+    """Fraction of its shots"""
+
+    @property
+    def share(self) -> float:
+        """Share that reached B, drawn a little to one half."""
+        return (self.reached_b + 1.0) / (self.ended + 2.0)
+
+
 def trials(batches: list[Batch]) -> list[Trial]:
     """What each window of a crossing gave, in the order they were tried. A window that did not stay on top counts by its slide alone."""
     found: dict[Window, list[Batch]] = {}
     for batch in batches:
         found.setdefault(batch.window, []).append(batch)
     return [_trial(window, of) for window, of in found.items()]
+
+
+def outcomes_of(batch: Batch) -> Outcomes:
+    """What became of the two trajectories of each shot, by the points they came from."""
+    ends = np.stack([batch.shot_forward, batch.shot_backward])
+    count = len(batch.point_walk)
+    reached = np.bincount(batch.shot_point, (ends == IN_B).sum(axis=0), count)
+    return Outcomes(batch.point_statistic, reached, np.bincount(batch.shot_point, (ends >= 0).sum(axis=0), count), batch.point_walk)
 
 
 def _trial(window: Window, batches: list[Batch]) -> Trial:

@@ -1,15 +1,20 @@
 """Where routes cross the top: which variable to hold there, where, and how the windows of a pilot lead to a better place.
 
 A variable whose ranges in A and in B do not meet is passed through by every path from A to B. Windows on that variable alone at the top see
-all of them, whatever the other coordinates do. Where no such variable is known, the way along the geodesic at its top serves.
+all of them, whatever the other coordinates do. Where no such variable is known, or none holds, the way from A to B serves, or that along
+the geodesic at its top; and once shots have told what the committor depends on, that does (`reaction_coordinate`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
+from spacetime_tps.shooting.batches import Trial
+from spacetime_tps.shooting.reaction_coordinate import spanning
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
@@ -17,6 +22,8 @@ from spacetime_tps.windows.window import Window
 MOVE = 1.5
 MOST_WINDOWS = 8
 FRUITLESS = 4
+PER_DEVIATION = 4
+"""Places that a top is looked for at"""
 APART = 4.0
 """Deviations between windows that are different crossings"""
 
@@ -33,44 +40,47 @@ class Crossing:
     """psi of the window, relative to the Boltzmann distribution that the weights are of"""
 
 
-def tangent(curve_features: np.ndarray, free_energy: np.ndarray) -> Linear:
-    """The way along a curve at its top, as a variable: direction . T, the direction of unit length.
+def chord(curve: np.ndarray) -> Linear:
+    """The way from one end of a curve (N, E) of mean features to the other."""
+    return spanning("a_to_b", curve[-1] - curve[0], curve)
 
-    curve_features (N, E): T at the centers of a curve, its squares left at zero; free_energy (N,) along it. The direction is that from a
-    tenth of the curve before the top to a tenth behind, so that no wiggle of the curve decides it.
+
+def tangent(curve: np.ndarray, free_energy: np.ndarray) -> Linear:
+    """The way along a curve at its top, as a variable.
+
+    curve (N, E): mean T along it, its squares left at zero; free_energy (N,). The direction is that from a tenth of the curve before the
+    top to a tenth behind, so that no wiggle of the curve decides it.
     """
-    top, reach = int(np.argmax(free_energy)), max(len(curve_features) // 10, 1)
-    before, behind = curve_features[max(top - reach, 0)], curve_features[min(top + reach, len(curve_features) - 1)]
-    direction = (behind - before) / np.linalg.norm(behind - before)
-    return Linear("along_the_curve", tuple(direction.tolist()))
+    top, reach = int(np.argmax(free_energy)), max(len(curve) // 10, 1)
+    return spanning("along_the_curve", curve[min(top + reach, len(curve) - 1)] - curve[max(top - reach, 0)], curve)
 
 
-def crossing_of(
-    route: str,
-    curve_features: np.ndarray,
-    statistic: np.ndarray,
-    log_weight: np.ndarray,
-    variables: Sequence[Variable],
-    *,
-    stiffness: float,
-) -> Crossing:
-    """The top of a curve by the free energy of confining one variable alone to each of its points, weighted frames given.
+def crossings_of(frames: RouteFrames[Any], variables: Sequence[Variable], *, stiffness: float) -> list[Crossing]:
+    """The top of a route on each variable, by the free energy of confining it alone to each place from A to B; highest barrier first.
 
-    curve_features (N, E): T at the centers of the curve; statistic (S, E), log_weight (S,); variables: those to choose from. The one with
-    the highest top is taken: along the others, one sees less of what separates A from B. A window that held several would see one gate in
+    Places go from where frames are at the curve's one end to where they are at its other, the way round that its centers go: centers of
+    restraints may lie where no frame ever is. The barrier is that from the deepest of them. Of all coordinates that which the committor
+    depends on shows the highest: along others, one sees less of what separates A from B. A window that held several would see one gate in
     the ridge; paths through others would hardly ever be shot, and would carry enormous weights when they are.
     """
-    tops = []
+    found = []
     for variable in variables:
-        places = variable.value(curve_features)
-        if variable.period is not None:
-            places = np.unwrap(places, period=variable.period)
-        windows = [Window(variable, float(c), stiffness) for c in places[1:-1]]
-        psi = [float(logsumexp(log_weight + w.log_factor(statistic))) for w in windows]
-        lowest = int(np.argmin(psi))
-        step = places[-1] - places[0] if variable.period is None else places[lowest + 2] - places[lowest]
-        tops.append(Crossing(route, windows[lowest], float(np.sign(step)) or 1.0, psi[lowest]))
-    return min(tops, key=lambda c: c.log_partition)
+        begin, end = _ends(frames, variable)
+        places = np.linspace(begin, end, 2 * max(round(0.5 * PER_DEVIATION * abs(end - begin) * stiffness**0.5), 1) + 1)
+        windows = [Window(variable, float(c), stiffness) for c in places]
+        psi = [float(logsumexp(frames.log_weight + w.log_factor(frames.statistic))) for w in windows]
+        lowest = 1 + int(np.argmin(psi[1:-1]))
+        found.append((max(psi) - psi[lowest], Crossing(frames.route, windows[lowest], float(np.sign(end - begin)) or 1.0, psi[lowest])))
+    return [crossing for _, crossing in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _ends(frames: RouteFrames[Any], variable: Variable) -> tuple[float, float]:
+    """Values of a variable at both ends of a route; where it wraps, the second as many turns on as the route turns."""
+    begin, end = (float(variable.value(frames.curve[k])) for k in (0, -1))
+    if variable.period is not None:
+        turned = np.unwrap(variable.value(frames.centers), period=variable.period)
+        end += variable.period * round(float(turned[-1] - turned[0] - (end - begin)) / variable.period)
+    return begin, end
 
 
 def distinct(crossings: Sequence[Crossing]) -> list[Crossing]:
@@ -86,25 +96,6 @@ def distinct(crossings: Sequence[Crossing]) -> list[Crossing]:
 
 def _gap(first: Window, second: Window) -> float:
     return float(abs(first.apart(np.array(second.center))))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a window gave."""
-
-    window: Window
-    stays: bool
-    reached_b: int
-    """Trajectories, two a shot, that ended in B"""
-    ended: int
-    """in either state"""
-    reactive: float
-    """Fraction of its shots"""
-
-    @property
-    def share(self) -> float:
-        """Share that reached B, drawn a little to one half."""
-        return (self.reached_b + 1.0) / (self.ended + 2.0)
 
 
 def next_window(crossing: Crossing, trials: Sequence[Trial]) -> tuple[Window, bool]:

@@ -15,7 +15,9 @@ from spacetime_tps.shooting.engine import ShootingEngine, Start
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.options import ShootingOptions
-from spacetime_tps.shooting.sites import RouteFrames, Site, sites_of
+from spacetime_tps.shooting.reaction_coordinate import NAME
+from spacetime_tps.shooting.route import RouteFrames
+from spacetime_tps.shooting.sites import Site, sites_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
@@ -66,7 +68,8 @@ class ShotSampler(Generic[Start]):
         left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
         rng, linked = np.random.default_rng(seed_of(o.seed, "ladder_errors", 0)), self.free_energies.linked(sites)
         errors = [self.free_energies.error(number, site, linked=linked, rng=rng) for number, site in enumerate(sites)]
-        return Ensemble(sites, left_out, weight, enough, lost, errors, self.free_energies.evaluations, self.spent(sites), bool(variables))
+        separating = all(s.latest.variable in variables for s in sites)
+        return Ensemble(sites, left_out, weight, enough, lost, errors, self.free_energies.evaluations, self.spent(sites), separating)
 
     def settle(self, sites: Sequence[Site[Start]]) -> list[Window] | None:
         """The window to stay with at each site, once small batches have led there; None where the budget ends before."""
@@ -74,6 +77,7 @@ class ShotSampler(Generic[Start]):
         for number, site in enumerate(sites):
             window, settled = site.next_window()
             while not settled:
+                self._tell_of_change(site, window)
                 cost = budget.batch_cost(sites, self.options, points=self.options.pilot_points, discard=self.options.equilibration)
                 if self.spent(sites) + cost > self.options.budget:
                     return None
@@ -127,6 +131,18 @@ class ShotSampler(Generic[Start]):
             f"  window at {place_name(last.window)}, stiffness {last.window.stiffness:.0f}: {last.reactive:.2f} of shots reactive, "
             f"{last.share:.2f} of trajectories end in B" + ("" if last.stays else "; slides off the top")
         )
+
+    def _tell_of_change(self, site: Site[Start], window: Window) -> None:
+        """Say where the windows of a site go over to another variable, and why."""
+        if not site.batches or window.variable == site.latest.variable:
+            return
+        found = site.committor() if window.variable.name == NAME else None
+        why = (
+            f"tells more of where trajectories end, by {found.gain:.0f} ± {found.gain_error:.0f} in the log-likelihood of walks left out"
+            if found
+            else "is tried: no shot was reactive so far"
+        )
+        self.say(f"  {window.variable.name} {why}")
 
 
 def place_name(window: Window) -> str:

@@ -1,45 +1,23 @@
 """Where to shoot from: the tops of routes, each with weighted frames that walks can start from, and the batches that were shot there."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import takewhile
 from typing import Generic
 
 import numpy as np
 
 from spacetime_tps.sampling.starts import draw_starts
-from spacetime_tps.shooting.batches import Batch, trials
-from spacetime_tps.shooting.crossing import Crossing, crossing_of, distinct, hopeless, next_window, tangent
+from spacetime_tps.shooting.batches import Batch, Trial, outcomes_of, trials
+from spacetime_tps.shooting.crossing import Crossing, chord, crossings_of, distinct, hopeless, next_window, tangent
 from spacetime_tps.shooting.engine import Start
-from spacetime_tps.shooting.ladder import EnsembleFrames
+from spacetime_tps.shooting.reaction_coordinate import NAME, Found, Outcomes, committor_variable
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
 
-
-@dataclass(frozen=True)
-class RouteFrames(Generic[Start]):
-    """A route and S weighted frames of its class."""
-
-    route: str
-    """Name"""
-    curve: np.ndarray
-    """(N, E) T at the centers of its curve, squares left at zero"""
-    cost: np.ndarray
-    """(N,) kT, of confining the system to each of its points"""
-    statistic: np.ndarray
-    """(S, E) T of the frames"""
-    log_weight: np.ndarray
-    """(S,) log of normalised Boltzmann weights"""
-    in_a: np.ndarray
-    """(S,) bool"""
-    whole: np.ndarray
-    """(S,) bool: whether the molecule is what it was"""
-    plain: np.ndarray
-    """(R,) which frames are draws of the Boltzmann distribution restricted to A, equally likely; they may repeat"""
-    start: Callable[[int], Start]
-    """A frame as the engine starts from it"""
-    windows: Sequence[EnsembleFrames] = ()
-    """Ensembles along the route from A on, which link its top to A where no ladder does"""
+FITS = 2
+"""Variables fitted to the shots of a site, at most"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +29,10 @@ class Site(Generic[Start]):
     log_population: float
     """log of the weight of A in the class, which ties the classes' free energies together"""
     batches: list[Batch] = field(default_factory=list)
+    instead: Sequence[Crossing] = ()
+    """On other variables, tried in this order where no window on those before gives a reactive shot"""
+    fits: int = 0
+    """Variables that may be fitted to its shots"""
 
     @property
     def windows(self) -> dict[Window, list[Batch]]:
@@ -86,9 +68,18 @@ class Site(Generic[Start]):
         return self.frames.statistic[self.frames.plain]
 
     @property
+    def tried(self) -> dict[Variable, list[Trial]]:
+        """What the windows on each variable gave, in the order they were tried."""
+        found: dict[Variable, list[Trial]] = {}
+        for trial in trials(self.batches):
+            found.setdefault(trial.window.variable, []).append(trial)
+        return found
+
+    @property
     def hopeless(self) -> bool:
-        """Whether windows enough were tried without a reactive shot."""
-        return hopeless(trials(self.batches))
+        """Whether windows enough were tried on every variable without a reactive shot."""
+        tried = self.tried
+        return all(c.window.variable in tried for c in (self.crossing, *self.instead)) and all(map(hopeless, tried.values()))
 
     def starts(self, window: Window, seeds: Sequence[int]) -> list[Start]:
         """Draws from a window among the weighted frames, one a seed."""
@@ -101,12 +92,35 @@ class Site(Generic[Start]):
         return [self.frames.start(int(self.frames.plain[k])) for k in drawn]
 
     def next_window(self) -> tuple[Window, bool]:
-        """The window to try next, and whether it is the one to stay with: batches beyond the pilots have settled that."""
-        if self.hopeless:
-            return self.latest, True
-        tried, taken = trials(self.batches), {b.window for b in self.batches if not b.pilot}
-        chosen = next((t.window for t in tried if t.window in taken and t.stays), None)
-        return (chosen, True) if chosen else next_window(self.crossing, tried)
+        """The window to try next, and whether it is the one to stay with: batches beyond the pilots have settled that.
+
+        Where the windows on a variable are hopeless, the best of an earlier one serves, or the next variable is tried. Before shooting
+        begins in earnest, the variable that the committor depends on by the shots so far takes the place of one that tells less.
+        """
+        tried, taken = self.tried, {b.window for b in self.batches if not b.pilot}
+        every = [t for of in tried.values() for t in of]
+        chosen = next((t.window for t in every if t.window in taken and t.stays), None)
+        if chosen or not every:
+            return chosen or self.crossing.window, chosen is not None
+        latest = self.latest.variable
+        if not hopeless(tried[latest]):
+            known = {c.window.variable: c for c in (self.crossing, *self.instead)}
+            window, settled = next_window(known.get(latest, replace(self.crossing, window=self.latest, onward=1.0)), tried[latest])
+            better = self.committor() if settled and not taken else None
+            return (replace(window, variable=better.variable, center=better.half), False) if better else (window, settled)
+        reactive = [t for t in every if t.reactive > 0.0]
+        if reactive:
+            return max(reactive, key=lambda t: t.reactive).window, True
+        left = next((c for c in self.instead if c.window.variable not in tried), None)
+        return (left.window, False) if left else (self.latest, True)
+
+    def committor(self) -> Found | None:
+        """The variable that the committor depends on by all shots so far, if it tells more than the latest one."""
+        if sum(variable.name == NAME for variable in self.tried) >= self.fits:
+            return None
+        rows = [outcomes_of(batch) for batch in self.batches]
+        together = (np.concatenate([getattr(row, f.name) for row in rows]) for f in fields(Outcomes))
+        return committor_variable(Outcomes(*together), self.latest.variable, self.frames.curve)
 
 
 def sites_of(
@@ -114,15 +128,17 @@ def sites_of(
 ) -> tuple[list[Site[Start]], list[tuple[Crossing, str]]]:
     """Crossings worth shooting from, and those that are left out, with the reason.
 
-    variables: those that every path passes through; where there are none, the way along the best route's curve at its top. The first
-    route's choice holds for all others: both ways round it, nothing passes unseen.
+    variables: those that every path passes through, ordered by the barrier that the best route has on them; where there are none, or none
+    holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
+    nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
     """
-    found: list[Site[Start]] = []
+    best, found = routes[0], []
+    others = (chord(best.curve), tangent(best.curve, best.cost))
+    order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
     for frames in routes:
-        variables = variables or (tangent(frames.curve, frames.cost),)
-        crossing = crossing_of(frames.route, frames.curve, frames.statistic, frames.log_weight, variables, stiffness=stiffness)
-        variables = (crossing.window.variable,)
-        found.append(Site(crossing, frames, float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))))
+        tops = sorted(crossings_of(frames, order, stiffness=stiffness), key=lambda c: order.index(c.window.variable))
+        inside = float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))
+        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 else 0))
     kept = distinct([s.crossing for s in found])
     sites = [s for s in found if s.crossing in kept]
     cost = [s.log_population - s.crossing.log_partition for s in sites]

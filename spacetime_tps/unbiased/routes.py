@@ -3,13 +3,15 @@
 from functools import partial
 
 import numpy as np
+import torch
 
+from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.geometry.families.features import features_of_centers
+from spacetime_tps.geometry.families.features import features_of_centers, without_squares
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.options import ShootingOptions
-from spacetime_tps.shooting.sites import RouteFrames
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.unbiased.engine import Start
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 
@@ -30,8 +32,11 @@ def options_of(settings: UnbiasedSettings, *, seed: int) -> ShootingOptions:
 def route_frames(curve: Curve, problem: Problem, whole: np.ndarray) -> RouteFrames[Start]:
     """A curve with its weighted frames; whole (S,): in which of them the molecule is what it was."""
     in_a = problem.a.contains(curve.positions)
+    samples = WeightedSamples(torch.from_numpy(curve.statistic), torch.from_numpy(curve.log_weight))
+    along = samples.moments(torch.from_numpy(curve.eta)).mean.numpy()
+    family = problem.coordinates.family()
     return RouteFrames(
-        curve.route, features_of_centers(curve.eta, problem.coordinates.family()), curve.cost, curve.statistic, curve.log_weight,
+        curve.route, features_of_centers(curve.eta, family), without_squares(along, family), curve.cost, curve.statistic, curve.log_weight,
         in_a, whole, np.flatnonzero(whole[: curve.counts[0]]), partial(_start, curve), _along(curve, in_a),
     )  # fmt: skip
 

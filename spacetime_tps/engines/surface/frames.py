@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.geometry.families.features import features_of_centers
+from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.geometry.families.features import features_of_centers, without_squares
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.families.von_mises import VonMises
-from spacetime_tps.shooting.crossing import crossing_of
-from spacetime_tps.shooting.sites import RouteFrames
+from spacetime_tps.shooting.crossing import crossings_of
+from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.protocol import Variable
@@ -29,9 +30,10 @@ def route_frames(
     inside = np.flatnonzero(in_a)
     chance = np.exp(weight[inside])
     plain = np.random.default_rng(seed).choice(inside, DRAWN, p=chance / chance.sum())
-    points = x.numpy()
+    points, statistic = x.numpy(), family.features(x)
+    along = WeightedSamples(statistic, log_weight).moments(eta).mean.numpy()
     return RouteFrames(
-        route, features_of_centers(eta.numpy(), family), cost.numpy(), family.features(x).numpy(), weight, in_a,
+        route, features_of_centers(eta.numpy(), family), without_squares(along, family), cost.numpy(), statistic.numpy(), weight, in_a,
         np.ones(len(x), dtype=bool), plain, lambda frame: points[frame],
     )  # fmt: skip
 
@@ -47,7 +49,7 @@ def stiffness_that_stays(frames: RouteFrames[np.ndarray], variables: Sequence[Va
     """Of a window at the top of a curve, doubled from `SOFTEST` until draws of the weighted points from it are one peak at its center."""
     rng, stiffness = np.random.default_rng(seed), SOFTEST
     while stiffness < STIFFEST:
-        crossing = crossing_of(frames.route, frames.curve, frames.statistic, frames.log_weight, variables, stiffness=stiffness)
+        crossing, *_ = crossings_of(frames, variables, stiffness=stiffness)
         log_share = frames.log_weight + crossing.window.log_factor(frames.statistic)
         share = np.exp(log_share - log_share.max())
         if crossing.window.stays(frames.statistic[rng.choice(len(share), DRAWN, p=share / share.sum())]):

@@ -1,0 +1,126 @@
+"""A reaction coordinate from shots: the linear function of the features whose logistic is the committor (Peters and Trout 2006).
+
+A trajectory from x reaches B with probability p_B(x). With logit p_B = b0 + b . T(x) outcomes have a likelihood, and the b that makes it
+largest says which combination of features the committor depends on (doi:10.1063/1.2234477). A ridge keeps b small where few points say
+anything of it; how strong, and whether b tells more than the variable that points were drawn along, is decided on walks left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_expit
+
+from spacetime_tps.windows.linear import Linear
+from spacetime_tps.windows.protocol import Variable
+
+NAME = "committor"
+"""Of the variables found here"""
+RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
+FOLDS = 4
+SURE = 2.0
+"""Standard errors by which the held-out likelihood must gain"""
+FEWEST = 20
+"""Trajectories that ended in either state, at least"""
+SPAN = 2.0
+"""Of a linear variable over a route's curve: -1 to 1 about its middle, so that windows are as narrow on it as on an angle"""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """P points that were shot from."""
+
+    features: np.ndarray
+    """T (P, E)"""
+    reached_b: np.ndarray
+    """(P,) trajectories that ended in B"""
+    ended: np.ndarray
+    """(P,) in either state"""
+    walk: np.ndarray
+    """(P,) labels: points of one walk are left out together"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A variable, where its p_B is one half, and what it explains beyond another one."""
+
+    variable: Linear
+    half: float
+    """Its value where p_B = 1/2"""
+    gain: float
+    """Held-out log-likelihood over that of the other variable, of all trajectories together"""
+    gain_error: float
+    """Standard error, over walks"""
+
+
+def spanning(name: str, direction: np.ndarray, curve: np.ndarray) -> Linear:
+    """direction . T (E,), in a unit in which it spans `SPAN` over the curve (N, E)."""
+    return Linear(name, tuple((direction * SPAN / np.ptp(curve @ direction)).tolist()))
+
+
+def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray) -> Found | None:
+    """The fitted variable, or None: where too little ended in a state, its gain over `current` is not sure, or it falls from A to B.
+
+    curve (N, E): mean T along the route, from A to B.
+    """
+    seen = outcomes.ended > 0
+    o = Outcomes(outcomes.features[seen], outcomes.reached_b[seen], outcomes.ended[seen], outcomes.walk[seen])
+    missed = o.ended - o.reached_b
+    if min(o.reached_b.sum(), missed.sum()) < FEWEST or len(np.unique(o.walk)) < FOLDS:
+        return None
+    spread = o.features.std(axis=0)
+    use = spread > 1e-9 * max(float(spread.max()), 1.0)
+    mean, scale = o.features.mean(axis=0)[use], spread[use]
+    z = (o.features[:, use] - mean) / scale
+    along = _about_mean(current, o.features)[:, None]
+    known = _held_out(along, o, 0.0)
+    trials = {ridge: _held_out(z, o, ridge) for ridge in RIDGES}
+    best = max(trials, key=lambda ridge: float(trials[ridge].sum()))
+    gains = _by_walk(trials[best] - known, o.walk)
+    gain, error = float(gains.sum()), float(np.sqrt(len(gains)) * gains.std(ddof=1))
+    offset, slope = _fit(z, o.reached_b, o.ended, best)
+    direction = np.zeros(len(use))
+    direction[use] = slope / scale
+    if gain < SURE * error or direction @ (curve[-1] - curve[0]) <= 0.0:
+        return None
+    variable = spanning(NAME, direction, curve)
+    unit = np.linalg.norm(variable.direction) / np.linalg.norm(direction)
+    return Found(variable, float(unit * (direction[use] @ mean - offset)), gain, error)
+
+
+def _about_mean(variable: Variable, features: np.ndarray) -> np.ndarray:
+    """Values (P,) of a variable less their mean, the short way round where it wraps."""
+    apart = variable.value(features) - variable.mean(features)[0]
+    period = variable.period
+    return np.asarray(apart if period is None else (apart + 0.5 * period) % period - 0.5 * period)
+
+
+def _fit(z: np.ndarray, reached: np.ndarray, ended: np.ndarray, ridge: float) -> tuple[float, np.ndarray]:
+    """b0 and b (n,) of the largest penalised likelihood of outcomes at z (P, n): ridge |b|^2 / 2 is taken off; b0 is free."""
+    missed = ended - reached
+
+    def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
+        logit = b[0] + z @ b[1:]
+        up, down = log_expit(logit), log_expit(-logit)
+        residual = ended * np.exp(up) - reached
+        gradient = np.concatenate([[residual.sum()], z.T @ residual + ridge * b[1:]])
+        return float(-(reached @ up + missed @ down) + 0.5 * ridge * b[1:] @ b[1:]), gradient
+
+    found = minimize(loss, np.zeros(z.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return float(found[0]), found[1:]
+
+
+def _held_out(z: np.ndarray, o: Outcomes, ridge: float) -> np.ndarray:
+    """(P,) log-likelihood of each point's outcomes under the fit to the other folds of walks."""
+    labels = np.unique(o.walk)
+    found = np.zeros(len(z))
+    for fold in range(FOLDS):
+        out = np.isin(o.walk, labels[fold::FOLDS])
+        offset, slope = _fit(z[~out], o.reached_b[~out], o.ended[~out], ridge)
+        logit = offset + z[out] @ slope
+        found[out] = o.reached_b[out] * log_expit(logit) + (o.ended - o.reached_b)[out] * log_expit(-logit)
+    return found
+
+
+def _by_walk(values: np.ndarray, walk: np.ndarray) -> np.ndarray:
+    return np.array([values[walk == label].sum() for label in np.unique(walk)])
