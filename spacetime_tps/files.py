@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+
+from spacetime_tps.errors import SpacetimeError
+
+LARGEST = 100_000
+"""Bytes of a YAML file that is read"""
+MOST_ALIASES = 20
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -43,6 +50,22 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     writer.writerow(columns)
     writer.writerows(rows)
     write_text(path, buffer.getvalue())
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises SpacetimeError where it cannot be read, is larger than `LARGEST`, or has many aliases: a few lines of
+    them can stand for more than memory holds."""
+    try:
+        content = path.read_bytes()
+        text = content.decode() if len(content) <= LARGEST else ""
+        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader))
+        if len(content) <= LARGEST and aliases <= MOST_ALIASES:
+            return yaml.safe_load(text)
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as problem:
+        raise SpacetimeError(f"{path} is not valid YAML: {problem}") from problem
+    except RecursionError as problem:
+        raise SpacetimeError(f"{path} is not valid YAML: it is nested too deeply") from problem
+    raise SpacetimeError(f"{path} has more than {LARGEST} bytes, or more than {MOST_ALIASES} aliases (*name): no such file has")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """What commands share: the console they write to, and its progress bars, errors as one sentence on it."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,16 @@ console = Console(highlight=False, soft_wrap=True)
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Turn the package's errors and the file system's into one sentence and exit code 2, and Ctrl-C into exit code 130."""
+    """Turn the package's errors and the file system's into one sentence and exit code 2; Ctrl-C, and the SIGTERM of a scheduler, into exit
+    codes 130 and 143."""
+    terminated = False
+
+    def terminate(number: int, frame: object) -> None:
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     except (SpacetimeError, OSError) as problem:
@@ -26,7 +36,9 @@ def errors_as_sentences() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; what was finished is kept, and the same command goes on from there")
-        sys.exit(130)
+        sys.exit(143 if terminated else 130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Rate(ProgressColumn):

@@ -1,8 +1,12 @@
 """What a user types wrong gives one sentence, exit code 2 and no half-written folder; the README's example runs as shown."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import Steered
 from spacetime_tps.problems.system import bundled_systems
 from spacetime_tps.stages.settings import Settings
+from spacetime_tps.terminal import errors_as_sentences
 
 FOLDER = bundled_systems()["alanine_dipeptide"]
 START, END = str(FOLDER / "c5.pdb"), str(FOLDER / "c7ax.pdb")
@@ -69,6 +74,26 @@ def test_mistakes_give_one_sentence(words: list[str], sentence: str, tmp_path: P
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
     assert not out.exists()
+
+
+def _killed() -> None:
+    with errors_as_sentences():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5.0)
+
+
+def _interrupted() -> None:
+    with errors_as_sentences():
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("end", "code"), [(_killed, 143), (_interrupted, 130)])
+def test_who_ends_a_run_is_answered_in_a_sentence(end: Callable[[], None], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end()
+    assert ended.value.code == code
+    assert "the same command goes on from there" in " ".join(capsys.readouterr().err.split())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["report"], ["export"], ["throughput"], ["compare"]])

@@ -75,6 +75,8 @@ def test_one_component_is_a_von_mises_distribution() -> None:
     size = np.linalg.norm(total)
     assert float(moments.log_partition.detach()) == pytest.approx(math.log(i0(size) / i0(math.hypot(3.0, 1.0))), abs=1e-10)
     assert moments.mean.detach().numpy() == pytest.approx(i1(size) / i0(size) * total / size, abs=1e-10)
+    wide = TrainedDenoiser(torch.tensor([[0.03, 0.04], [0.0, 0.0]]), torch.zeros(2)).log_concentration.exp()
+    assert wide.detach().flatten().tolist() == pytest.approx([0.05, 1e-3]), "nothing narrower than a thousandth is lost"
 
 
 def test_against_quadrature_of_its_density() -> None:

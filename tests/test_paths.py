@@ -170,6 +170,16 @@ def test_turned_amides_and_inverted_centres_are_noticed(alanine: Problem) -> Non
     assert Integrity.of(Structure(start.topology, frames[2])).holds(np.array(frames[:3])).tolist() == [False, False, True]
 
 
+def test_an_amide_that_the_two_ends_have_otherwise_may_turn(alanine: Problem) -> None:
+    start, (first, second) = alanine.start, ((("1:C", "2:N"), "1"), (("2:C", "3:N"), "3"))
+    cis = Structure(start.topology, rotated(start, *first, 180.0))
+    whole = Integrity.of(start, cis)
+    assert [four[1:3] for four in whole.amides.atoms] == [tuple(atom_index(start.topology, label) for label in second[0])]
+    frames = [start.positions, cis.positions, rotated(start, *second, 180.0)]
+    assert whole.holds(np.array(frames)).tolist() == [True, True, False]
+    assert Integrity.of(start).holds(np.array(frames)).tolist() == [True, False, False]
+
+
 def test_hot_and_cold_walks_of_an_intact_molecule_hold(alanine: Problem) -> None:
     frames = Dynamics(alanine.model).walk(Walk(None, FREE, 2000, 50, 2, alanine.start.positions))
     assert Integrity.of(alanine.start).holds(frames.positions).all()

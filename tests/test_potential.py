@@ -8,7 +8,7 @@ import torch
 from scipy.special import ive
 from torch import Tensor
 
-from spacetime_tps.denoisers import potential
+from spacetime_tps.denoisers import potential, score_matching
 from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.network import save as save_mixture
 from spacetime_tps.denoisers.potential import PotentialNetwork
@@ -105,6 +105,17 @@ def test_mu_is_the_gradient_of_psi_and_its_slope_is_symmetric(family: Family) ->
     torch.testing.assert_close(hessian, hessian.T, atol=1e-9, rtol=1e-9)
     assert float(hessian.abs().max()) > 1e-3
     assert not model.moments(eta).mean.requires_grad
+
+
+def test_the_loss_weighs_each_error_by_what_it_varies_by() -> None:
+    """By hand, of two displacements and the sum of their squares, whose error is taken about the data's center (0.1, 0.1)."""
+    family = Cartesian(2)
+    model, eta, features = network(family), points(family, 5), normal(5, 3, seed=21)
+    mean, kappa = model.moments(eta).mean, family.precisions(eta)[:, 0]
+    error = mean - features
+    about = error[:, 2] - 2.0 * 0.1 * (error[:, 0] + error[:, 1])
+    each = kappa * (error[:, 0] ** 2 + error[:, 1] ** 2) + about**2 / (2.0 * (4.0 * 0.5 / kappa + 2.0 / kappa**2))
+    assert float(score_matching._loss(model, eta, features).detach()) == pytest.approx(float(each.mean()) / 2.0, rel=1e-6)
 
 
 def test_it_comes_back_from_its_file_without_pickle(tmp_path: Path) -> None:

@@ -77,3 +77,18 @@ def test_what_is_missing_is_a_sentence(storage: Storage) -> None:
     ):
         with pytest.raises(SpacetimeError, match=f"{name} is missing"):
             read(name)
+
+
+def test_what_is_damaged_is_a_sentence(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put_record("r.json", {"a": [1, 2, 3]})
+    folder.put_arrays("a.npz", {"x": np.arange(100.0), "y": np.ones((3, 4))})
+    folder.put_frames("f.trr", frames(6), timestep=0.001, cell=None)
+    readers = {"r.json": folder.record, "a.npz": folder.arrays, "f.trr": folder.frames}
+    for name, read in readers.items():
+        read(name)
+        whole = (tmp_path / name).read_bytes()
+        for content in (b"", whole[: len(whole) // 2 - 7], b"null", b"\xff" * 40):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(SpacetimeError, match=rf"{name} is damaged"):
+                read(name)

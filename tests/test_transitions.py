@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_csv
 from spacetime_tps.paths.transition import (
     COLUMNS,
@@ -73,3 +74,33 @@ def test_removing_a_stage_leaves_the_others(storage: Folder) -> None:
     remove_paths(storage, "guided")
     assert read_transitions(storage) == [SHOT]
     assert storage.names("transitions/*") == [SHOT.file]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("path", "../../x"),
+        ("path", ".."),
+        ("path", ""),
+        ("path", "a\\b"),
+        ("file", "/etc/x.trr"),
+        ("file", "transitions/../../x.trr"),
+        ("file", "x.trr"),
+    ],
+)
+def test_a_table_that_names_files_elsewhere_is_a_sentence(column: str, value: str, tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    write_transitions(storage, [replace(PULLED, **{column: value})])
+    with pytest.raises(SpacetimeError, match=r"transitions\.csv, line 2: .* is no path of this folder"):
+        read_transitions(storage)
+
+
+def test_a_damaged_table_is_a_sentence(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    write_transitions(storage, [PULLED, SHOT])
+    table = tmp_path / "transitions.csv"
+    whole = table.read_text()
+    for text in (whole.replace("40.25", "high"), whole[:-40], whole.replace("weight", "heft")):
+        table.write_text(text)
+        with pytest.raises(SpacetimeError, match=r"transitions\.csv, line [23]: .*damaged"):
+            read_transitions(storage)

@@ -16,7 +16,7 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import build_system, read_system
-from spacetime_tps.molecules.integrity import Integrity
+from spacetime_tps.molecules.integrity import Integrity, other_hand
 from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr, write_trr
@@ -117,6 +117,18 @@ def test_centres_with_three_heavy_neighbours_have_a_hand() -> None:
     assert len(Integrity.of(Structure(topology("CHHFF", bonds), x)).centres) == 0
     assert len(Integrity.of(Structure(topology("NHFFF", bonds), x)).centres) == 0
     assert len(Integrity.of(Structure(topology("CFFF", bonds[:3]), x[:4])).centres) == 0
+
+
+def test_a_centre_of_another_hand_is_named_and_one_with_neighbours_alike_is_none() -> None:
+    x = 0.1 * np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
+    for last, told in (("Br", "X 1 C"), ("F", None)):
+        four = app.Topology()
+        residue = four.addResidue("X", four.addChain())
+        atoms = [four.addAtom(s, app.Element.getBySymbol(s), residue) for s in ("C", "H", "F", "Cl", last)]
+        for other in atoms[1:]:
+            four.addBond(atoms[0], other)
+        assert other_hand(Structure(four, x), Structure(four, x[[0, 1, 3, 2, 4]])) == told
+        assert other_hand(Structure(four, x), Structure(four, x + 0.2)) is None
 
 
 def test_structures_come_back_from_their_files(tmp_path: Path) -> None:

@@ -128,12 +128,12 @@ def test_metropolis_steps_keep_the_tilted_density() -> None:
     assert float(walkers.x.mean()) == pytest.approx(mean, abs=4.0 * math.sqrt(variance / 40_000))
     assert float(walkers.x.var()) == pytest.approx(variance, rel=4.0 * math.sqrt(2.0 / 40_000))
     torch.testing.assert_close(walkers.energy, walkers.x[:, 0])
-    # A step of flat ground is taken whatever its length, up to the longest.
-    flat = placed(Slope((0.0,)), torch.zeros(20_000, 1, dtype=torch.double))
+    # A step of flat ground is taken whatever its length, up to the longest, wherever it begins.
+    flat = placed(Slope((0.0,)), torch.full((20_000, 1), 40.0, dtype=torch.double))
     new, kept = metropolis_step(Slope((0.0,)), 1.0, lambda x: (0.0 * x[:, 0], 0.0 * x), flat, ds=1.0, generator=generator(9), longest=1.0)
     assert float(kept.double().mean()) == pytest.approx(0.6827, abs=0.014)
-    assert float(new.x.abs().max()) <= 1.0
-    assert float(new.x[~kept].abs().max()) == 0.0
+    assert float((new.x - 40.0).abs().max()) <= 1.0
+    assert float((new.x[~kept] - 40.0).abs().max()) == 0.0
 
 
 def test_plans_spend_their_steps_where_relaxation_and_jumps_ask() -> None:

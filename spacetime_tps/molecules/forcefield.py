@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import openmm
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.structure import Structure
+
+CODE = "PythonForce"
 
 
 def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
@@ -31,13 +34,29 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
 def read_system(path: Path, structure: Structure) -> openmm.System:
     """A serialised System. Raises SpacetimeError where the file is none, or is of another number of particles."""
     try:
-        system = openmm.XmlSerializer.deserialize(path.read_text())
-    except Exception as problem:  # whatever OpenMM's parser meets
+        system = deserialised(path.read_text(), str(path))
+    except UnicodeDecodeError as problem:
         raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
-    if not isinstance(system, openmm.System):
-        raise SpacetimeError(f"{path} holds a {type(system).__name__}, not a System")
     if system.getNumParticles() != len(structure.positions):
         raise SpacetimeError(f"{path} has {system.getNumParticles()} particles, and the structure {len(structure.positions)} atoms")
+    return system
+
+
+def deserialised(xml: str, name: str) -> openmm.System:
+    """A System from OpenMM's XML; `name` is for sentences. Raises SpacetimeError where it is none, or where reading it would run code: a
+    PythonForce is a pickled function."""
+    try:
+        held = {value for element in ElementTree.fromstring(xml).iter() for value in element.attrib.values()}
+    except ElementTree.ParseError as problem:
+        raise SpacetimeError(f"{name} cannot be read as a serialised OpenMM System: {problem}") from problem
+    if CODE in xml or CODE in held:
+        raise SpacetimeError(f"{name} holds a {CODE}, which is code that would run when it is read: such systems are not taken")
+    try:
+        system = openmm.XmlSerializer.deserialize(xml)
+    except Exception as problem:  # whatever OpenMM's parser meets
+        raise SpacetimeError(f"{name} cannot be read as a serialised OpenMM System: {problem}") from problem
+    if not isinstance(system, openmm.System):
+        raise SpacetimeError(f"{name} holds a {type(system).__name__}, not a System")
     return system
 
 

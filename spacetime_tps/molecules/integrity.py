@@ -6,7 +6,7 @@ import numpy as np
 from openmm import app
 
 from spacetime_tps.coordinates.torsions import Torsions
-from spacetime_tps.molecules.structure import Structure
+from spacetime_tps.molecules.structure import Structure, full_name
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,13 @@ class Integrity:
     """(centres,) sign of the triple product of the three bonds"""
 
     @staticmethod
-    def of(structure: Structure) -> "Integrity":
-        """The amide bonds and tetrahedral carbons with three heavy neighbours of a structure."""
+    def of(structure: Structure, end: Structure | None = None) -> "Integrity":
+        """The amide bonds and tetrahedral carbons with three heavy neighbours of a structure; of amides those alone that are the same in
+        `end`, since others turn on the way there."""
         near, symbol = _neighbours(structure.topology)
-        amides = Torsions((), tuple(_amides(near, symbol)))
+        found = Torsions((), tuple(_amides(near, symbol)))
+        one, other = ((np.cos(found.values(s.positions)) < 0.0) if found.atoms else np.zeros(0) for s in (structure, end or structure))
+        amides = Torsions((), tuple(four for four, same in zip(found.atoms, one == other, strict=True) if same))
         trans = np.cos(amides.values(structure.positions)) < 0.0 if amides.atoms else np.zeros(0, dtype=bool)
         centres = np.array(_centres(near, symbol), dtype=int).reshape(-1, 4)
         return Integrity(amides, trans, centres, _hand(structure.positions, centres))
@@ -37,6 +40,28 @@ class Integrity:
         if self.amides.atoms:
             whole &= ((np.cos(self.amides.values(positions)) < 0.0) == self.trans).all(axis=-1)
         return whole
+
+
+def other_hand(start: Structure, end: Structure) -> str | None:
+    """A chiral centre that is of another hand in `end`, as people read it. Centres with two neighbours that are alike are none."""
+    near, symbol = _neighbours(start.topology)
+    kinds = _kinds(near, symbol)
+    centres = np.array([c for c in _centres(near, symbol) if len({kinds[n] for n in near[c[0]]}) == 4], dtype=int).reshape(-1, 4)
+    turned = np.flatnonzero(_hand(start.positions, centres) != _hand(end.positions, centres))
+    if not len(turned):
+        return None
+    return full_name(start.topology, int(centres[turned[0], 0]))
+
+
+def _kinds(near: dict[int, list[int]], symbol: dict[int, str]) -> dict[int, int]:
+    """Atoms by what they are bonded to, and what that is bonded to, and so on: equal numbers are alike (Weisfeiler and Leman)."""
+    kinds = {atom: hash(name) for atom, name in symbol.items()}
+    for _ in near:
+        finer = {atom: hash((kinds[atom], tuple(sorted(kinds[n] for n in around)))) for atom, around in near.items()}
+        if len(set(finer.values())) == len(set(kinds.values())):
+            break
+        kinds = finer
+    return kinds
 
 
 def _neighbours(topology: app.Topology) -> tuple[dict[int, list[int]], dict[int, str]]:

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 from openmm import app, unit
 from openmm.app.internal.unitcell import computeLengthsAndAngles
+from scipy.spatial import cKDTree
 
 from spacetime_tps.coordinates.molecule import Atom, Cell, Molecule, index_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
 
+OVERLAP = 0.01
+"""nm, below which two atoms are one too many"""
 WATER = {"HOH", "WAT", "TIP3", "SOL"}
 AtomKey = tuple[int, str, str, str]
 
@@ -25,10 +28,22 @@ class Structure:
 
 
 def load_pdb(path: Path) -> Structure:
-    """Read the first model of a PDB file. Raises SpacetimeError where it is missing, unreadable, empty or holds water."""
+    """Read the first model of a PDB file. Raises SpacetimeError where it is missing, unreadable, empty or holds water, and for two atoms in
+    one place."""
     if not path.is_file():
         raise SpacetimeError(f"{path}: there is no such file")
-    return structure_of(path.read_bytes(), str(path))
+    found = structure_of(path.read_bytes(), str(path))
+    near = cKDTree(found.positions).query_pairs(OVERLAP)
+    if near:
+        one, other = (full_name(found.topology, k) for k in min(near))
+        raise SpacetimeError(f"{path}: {one} and {other} lie within {OVERLAP:g} nm of each other")
+    return found
+
+
+def full_name(topology: app.Topology, index: int) -> str:
+    """An atom as people read it, as in 'ALA 2 CA'."""
+    atom = list(topology.atoms())[index]
+    return f"{atom.residue.name} {atom.residue.id} {atom.name}"
 
 
 def structure_of(content: bytes, name: str) -> Structure:
@@ -45,7 +60,16 @@ def structure_of(content: bytes, name: str) -> Structure:
             f"{name} holds water, and explicit solvent is not supported: remove it; "
             "an implicit solvent file may be added to the force field"
         )
-    return Structure(pdb.topology, np.array(pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)))
+    positions = np.array(pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    whole = np.isfinite(positions).all(axis=1)
+    if not whole.all():
+        raise SpacetimeError(f"{name}: the coordinates of {full_name(pdb.topology, int(np.argmin(whole)))} are no numbers")
+    return Structure(pdb.topology, positions)
+
+
+def models_in(path: Path) -> int:
+    """How many models a PDB file holds; `load_pdb` reads the first."""
+    return max(sum(line.startswith(b"MODEL ") for line in path.read_bytes().splitlines()), 1)
 
 
 def same_order(start: Structure, end: Structure, *, end_name: str = "end.pdb", start_name: str = "start.pdb") -> Structure:

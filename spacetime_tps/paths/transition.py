@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from pathlib import PurePath
 
 import numpy as np
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.storage.protocol import Row, Storage
 from spacetime_tps.trajectories.frames import Frames
 
 TABLE = "transitions.csv"
@@ -38,16 +40,27 @@ COLUMNS = [f.name for f in fields(Transition)]
 
 
 def read_transitions(storage: Storage) -> list[Transition]:
-    """All rows; none where there is no table yet."""
-    if not storage.has(TABLE):
-        return []
-    return [
-        Transition(
+    """All rows; none where there is no table yet. Raises SpacetimeError for a row that is none, or that names a file elsewhere."""
+    return [_row(line, cells) for line, cells in enumerate(storage.table(TABLE), 2)] if storage.has(TABLE) else []
+
+
+def _row(line: int, r: Row) -> Transition:
+    try:
+        row = Transition(
             r["path"], r["stage"], r["status"], int(r["hit"]), float(r["max_energy_kj_mol"]), _number(r.get("work_kT")),
             int(r["n_frames"]), int(r["evaluations"]), int(r["seed"]), _number(r["weight"]), r["route"], r["file"],
-        )
-        for r in storage.table(TABLE)
-    ]  # fmt: skip
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as problem:
+        raise SpacetimeError(f"{TABLE}, line {line}: {problem!r}; the table is damaged") from problem
+    beside = row.file.removeprefix("transitions/")
+    if not _plain(row.path) or (row.file and (beside == row.file or not _plain(beside))):
+        raise SpacetimeError(f"{TABLE}, line {line}: {row.path!r} with {row.file!r} is no path of this folder")
+    return row
+
+
+def _plain(name: str) -> bool:
+    """Whether it names a file of a folder, and nothing above or below it."""
+    return name not in ("", ".", "..") and PurePath(name).name == name and "\\" not in name
 
 
 def _number(cell: str | None) -> float | None:

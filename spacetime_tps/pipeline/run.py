@@ -12,7 +12,8 @@ from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
-from spacetime_tps.files import write_text
+from spacetime_tps.files import read_yaml, write_text
+from spacetime_tps.molecules.structure import models_in
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -45,9 +46,13 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
     if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
         begin = time.perf_counter()
+        for path in (spec.start, spec.end):
+            if (models := models_in(path)) > 1:
+                progress.say(f"{path.name} holds {models} models: the first is taken")
         checked = preparation.prepare(spec, settings.dynamics)
         bind(avoid, checked, structures.__getitem__)  # what cannot be avoided is said before anything is written
         _write_config(out, spec, settings)
+        _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
@@ -55,7 +60,6 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     _write_config(out, spec, settings)
     for name, content in structures.items():
         folder.put_bytes(name, content)
-    _remove_results(out)
     progress.say(estimate(problem, settings))
     return _finish(out, spec.name, problem, settings, progress)
 
@@ -68,7 +72,9 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
     config = folder / "config.yaml"
     if not config.exists() or not list(folder.glob("samples/weighted_*.trr")):
         raise SpacetimeError(f"{folder} holds no finished run to shoot from: call run first")
-    content = yaml.safe_load(config.read_text())
+    content = read_yaml(config)
+    if not isinstance(content, dict) or not {"system", "inputs", "settings"} <= set(content):
+        raise SpacetimeError(f"{config} is not of a run")
     other = [a for a in assignments if not a.strip().startswith("unbiased.")]
     if other:
         raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
@@ -76,19 +82,18 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
     Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)
     write_text(config, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
-    _remove_results(folder)
     return _finish(folder, content["system"]["name"], problem, settings, progress or Silent())
 
 
 def _remove_results(folder: Path) -> None:
-    """A run that is interrupted must not show an older one's."""
+    """A run that is interrupted must not show an older one's; one that changes nothing, or that cannot be read, keeps them."""
     for stale in ("summary.json", "report.html"):
         (folder / stale).unlink(missing_ok=True)
 
 
 def _finish(out: Path, name: str, problem: Problem, settings: Settings, progress: Progress) -> dict[str, Any]:
     with Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress) as simulation:
-        values = run_stages(problem, simulation, settings)
+        values = run_stages(problem, simulation, settings, changing=lambda: _remove_results(out))
         summary = summarise(name, problem, simulation.storage, settings, values)
     summary["wall_seconds"] = Records(Folder(out)).wall_seconds()
     Folder(out).put_record("summary.json", summary)
@@ -111,7 +116,7 @@ def _check_folder(out: Path, spec: SystemSpec) -> None:
         raise SpacetimeError(f"{out} is a file; --out wants a folder")
     config = out / "config.yaml"
     if config.exists():
-        holds = yaml.safe_load(config.read_text())
+        holds = read_yaml(config)
         if not isinstance(holds, dict) or not {"system", "inputs", "settings"} <= set(holds):
             raise SpacetimeError(f"{out} holds a config.yaml that is not of a run; choose another --out")
         if holds["system"]["name"] != spec.name:

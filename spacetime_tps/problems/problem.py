@@ -3,7 +3,9 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
+from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, RmsdSpec, SystemSpec
@@ -68,6 +71,9 @@ def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
     """Check, parametrise, minimise and time; writes nothing. Raises SpacetimeError for what is wrong with the input."""
     start = load_pdb(spec.start)
     end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
+    turned = other_hand(start, end)
+    if turned is not None:
+        raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
     system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
     wanted = dynamics.platform
     model = Model(
@@ -119,19 +125,35 @@ def save(problem: Problem, folder: Path) -> None:
 
 def load(folder: Path) -> Problem:
     """Read what `save` wrote; positions and energy are those of the files. Raises SpacetimeError where a file is missing."""
-    try:
-        notes = json.loads((folder / "preparation.json").read_text())
-        blocks = json.loads((folder / "coordinates.json").read_text())["blocks"]
-        boxes = json.loads((folder / "states.json").read_text())
-        system_xml = (folder / "system.xml").read_text()
-    except FileNotFoundError as missing:
-        raise SpacetimeError(f"{folder} is not a complete run folder: {Path(missing.filename).name} is missing") from missing
-    model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], notes["platform"])
+    read = partial(_read, folder)
+    notes = read("preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text()))
+    model, steps_per_second, evaluations = notes
     start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
-    a, b = (state_of(boxes[name], cell=model.cell, read=lambda file: load_pdb(folder / file).positions) for name in "AB")
-    coordinates = coordinates_of(blocks, model.cell)
-    return Problem(model, coordinates, start, end, a, b, zero, notes["steps_per_second"], notes["evaluations"])
+    structures = {name: load_pdb(folder / name).positions for name in ("start.pdb", "end.pdb")}
+
+    def states(file: Path) -> tuple[State, State]:
+        boxes = json.loads(file.read_text())
+        a, b = (state_of(boxes[name], cell=model.cell, read=structures.__getitem__) for name in "AB")
+        return a, b
+
+    a, b = read("states.json", states)
+    coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
+    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
+
+
+def _read(folder: Path, name: str, parse: Callable[[Path], Any]) -> Any:
+    try:
+        return parse(folder / name)
+    except FileNotFoundError as missing:
+        raise SpacetimeError(f"{folder} is not a complete run folder: {Path(missing.filename).name} is missing") from missing
+    except (ValueError, TypeError, LookupError, AttributeError) as problem:
+        raise SpacetimeError(f"{folder / name} is damaged: {problem!r}") from problem
+
+
+def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
+    model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], platforms.check(notes["platform"]))
+    return model, float(notes["steps_per_second"]), int(notes["evaluations"])
 
 
 def _coordinates(spec: SystemSpec, molecule: Molecule) -> Coordinates:

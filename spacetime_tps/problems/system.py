@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from spacetime_tps.coordinates.molecule import Molecule
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.validation import StrictModel, first_error
+from spacetime_tps.files import read_yaml
+from spacetime_tps.validation import Plain, StrictModel, first_error
 
 Range = tuple[float, float]
 
@@ -41,13 +41,13 @@ StateBox = dict[str, Range | RmsdSpec]
 """Conditions that all hold: the names of coordinates, and 'rmsd'"""
 
 
-class SystemSpec(BaseModel):
+class SystemSpec(Plain):
     """A system.yaml. Coordinates and states that are left out are found from the two structures.
 
     Further keys are kinds of coordinates (`coordinates.registry.KINDS`), each with its `definition`.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str
     start: Path
@@ -123,14 +123,11 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
                 f"there is no system {system!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
             )
         folder = bundled_systems()[system]
-    try:
-        data = yaml.safe_load((folder / "system.yaml").read_text())
-    except yaml.YAMLError as problem:
-        raise SpacetimeError(f"{folder / 'system.yaml'} is not valid YAML: {problem}") from problem
+    data = read_yaml(folder / "system.yaml")
     if not isinstance(data, dict):
         raise SpacetimeError(f"{folder / 'system.yaml'} must hold keys and values")
     for key in ("start", "end", "system"):
-        if key in data:
+        if data.get(key) is not None:
             data[key] = folder / str(data[key])
     if isinstance(data.get("forcefield"), list):
         data["forcefield"] = [str(folder / f) if (folder / str(f)).is_file() else f for f in data["forcefield"]]

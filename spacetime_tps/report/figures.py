@@ -20,6 +20,7 @@ FORBIDDEN = "#6b1d5c"
 STATE_COLOURS = {"A": "#0f766e", "B": "#b91c1c"}
 PATHS_DRAWN = 12
 STYLE = {
+    "text.parse_math": False,  # names of residues and atoms are no formulas
     "font.size": 10, "axes.edgecolor": MUTED, "axes.labelcolor": INK, "xtick.color": MUTED, "ytick.color": MUTED, "axes.titlesize": 10.5,
     "axes.titlecolor": INK, "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "legend.fontsize": 8.5, "figure.dpi": 150, "savefig.dpi": 150, "lines.solid_capstyle": "round",
@@ -43,8 +44,7 @@ def map_of_coordinates(run: RunData) -> Figure:
     kT = thermal_energy(run.summary["temperature_K"])
     mode = ["wrap" if run.coordinates.angular[k] else "nearest" for k in (i, j)]
     smooth = gaussian_filter(weight, 0.8, mode=mode)
-    with np.errstate(divide="ignore"):
-        free = -kT * np.log(smooth / smooth.max())
+    free = free_energy(smooth, kT)
     free[gaussian_filter((weight > 0).astype(float), 0.8, mode=mode) < 0.15] = np.nan
     middle = [0.5 * (b[1:] + b[:-1]) for b in bins]
     levels = np.arange(0, min(np.nanmax(free), 60) + 4, 4)
@@ -73,6 +73,12 @@ def map_of_coordinates(run: RunData) -> Figure:
     return figure
 
 
+def free_energy(weight: np.ndarray, kT: float) -> np.ndarray:
+    """kJ/mol above the most populated bin, of the weights of bins (...); infinite where there is none."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(-kT * np.log(weight / weight.max()))
+
+
 def _bins(values: np.ndarray, angular: bool) -> np.ndarray:
     if angular:
         return np.linspace(-180, 180, 73)
@@ -87,8 +93,7 @@ def _profile(run: RunData, k: int) -> Figure:
     values, log_weight = run.frames
     bins = _bins(values[:, k], bool(run.coordinates.angular[k]))
     weight, _ = np.histogram(values[:, k], bins=bins, weights=np.exp(log_weight))
-    with np.errstate(divide="ignore"):
-        free = -thermal_energy(run.summary["temperature_K"]) * np.log(weight / weight.max())
+    free = free_energy(weight, thermal_energy(run.summary["temperature_K"]))
     axes.plot(0.5 * (bins[1:] + bins[:-1]), np.where(np.isfinite(free), free, np.nan), color=CURVE, lw=1.8)
     limits = (float(bins[0]), float(bins[-1]))
     for name in ("A", "B"):

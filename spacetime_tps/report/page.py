@@ -67,7 +67,7 @@ def _page(run: RunData, pictures: dict[str, bytes]) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}: transition paths</title><style>{CSS}</style></head><body>
 <h1>{title}: from A to B</h1>
-<p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]) or Path(run.config["system"]["system"]).name)} · OpenMM {s["platform"]} ·
+<p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]) or Path(run.config["system"]["system"]).name)} · OpenMM {html.escape(s["platform"])} ·
 seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}</p>
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}

@@ -1,6 +1,6 @@
 """The one loop over stages: each is run where it is missing or out of date, and read where it is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,15 @@ from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings
 
 
-def run_stages(problem: Problem, simulation: Simulation, settings: Settings, *, stages: Sequence[Stage] = STAGES) -> dict[str, Any]:
+def run_stages(
+    problem: Problem, simulation: Simulation, settings: Settings, *, stages: Sequence[Stage] = STAGES,
+    changing: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:  # fmt: skip
     """The value of each stage by its name, in their order; a stage that is not asked for and was never made is left out.
 
     What the simulation's storage keeps is used where it was made of the same problem, from the same settings and the same values before
-    it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile.
+    it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile. changing is called before anything of a stage is
+    replaced.
     """
     records = Records(simulation.storage)
     values: dict[str, Any] = {}
@@ -27,17 +31,18 @@ def run_stages(problem: Problem, simulation: Simulation, settings: Settings, *, 
     with _one_thread():
         for stage in stages:
             keys[stage.name] = fingerprint(problem.fingerprint, [keys[name] for name in stage.needs], stage.made_from(settings))
-            found = drive(stage, Given(problem, simulation, settings, values), records, keys[stage.name])
+            found = drive(stage, Given(problem, simulation, settings, values), records, keys[stage.name], changing=changing)
             if found is not None:
                 values[stage.name] = found
     return values
 
 
-def drive(stage: Stage, given: Given, records: Records, made_from: str) -> Any:
+def drive(stage: Stage, given: Given, records: Records, made_from: str, *, changing: Callable[[], None] = lambda: None) -> Any:
     """The value of one stage; None where it is not asked for and was never made."""
     wanted = stage.asked(given.settings)
     asked = fingerprint(wanted)
     if not records.begun(stage.name, made_from):
+        changing()
         if stage.clear(given):
             given.simulation.progress.say(f"the settings behind {stage.name} have changed: what is there is replaced")
         records.forget(stage.name)
@@ -45,6 +50,7 @@ def drive(stage: Stage, given: Given, records: Records, made_from: str) -> Any:
         return stage.load(given) if records.finished(stage.name, made_from) else None
     if records.current(stage.name, made_from, asked):
         return stage.load(given)
+    changing()
     with records.making(stage.name, made_from, asked):
         value = stage.run(given)
         stage.save(value, given)

@@ -11,6 +11,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.storage.protocol import Storage
 
 FILE = "stages.json"
+ENTRY = {"made_from", "asked", "wall_seconds", "finished"}
 
 
 def fingerprint(*parts: Any) -> str:
@@ -23,7 +24,10 @@ class Records:
 
     def __init__(self, storage: Storage):
         self._storage = storage
-        self._records: dict[str, dict[str, Any]] = dict(storage.record(FILE)) if storage.has(FILE) else {}
+        found = storage.record(FILE) if storage.has(FILE) else {}
+        if not isinstance(found, dict) or not all(isinstance(r, dict) and set(r) == ENTRY for r in found.values()):
+            raise SpacetimeError(f"{FILE} is damaged: remove it, and the stages are made anew")
+        self._records: dict[str, dict[str, Any]] = found
 
     def begun(self, stage: str, made_from: str) -> bool:
         """Whether what there is of the stage, finished or interrupted, was made from this."""

@@ -1,7 +1,11 @@
 """Storage in a run folder, in files that other tools read: TRR, NPZ, CSV, JSON."""
 
+import csv
 import json
-from collections.abc import Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +30,47 @@ class Folder:
             raise SpacetimeError(f"{self.path} is not a complete run folder: {name} is missing")
         return self.path / name
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        """The file, and a sentence for what readers of JSON, NPZ, CSV and TRR raise where one is damaged."""
+        file = self._file(name)
+        try:
+            yield file
+        except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, csv.Error) as problem:
+            raise SpacetimeError(f"{file} is damaged: {problem}") from problem
+
     def put_frames(self, name: str, frames: Frames, *, timestep: float, cell: Cell | None) -> None:
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
         write_trr(self.path / name, frames, timestep=timestep, cell=cell)
 
     def frames(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        positions, velocities, _ = read_trr(self._file(name))
-        return positions, velocities
+        with self._reading(name) as file:
+            positions, velocities, _ = read_trr(file)
+            return positions, velocities
 
     def put_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         write_npz(self.path / name, arrays)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self._file(name)) as data:
+        with self._reading(name) as file, np.load(file) as data:
             return dict(data)
 
     def put_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         write_csv(self.path / name, columns, rows)
 
     def table(self, name: str) -> list[Row]:
-        return list(read_csv(self._file(name)))
+        with self._reading(name) as file:
+            return list(read_csv(file))
 
     def put_record(self, name: str, content: Any) -> None:
         write_json(self.path / name, content)
 
     def record(self, name: str) -> Any:
-        return json.loads(self._file(name).read_text())
+        with self._reading(name) as file:
+            content = json.loads(file.read_text())
+            if not isinstance(content, dict | list):
+                raise ValueError(f"it holds {content!r} alone")
+            return content
 
     def put_bytes(self, name: str, content: bytes) -> None:
         write_bytes(self.path / name, content)

@@ -44,7 +44,7 @@ class OpenMMShooting:
 
     def __init__(self, problem: Problem, simulation: Simulation, options: UnbiasedSettings, *, seed: int):
         self.problem, self.simulation, self.options, self.seed = problem, simulation, options, seed
-        self.integrity = Integrity.of(problem.start)
+        self.integrity = Integrity.of(problem.start, problem.end)
 
     def done(self, site: int) -> list[Batch]:
         """Those in the storage."""

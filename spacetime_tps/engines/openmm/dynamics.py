@@ -11,6 +11,7 @@ from openmm import unit
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
+from spacetime_tps.molecules.forcefield import deserialised
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.units import thermal_energy
@@ -39,7 +40,7 @@ class Model:
     @cached_property
     def cell(self) -> Cell | None:
         """Box vectors, nm; None where nothing is periodic."""
-        system = openmm.XmlSerializer.deserialize(self.system_xml)
+        system = deserialised(self.system_xml, "system.xml")
         if not system.usesPeriodicBoundaryConditions():
             return None
         a, b, c = (v.value_in_unit(unit.nanometer) for v in system.getDefaultPeriodicBoxVectors())
@@ -84,7 +85,7 @@ class Dynamics:
 
     def __init__(self, model: Model, bias: Bias | None = None):
         self.model, self.bias = model, bias
-        system = openmm.XmlSerializer.deserialize(model.system_xml)
+        system = deserialised(model.system_xml, "system.xml")
         self._bias: Attached | None = None if bias is None else bias.attach(system, model.kT, model.timestep)
         self.integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
         properties = {"Threads": "1"} if model.platform == "CPU" else {}

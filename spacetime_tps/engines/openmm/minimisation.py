@@ -8,6 +8,7 @@ from openmm import unit
 from scipy.optimize import minimize
 
 from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.molecules.forcefield import deserialised
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Potential:
     """Energy and gradient of the unrestrained molecule, each call one evaluation."""
 
     def __init__(self, model: Model):
-        system = openmm.XmlSerializer.deserialize(model.system_xml)
+        system = deserialised(model.system_xml, "system.xml")
         platform = openmm.Platform.getPlatformByName(model.platform)
         one_thread = {"Threads": "1"} if model.platform == "CPU" else {}  # sums in one order: the same minima on every machine
         self._context = openmm.Context(system, openmm.VerletIntegrator(model.timestep), platform, one_thread)
