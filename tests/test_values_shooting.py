@@ -30,7 +30,7 @@ from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.options import ShootingOptions
-from spacetime_tps.shooting.route import RouteFrames
+from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
 from spacetime_tps.shooting.sites import FITS, Site, sites_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
@@ -307,6 +307,17 @@ def test_the_way_along_a_curve_at_its_top() -> None:
     np.testing.assert_allclose(np.cross(straight.direction, curve[-1]), np.zeros(3), atol=1e-12)
 
 
+def test_a_third_basin_lies_between_two_tops_and_outside_both_states() -> None:
+    cost = np.array([1.0, 5.0, 7.0, 3.0, 2.0, 4.0, 9.0, 0.0])
+    outside = np.array([0.0, 0.2, 1.0, 1.0, 0.95, 1.0, 1.0, 0.0])
+    assert basin_between(cost, outside) == 4, "5 kT below the lower top"
+    assert basin_between(np.where(cost == 7.0, 4.9, cost), outside) == 4, "3 kT below 5 kT, which lies in A"
+    assert basin_between(np.where(cost == 7.0, 4.9, np.where(cost == 5.0, 4.9, cost)), outside) is None
+    assert basin_between(cost, np.where(outside == 0.95, 0.5, outside)) == 3
+    assert basin_between(cost, 0.5 * outside) is None, "both states together"
+    assert basin_between(np.array([0.0, 4.0, 8.0, 3.0, 0.0]), np.ones(5)) is None, "one top"
+
+
 def test_where_windows_are_hopeless_the_next_variable_is_tried() -> None:
     other, last = replace(S, name="other"), replace(S, name="last")
     instead = [Crossing("r", Window(v, 0.1, 9.0), -1.0, 0.0) for v in (other, last)]
@@ -379,6 +390,16 @@ def test_sites_are_the_cheap_crossings() -> None:
     assert [c.window.variable.name for c in one.instead] == ["a_to_b", "along_the_curve"]
     assert (alone.fits, one.fits) == (0, 0), "several routes"
     assert sites_of([frames], [S], stiffness=40.0, margin_kT=3.0)[0][0].fits == FITS
+    # A way that rests in a third basin is left out where the best one does not, and shot from where that does as well.
+    round_about = replace(frames, route="round", third_basin="d 0.4")
+    sites, left = sites_of([frames, round_about], [S], stiffness=40.0, margin_kT=8.0)
+    assert ([b.crossing.route for b in sites], [c.route for c, _ in left]) == (["r"], ["round"])
+    assert "rests in a basin that is neither A nor B, d 0.4" in left[0][1]
+    assert sites[0].fits == FITS
+    sites, left = sites_of(
+        [round_about, replace(frames, statistic=frames.statistic + 9.0, curve=along + 9.0)], [S], stiffness=40.0, margin_kT=8.0
+    )
+    assert ([b.crossing.route for b in sites], left) == (["round", "r"], [])
     # Draws of starts pass the cumulative share of a window's weight.
     share = np.cumsum(weight * np.exp(-20.0 * s**2))
     at = [int(np.searchsorted(share, np.random.default_rng(seed).random() * share[-1], side="right")) for seed in range(20)]

@@ -9,6 +9,11 @@ import numpy as np
 from spacetime_tps.shooting.engine import Start
 from spacetime_tps.shooting.ladder import EnsembleFrames
 
+DEEP = 3.0
+"""kT, of a basin between the states: trajectories that fall into it stay for twenty times as long as it takes them to cross it"""
+NEITHER = 0.9
+"""Share of a basin's distribution that is in neither state, at least"""
+
 
 @dataclass(frozen=True)
 class RouteFrames(Generic[Start]):
@@ -36,3 +41,16 @@ class RouteFrames(Generic[Start]):
     """A frame as the engine starts from it"""
     windows: Sequence[EnsembleFrames] = ()
     """Ensembles along the route from A on, which link its top to A where no ladder does"""
+    third_basin: str = ""
+    """What people call the place, where the route rests between A and B in a basin that is neither"""
+
+
+def basin_between(cost: np.ndarray, outside: np.ndarray) -> int | None:
+    """The deepest point of a curve in neither state, `DEEP` below the highest points on both of its sides; None where there is none.
+
+    cost (N,): of confinement to each point, kT; outside (N,): the share of each point's distribution that is in neither state.
+    """
+    sides = np.minimum(np.maximum.accumulate(cost), np.maximum.accumulate(cost[::-1])[::-1])
+    depth = np.where(outside > NEITHER, sides - cost, 0.0)
+    deepest = int(np.argmax(depth))
+    return deepest if depth[deepest] >= DEEP else None

@@ -131,18 +131,25 @@ def sites_of(
     variables: those that every path passes through, ordered by the barrier that the best route has on them; where there are none, or none
     holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
     nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
+
+    Where the best route goes straight from A to B, those that rest in a third basin are left out: each is two transitions, and a trajectory
+    that has fallen into the basin between them stays there.
     """
     best, found = routes[0], []
+    direct = [r for r in routes if best.third_basin or not r.third_basin]
     others = (chord(best.curve), tangent(best.curve, best.cost))
     order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
-    for frames in routes:
+    for frames in direct:
         tops = sorted(crossings_of(frames, order, stiffness=stiffness), key=lambda c: order.index(c.window.variable))
         inside = float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))
-        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 else 0))
+        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(direct) == 1 else 0))
     kept = distinct([s.crossing for s in found])
     sites = [s for s in found if s.crossing in kept]
     cost = [s.log_population - s.crossing.log_partition for s in sites]
     above = [c - min(cost) for c in cost]
     why = "by the windows of the rounds it costs about {:.0f} kT more than the best one, for a share of {:.0e} or so"
     dear = [(s.crossing, why.format(c, np.exp(-c))) for s, c in zip(sites, above, strict=True) if c > margin_kT]
+    for frames in (r for r in routes if r.third_basin and not best.third_basin):
+        (top, *_) = crossings_of(frames, order, stiffness=stiffness)
+        dear.append((top, f"it rests in a basin that is neither A nor B, {frames.third_basin}: that way is two transitions"))
     return [s for s, c in zip(sites, above, strict=True) if c <= margin_kT], dear

@@ -4,17 +4,21 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
+from spacetime_tps.coordinates.circle import to_read
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.geometry.families.features import features_of_centers, without_squares
+from spacetime_tps.geometry.families.features import features_of_centers, values_of, without_squares
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.options import ShootingOptions
-from spacetime_tps.shooting.route import RouteFrames
+from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.unbiased.engine import Start
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 
+NAMED = 4
+"""Coordinates whose values tell a place"""
 PILOT = 4
 """Shots from each walker in a window that is being tried"""
 
@@ -38,7 +42,22 @@ def route_frames(curve: Curve, problem: Problem, whole: np.ndarray) -> RouteFram
     return RouteFrames(
         curve.route, features_of_centers(curve.eta, family), without_squares(along, family), curve.cost, curve.statistic, curve.log_weight,
         in_a, whole, np.flatnonzero(whole[: curve.counts[0]]), partial(_start, curve), _along(curve, in_a),
+        _third_basin(curve, problem, in_a, along),
     )  # fmt: skip
+
+
+def _third_basin(curve: Curve, problem: Problem, in_a: np.ndarray, mean: np.ndarray) -> str:
+    """As RouteFrames has it; mean (N, E) along the curve."""
+    in_either = in_a | problem.b.contains(curve.positions)
+    share = np.array([softmax(curve.log_weight + curve.statistic @ eta) @ in_either for eta in curve.eta])
+    place = basin_between(curve.cost, 1.0 - share)
+    if place is None:
+        return ""
+    coordinates, along = problem.coordinates, f"at {place / (len(curve.eta) - 1):.2f} of its curve"
+    if len(coordinates.names) > NAMED:
+        return along
+    values = to_read(values_of(mean[place], coordinates.family()), coordinates.angular)
+    return ", ".join(f"{name} {value:.4g}" for name, value in zip(coordinates.names, values.tolist(), strict=True))
 
 
 def _start(curve: Curve, frame: int) -> Start:
