@@ -24,10 +24,17 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     # Imported when first used: a worker process needs OpenMM alone, and torch takes seconds.
     import importlib
+    import importlib.metadata
 
+    if name == "__version__":
+        return importlib.metadata.version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,6 +1,7 @@
 """The command line: parses, calls the pipeline, and turns its errors into one sentence."""
 
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,23 @@ from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    help="All-atom transition paths between two structures of a molecule, along geodesics in the spacetime of a diffusion model.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"spacetime-tps {version('spacetime_tps')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """All-atom transition paths between two structures of a molecule, along geodesics in the spacetime of a diffusion model."""
 
 
 @app.command()

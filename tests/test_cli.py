@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import spacetime_tps
 from spacetime_tps.cli import app
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
@@ -94,6 +95,14 @@ def test_who_ends_a_run_is_answered_in_a_sentence(end: Callable[[], None], code:
     assert ended.value.code == code
     assert "the same command goes on from there" in " ".join(capsys.readouterr().err.split())
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output.split()) == (0, ["spacetime-tps", spacetime_tps.__version__])
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", spacetime_tps.__version__)
+    assert {"__version__", "run", "prepare"} <= set(dir(spacetime_tps))
+    assert CliRunner().invoke(app, ["-h"]).output == CliRunner().invoke(app, ["--help"]).output
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["report"], ["export"], ["throughput"], ["compare"]])

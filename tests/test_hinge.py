@@ -4,7 +4,7 @@ other stages' values, and with itself when it is read back."""
 import io
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.states.state import State
+from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.unbiased.committors import TRIAL_COLUMNS, Trials
 from spacetime_tps.unbiased.engine import OpenMMShooting
@@ -382,6 +384,20 @@ def test_frames_of_a_route_are_what_shots_start_from(ran: Ran) -> None:
     np.testing.assert_allclose(window.log_factor(curve.statistic), curve.statistic @ curve.ensembles[4])
     np.testing.assert_array_equal(window.walk, 2)
     np.testing.assert_array_equal(window.in_a, found.in_a[third])
+
+
+def test_a_route_that_rests_between_the_states_says_where(ran: Ran) -> None:
+    """The curve to B and back again, for a B that is somewhere else: the well at 90 degrees is then neither state."""
+    curve = ran.sampled.curves[0]
+    whole = np.ones(len(curve.positions), dtype=bool)
+    assert route_frames(curve, PROBLEM, whole).third_basin == ""
+    back = replace(curve, eta=np.concatenate([curve.eta, curve.eta[::-1]]), cost=np.concatenate([curve.cost, curve.cost[::-1]]))
+    elsewhere = replace(PROBLEM, b=State(((TorsionRange((0, 1, 2, 3), 150.0, 151.0),),)))
+    assert route_frames(back, PROBLEM, whole).third_basin == "", "that is B"
+    place = route_frames(back, elsewhere, whole).third_basin
+    assert place.startswith("phi ")
+    assert ", psi " in place
+    assert float(place.split(",")[0].removeprefix("phi ")) == pytest.approx(90.0, abs=10.0)
 
 
 def test_a_ladder_is_walked_from_both_ends_and_told_from_A_up() -> None:

@@ -1,4 +1,4 @@
-"""The bundled cyclohexane, WCA dimer and alanine tripeptide: what their build scripts make, against the files in systems/."""
+"""The bundled cyclohexane, WCA dimer, valine dipeptide and N-methylacetamide: what their build scripts make, against the files in systems/."""
 
 import itertools
 import runpy
@@ -9,6 +9,7 @@ import openmm
 import pytest
 from openmm import unit
 
+from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.structure import Structure, load_pdb, same_order
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.system import load_system
@@ -157,3 +158,25 @@ def test_the_tripeptides_ends_are_minima_with_their_torsions(end: str, phi: tupl
 
 def test_all_atoms_of_cyclohexane_are_fifty_four_coordinates() -> None:
     assert prepare(load_system(str(ROOT / "systems" / "cyclohexane_atoms"))).coordinates.dimension == 55
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "degrees"), [("valine_dipeptide", "VAL2_CA_CB", (-177.9, -67.4)), ("n_methylacetamide", "ACE1_C_N", (180.0, 0.0))]
+)
+def test_one_torsion_is_found_by_itself_and_its_states_are_about_both_ends(name: str, label: str, degrees: tuple[float, float]) -> None:
+    problem = prepare(load_system(name))
+    assert problem.coordinates.names == (label,)
+    found = np.degrees(np.concatenate(problem.ends))
+    np.testing.assert_allclose((found - degrees + 180.0) % 360.0 - 180.0, 0.0, atol=2.0)
+    assert problem.a.contains(problem.start.positions)
+    assert problem.b.contains(problem.end.positions)
+    assert len(problem.coordinates.separating(*problem.boxes)) == 1
+
+
+@pytest.mark.parametrize(("build", "atoms"), [("valine", 28), ("amide", 12)])
+def test_molecules_built_by_hand_are_the_stored_ones(build: str, atoms: int) -> None:
+    molecule = runpy.run_path(str(ROOT / "workflows" / "build_side_chain_and_amide.py"))[build]()
+    folder = ROOT / "systems" / {"valine": "valine_dipeptide", "amide": "n_methylacetamide"}[build]
+    stored_one = load_pdb(folder / "trans.pdb")
+    assert len(molecule.positions) == atoms
+    assert other_hand(stored_one, same_order(stored_one, molecule)) is None
