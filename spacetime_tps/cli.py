@@ -201,6 +201,8 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             f"{energy['standard_error']:.1f} kJ/mol above equally long runs in A; stopped because {u['stopped_because']}",
             markup=False,
         )
+        for reason in u["not_an_ensemble_because"]:
+            console.print(f"these paths are not an ensemble yet: {reason}", markup=False)
     avoid = summary["avoid"]
     for r in avoid["regions"] if avoid else []:
         paths, frames = f"{r['paths_entering']} of {r['paths']} paths", f"{r['frames_inside']} of {r['frames']} frames"

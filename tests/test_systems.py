@@ -1,4 +1,4 @@
-"""The bundled cyclohexane, WCA dimer, valine dipeptide and N-methylacetamide: what their build scripts make, against the files in systems/."""
+"""Bundled systems: what their build scripts make, against the files in systems/."""
 
 import itertools
 import runpy

@@ -20,6 +20,7 @@ from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
+from spacetime_tps.unbiased.verdict import earlier, halves_apart
 from spacetime_tps.windows.window import Window
 
 DRAWS = 1000
@@ -69,10 +70,14 @@ def averages(
     energy, thermal = weighted_mean(highest, weight, times), thermal_reference(in_a, problem, frames, weight)
     above = Estimate(energy.value - thermal.value, float(np.hypot(energy.error, thermal.error)))
     largest, share = heaviest(weight)
-    inside = time_in_a(in_a, problem)
+    inside, early = time_in_a(in_a, problem), earlier(ensemble.sites)
     flux = weighted_statistic(lambda w: 1e3 * float(w.sum()) / (2.0 * settings.spacing * timestep), weight, times)
     return {
         "effective_paths": ensemble.effective, "largest_weight_over_mean": largest, "share_of_heaviest_percent": share,
+        "share_of_heaviest_path": float(weight.max() / weight.sum()),
+        "halves_apart": {
+            "highest energies": halves_apart(highest, weight, early, times), "durations": halves_apart(duration, weight, early, times),
+        },
         "max_energy_kj_mol": energy.to_json(), "max_energy_std": _spread(highest, weight),
         "thermal_reference_kj_mol": thermal.to_json(), "max_energy_above_thermal_kj_mol": above.to_json(),
         "duration_ps": weighted_mean(duration, weight, times).to_json(), "duration_std": _spread(duration, weight),

@@ -28,6 +28,7 @@ from spacetime_tps.unbiased.committors import (
 from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
 from spacetime_tps.unbiased.routes import options_of, route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
+from spacetime_tps.unbiased.verdict import against
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
 SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_variable", "window_center", "window_stiffness", "walk", "frame", "seed", "first",
@@ -114,6 +115,7 @@ def sample_unbiased(
         **averages(ensemble, paths, problem, in_a, settings, seed=seed),
         "transition_states": len(states),
     }  # fmt: skip
+    record["not_an_ensemble_because"] = against(record)
     columns = committor_columns(problem.coordinates)
     return Unbiased(
         rows, [_as_text(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials))],

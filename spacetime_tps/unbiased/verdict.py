@@ -1,0 +1,74 @@
+"""Whether weighted paths can be taken for the transition path ensemble: what speaks against it, one sentence each, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from spacetime_tps.shooting.sites import Site
+from spacetime_tps.shooting.weights import weighted_mean
+
+FEW = 30.0
+"""Effective paths, below which bootstrap errors say little"""
+HEAVY = 0.2
+"""Of all weight, on one path"""
+APART = 3.0
+"""Standard errors between the halves of the shots"""
+UNDECIDED = 0.1
+"""Of trajectories that met neither state"""
+REACTIVE = 0.05
+"""Of shots; where the window's variable decides, a third and more are"""
+
+
+def earlier(sites: Sequence[Site[Any]]) -> np.ndarray:
+    """(paths,) bool: which paths are from the first half of their site's paths, batch by batch."""
+    found = []
+    for site in sites:
+        counts = np.array([len(b.path_shot) for b in site.batches], dtype=int)
+        before = np.cumsum(counts) - 0.5 * counts  # the middle of each batch
+        found.append(np.repeat(before <= 0.5 * counts.sum(), counts))
+    return np.concatenate(found)
+
+
+def halves_apart(values: np.ndarray, weight: np.ndarray, early: np.ndarray, times: np.ndarray) -> float | None:
+    """Standard errors between the weighted means of values (paths,) over the two halves; None where one has no weight or no error.
+
+    times (draws, paths): bootstrap multiplicities.
+    """
+    if not (weight[early].sum() and weight[~early].sum()):
+        return None
+    one, other = (weighted_mean(values, np.where(half, weight, 0.0), times) for half in (early, ~early))
+    error = float(np.hypot(one.error, other.error))
+    return abs(one.value - other.value) / error if error else None
+
+
+def against(record: Mapping[str, Any]) -> list[str]:
+    """What speaks against the ensemble of unbiased.json's content; nothing where it can be trusted."""
+    found = []
+    if record["effective_paths"] < FEW:
+        found.append(
+            f"{record['effective_paths']:.0f} effective paths are too few for errors to be known: ask for more, with a larger budget"
+        )
+    if record["share_of_heaviest_path"] > HEAVY:
+        found.append(
+            f"one path carries {record['share_of_heaviest_path']:.0%} of all weight: there are others like it that no window sees; use a "
+            "softer one (unbiased.stiffness)"
+        )
+    for name, apart in record["halves_apart"].items():
+        if apart is not None and apart > APART:
+            found.append(
+                f"{name} of the earlier and of the later paths differ by {apart:.1f} standard errors: walks have not seen "
+                "everything yet; give them more time (unbiased.equilibration, unbiased.gap), or compare another seed"
+            )
+    if record["undecided_fraction"] > UNDECIDED:
+        found.append(
+            f"{record['undecided_fraction']:.0%} of trajectories met neither state: a third basin holds them, and paths through it are "
+            "missing; raise unbiased.longest, or widen a state to it"
+        )
+    if record["reactive_fraction"] < REACTIVE:
+        variable = record["crossings"][0]["variable"]
+        found.append(
+            f"{record['reactive_fraction']:.1%} of shots were reactive: {variable} alone does not decide where they go; name coordinates "
+            "that do"
+        )
+    return found

@@ -1,0 +1,57 @@
+"""What speaks against taking weighted paths for the ensemble."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spacetime_tps.shooting.weights import resampled
+from spacetime_tps.unbiased.verdict import APART, FEW, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
+
+GOOD: dict[str, Any] = {
+    "effective_paths": 300.0, "share_of_heaviest_path": 0.01, "halves_apart": {"highest energies": 1.2, "durations": None},
+    "undecided_fraction": 0.0, "reactive_fraction": 0.35, "crossings": [{"variable": "phi"}],
+}  # fmt: skip
+CASES = [
+    ({"effective_paths": FEW - 1}, "29 effective paths are too few"),
+    ({"share_of_heaviest_path": HEAVY + 0.1}, "one path carries 30% of all weight"),
+    ({"halves_apart": {"durations": APART + 1.0}}, "durations of the earlier and of the later paths differ by 4.0 standard errors"),
+    ({"undecided_fraction": UNDECIDED + 0.05}, "15% of trajectories met neither state"),
+    ({"reactive_fraction": REACTIVE - 0.04}, "1.0% of shots were reactive: phi alone does not decide where they go"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "sentence"), CASES)
+def test_each_thing_that_speaks_against_it_is_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    assert against(GOOD) == []
+    (found,) = against({**GOOD, **change})
+    assert sentence in found
+    assert found[-1] != "."
+
+
+def test_the_bounds_themselves_are_good_enough() -> None:
+    bounds = {"effective_paths": FEW, "share_of_heaviest_path": HEAVY, "undecided_fraction": UNDECIDED, "reactive_fraction": REACTIVE}
+    assert against({**GOOD, **bounds, "halves_apart": {"durations": APART}}) == []
+
+
+def test_halves_are_of_the_batches_of_each_site() -> None:
+    def site(*counts: int) -> Any:
+        return SimpleNamespace(batches=[SimpleNamespace(path_shot=np.zeros(n, dtype=int)) for n in counts])
+
+    found = earlier([site(2, 1, 3), site(4), site(0, 0), site(1, 1)])
+    assert found.tolist() == [True] * 3 + [False] * 3 + [True] * 4 + [True, False]
+
+
+def test_halves_differ_by_standard_errors() -> None:
+    # Two halves of 400 normal values each, weights one: means apart by 0.5, each known to 1/20.
+    rng = np.random.default_rng(1)
+    early = np.arange(800) < 400
+    values = rng.normal(size=800)
+    values[early] -= values[early].mean()
+    values[~early] += 0.5 - values[~early].mean()
+    times = resampled(np.arange(800), draws=2000, rng=rng)
+    assert halves_apart(values, np.ones(800), early, times) == pytest.approx(0.5 / np.sqrt(2.0 / 400), rel=0.1)
+    heavy = np.where(values > 0.0, 1.0, 0.0)
+    assert halves_apart(np.zeros(800), heavy, early, times) is None, "no error"
+    assert halves_apart(values, np.where(early, 1.0, 0.0), early, times) is None, "no weight in the later half"
