@@ -16,6 +16,7 @@ from hinge import PHI, PLANE, PSI, A, B, Here, hinge, placed
 
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.denoisers.potential import load as load_network
+from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.sampling.comparison import effective_number
@@ -391,6 +392,10 @@ def test_a_route_that_rests_between_the_states_says_where(ran: Ran) -> None:
     curve = ran.sampled.curves[0]
     whole = np.ones(len(curve.positions), dtype=bool)
     assert route_frames(curve, PROBLEM, whole).third_basin == ""
+    assert [route_frames(curve, PROBLEM, whole, disagreement=kT).unsettled for kT in (DISAGREEMENT, 215.4)] == [
+        "",
+        "its windows walked from A and from B differ by 215 kT",
+    ]
     back = replace(curve, eta=np.concatenate([curve.eta, curve.eta[::-1]]), cost=np.concatenate([curve.cost, curve.cost[::-1]]))
     elsewhere = replace(PROBLEM, b=State(((TorsionRange((0, 1, 2, 3), 150.0, 151.0),),)))
     assert route_frames(back, PROBLEM, whole).third_basin == "", "that is B"

@@ -400,6 +400,13 @@ def test_sites_are_the_cheap_crossings() -> None:
         [round_about, replace(frames, statistic=frames.statistic + 9.0, curve=along + 9.0)], [S], stiffness=40.0, margin_kT=8.0
     )
     assert ([b.crossing.route for b in sites], left) == (["round", "r"], [])
+    # One whose frames cannot be trusted is left out, unless it is the best.
+    doubtful = replace(frames, route="doubtful", unsettled="its windows differ by 9 kT")
+    for best in (frames, round_about):
+        sites, left = sites_of([best, doubtful], [S], stiffness=40.0, margin_kT=8.0)
+        assert [(c.route, why) for c, why in left] == [("doubtful", "its windows differ by 9 kT")]
+    sites, left = sites_of([doubtful, frames], [S], stiffness=40.0, margin_kT=8.0)
+    assert (sites[0].crossing.route, left) == ("doubtful", [])
     # Draws of starts pass the cumulative share of a window's weight.
     share = np.cumsum(weight * np.exp(-20.0 * s**2))
     at = [int(np.searchsorted(share, np.random.default_rng(seed).random() * share[-1], side="right")) for seed in range(20)]

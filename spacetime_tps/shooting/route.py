@@ -41,6 +41,8 @@ class RouteFrames(Generic[Start]):
     """A frame as the engine starts from it"""
     windows: Sequence[EnsembleFrames] = ()
     """Ensembles along the route from A on, which link its top to A where no ladder does"""
+    unsettled: str = ""
+    """What people call it, where the weights of its frames cannot be trusted"""
     third_basin: str = ""
     """What people call the place, where the route rests between A and B in a basin that is neither"""
 

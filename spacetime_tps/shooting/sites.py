@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import takewhile
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 
@@ -132,11 +132,12 @@ def sites_of(
     holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
     nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
 
-    Where the best route goes straight from A to B, those that rest in a third basin are left out: each is two transitions, and a trajectory
-    that has fallen into the basin between them stays there.
+    Routes are left out whose frames cannot be trusted, other than the best. Where that goes straight from A to B, those that rest in a third
+    basin are left out too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
     """
     best, found = routes[0], []
-    direct = [r for r in routes if best.third_basin or not r.third_basin]
+    why_not = {id(r): _why_not(r, best) for r in routes if r is not best}
+    direct = [r for r in routes if not why_not.get(id(r))]
     others = (chord(best.curve), tangent(best.curve, best.cost))
     order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
     for frames in direct:
@@ -149,7 +150,16 @@ def sites_of(
     above = [c - min(cost) for c in cost]
     why = "by the windows of the rounds it costs about {:.0f} kT more than the best one, for a share of {:.0e} or so"
     dear = [(s.crossing, why.format(c, np.exp(-c))) for s, c in zip(sites, above, strict=True) if c > margin_kT]
-    for frames in (r for r in routes if r.third_basin and not best.third_basin):
+    for frames in (r for r in routes if why_not.get(id(r))):
         (top, *_) = crossings_of(frames, order, stiffness=stiffness)
-        dear.append((top, f"it rests in a basin that is neither A nor B, {frames.third_basin}: that way is two transitions"))
+        dear.append((top, why_not[id(frames)]))
     return [s for s, c in zip(sites, above, strict=True) if c <= margin_kT], dear
+
+
+def _why_not(route: RouteFrames[Any], best: RouteFrames[Any]) -> str:
+    """Why a route is not shot from; nothing where it is."""
+    if route.unsettled:
+        return route.unsettled
+    if route.third_basin and not best.third_basin:
+        return f"it rests in a basin that is neither A nor B, {route.third_basin}: that way is two transitions"
+    return ""

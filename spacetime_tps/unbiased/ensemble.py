@@ -91,7 +91,11 @@ def sample_unbiased(
     reactive, or free energies cannot be linked.
     """
     engine = OpenMMShooting(problem, simulation, settings, seed=seed)
-    routes = [route_frames(curve, problem, engine.integrity.holds(curve.positions)) for curve in sampled.curves]
+    apart = [sampled.record["routes"][rank - 1]["forward_backward_kT"] for rank in sampled.ranks]
+    routes = [
+        route_frames(curve, problem, engine.integrity.holds(curve.positions), disagreement=kT)
+        for curve, kT in zip(sampled.curves, apart, strict=True)
+    ]
     again = int(Trials.read(simulation.storage).evaluations.sum())
     sampler = ShotSampler(engine, options_of(settings, seed=seed), say=simulation.progress.say, again=again)
     ensemble = sampler.sample(routes, problem.coordinates.separating(*problem.boxes))

@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from spacetime_tps.coordinates.circle import to_read
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families.features import features_of_centers, values_of, without_squares
 from spacetime_tps.problems.problem import Problem
@@ -33,8 +34,9 @@ def options_of(settings: UnbiasedSettings, *, seed: int) -> ShootingOptions:
     )  # fmt: skip
 
 
-def route_frames(curve: Curve, problem: Problem, whole: np.ndarray) -> RouteFrames[Start]:
-    """A curve with its weighted frames; whole (S,): in which of them the molecule is what it was."""
+def route_frames(curve: Curve, problem: Problem, whole: np.ndarray, *, disagreement: float = 0.0) -> RouteFrames[Start]:
+    """A curve with its weighted frames; whole (S,): in which of them the molecule is what it was. disagreement: kT between the free-energy
+    differences of its windows walked from A and from B."""
     in_a = problem.a.contains(curve.positions)
     samples = WeightedSamples(torch.from_numpy(curve.statistic), torch.from_numpy(curve.log_weight))
     along = samples.moments(torch.from_numpy(curve.eta)).mean.numpy()
@@ -42,6 +44,7 @@ def route_frames(curve: Curve, problem: Problem, whole: np.ndarray) -> RouteFram
     return RouteFrames(
         curve.route, features_of_centers(curve.eta, family), without_squares(along, family), curve.cost, curve.statistic, curve.log_weight,
         in_a, whole, np.flatnonzero(whole[: curve.counts[0]]), partial(_start, curve), _along(curve, in_a),
+        f"its windows walked from A and from B differ by {disagreement:.0f} kT" if disagreement > DISAGREEMENT else "",
         _third_basin(curve, problem, in_a, along),
     )  # fmt: skip
 
