@@ -132,8 +132,8 @@ def sites_of(
     holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
     nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
 
-    Routes are left out whose frames cannot be trusted, other than the best. Where that goes straight from A to B, those that rest in a third
-    basin are left out too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
+    Routes whose frames cannot be trusted are left out, other than the best. Where that goes straight from A to B, those that rest in a
+    third basin are too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
     """
     best, found = routes[0], []
     why_not = {id(r): _why_not(r, best) for r in routes if r is not best}
