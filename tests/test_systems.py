@@ -161,16 +161,20 @@ def test_all_atoms_of_cyclohexane_are_fifty_four_coordinates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "degrees"), [("valine_dipeptide", "VAL2_CA_CB", (-177.9, -67.4)), ("n_methylacetamide", "ACE1_C_N", (180.0, 0.0))]
+    ("name", "labels", "ends"),
+    [
+        ("valine_dipeptide", ("VAL2_CA_CB",), ((-177.9,), (-67.4,))),
+        ("n_methylacetamide", ("omega", "hydrogen"), ((180.0, 180.0), (0.0, 0.0))),
+    ],
 )
-def test_one_torsion_is_found_by_itself_and_its_states_are_about_both_ends(name: str, label: str, degrees: tuple[float, float]) -> None:
+def test_torsions_that_turn_separate_the_states(name: str, labels: tuple[str, ...], ends: tuple[tuple[float, ...], ...]) -> None:
     problem = prepare(load_system(name))
-    assert problem.coordinates.names == (label,)
-    found = np.degrees(np.concatenate(problem.ends))
-    np.testing.assert_allclose((found - degrees + 180.0) % 360.0 - 180.0, 0.0, atol=2.0)
+    assert problem.coordinates.names == labels
+    for found, expected in zip(problem.ends, ends, strict=True):
+        np.testing.assert_allclose((np.degrees(found) - expected + 180.0) % 360.0 - 180.0, 0.0, atol=2.0)
     assert problem.a.contains(problem.start.positions)
     assert problem.b.contains(problem.end.positions)
-    assert len(problem.coordinates.separating(*problem.boxes)) == 1
+    assert [v.name for v in problem.coordinates.separating(*problem.boxes)] == [labels[0]]
 
 
 @pytest.mark.parametrize(("build", "atoms"), [("valine", 28), ("amide", 12)])
