@@ -201,7 +201,7 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
             f"{energy['standard_error']:.1f} kJ/mol above equally long runs in A; stopped because {u['stopped_because']}",
             markup=False,
         )
-        for reason in u["not_an_ensemble_because"]:
+        for reason in u.get("not_an_ensemble_because", ()):
             console.print(f"these paths are not an ensemble yet: {reason}", markup=False)
     avoid = summary["avoid"]
     for r in avoid["regions"] if avoid else []:

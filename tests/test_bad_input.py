@@ -3,6 +3,7 @@
 import base64
 import pickle
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,3 +235,8 @@ def test_code_is_not_run_when_a_finished_runs_system_is_read() -> None:
         deserialised(xml_with_code(), "system.xml")
     assert not RAN
     assert isinstance(deserialised((RING / "system.xml").read_text(), "system.xml"), openmm.System)
+
+
+def test_a_few_bytes_changed_give_no_traceback() -> None:
+    fuzz = runpy.run_path(str(Path(__file__).parent.parent / "workflows" / "fuzz.py"))["fuzz"]
+    assert fuzz(600, 11) == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline import run as module
 from spacetime_tps.pipeline import throughput
 from spacetime_tps.pipeline.export import export
+from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.folder import Folder
@@ -209,3 +211,24 @@ def test_throughput_is_steps_per_second_of_whole_paths_over_bare_steps(
     assert sorted(p.name for p in (tmp_path / "transitions").glob("*.trr")) == [f"guided_{k:04d}.trr" for k in range(3)]
     with pytest.raises(SpacetimeError, match=r"preparation\.json is missing"):
         throughput.measure(tmp_path, tmp_path, pairs=1)
+
+
+@pytest.mark.parametrize("name", ["start.pdb", "end.pdb", "topology.pdb", "system.xml", "states.json", "coordinates.json"])
+def test_what_a_run_was_prepared_with_cannot_change_unnoticed(name: str, first: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    assert preparation.load(run).fingerprint == preparation.load(first).fingerprint
+    (run / name).write_text((run / name).read_text() + "\n")
+    with pytest.raises(SpacetimeError, match=f"{name} is not what the run was prepared with"):
+        preparation.load(run)
+    (run / name).unlink()
+    with pytest.raises(SpacetimeError, match=f"is not a complete run folder: {name} is missing"):
+        preparation.load(run)
+
+
+def test_results_stay_where_a_later_call_cannot_read_what_is_there(first: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    (run / "samples" / "rounds.json").write_text("null")
+    with pytest.raises(SpacetimeError, match=r"rounds\.json is damaged"):
+        module.shoot(run, ["unbiased.paths=3"])
+    for kept in ("summary.json", "report.html", "geodesic.npz", "transitions.csv"):
+        assert (run / kept).read_bytes() == (first / kept).read_bytes()

@@ -92,3 +92,12 @@ def test_what_is_damaged_is_a_sentence(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
             with pytest.raises(SpacetimeError, match=rf"{name} is damaged"):
                 read(name)
+
+
+def test_a_table_that_lacks_cells_is_a_sentence(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put_table("t.csv", ("a", "b"), [(1, 2), (3, 4)])
+    for text in ("a,b\n1,2\n3\n", "a,b\n1,2,9\n3,4\n"):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(SpacetimeError, match=r"t\.csv is damaged: line [23] has not as many cells"):
+            folder.table("t.csv")

@@ -102,5 +102,5 @@ def test_a_damaged_table_is_a_sentence(tmp_path: Path) -> None:
     whole = table.read_text()
     for text in (whole.replace("40.25", "high"), whole[:-40], whole.replace("weight", "heft")):
         table.write_text(text)
-        with pytest.raises(SpacetimeError, match=r"transitions\.csv, line [23]: .*damaged"):
+        with pytest.raises(SpacetimeError, match=r"transitions\.csv.* damaged"):
             read_transitions(storage)

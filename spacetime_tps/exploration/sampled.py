@@ -9,6 +9,7 @@ import torch
 
 from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.training import GROUP
@@ -22,6 +23,7 @@ KEPT = (
     "routes/*.npz", "samples/weighted_*", "geodesic.npz", "free_energy.npz", "denoiser.pt", "samples/windows.npz", "samples/rounds.json",
 )  # fmt: skip
 """Names of all that is saved"""
+ROUNDS = "samples/rounds.json"
 FRAMES = ("statistic", "log_weight", "ensembles", "counts")
 
 
@@ -86,20 +88,22 @@ class Sampled:
         storage.put_bytes("denoiser.pt", self.denoiser)
         storage.put_arrays("samples/windows.npz", self.windows)
         storage.put_arrays("free_energy.npz", self.free_energy)
-        storage.put_record("samples/rounds.json", self.record)
+        storage.put_record(ROUNDS, self.record)
 
     @staticmethod
     def load(simulation: Simulation) -> "Sampled":
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Raises SpacetimeError where a file is missing or damaged."""
         storage = simulation.storage
+        record = storage.record(ROUNDS)
+        if not isinstance(record, dict) or "routes" not in record:
+            raise SpacetimeError(f"{ROUNDS} is damaged: it names no routes")
         ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names("samples/weighted_*.npz"))
-        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(storage.names("routes/*.npz")) + 1)]
+        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(record["routes"]) + 1)]
         curves = []
         for rank in ranks:
             route, frames = routes[rank - 1], storage.arrays(f"samples/weighted_{rank}.npz")
             positions, velocities = storage.frames(f"samples/weighted_{rank}.trr")
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
-        record = storage.record("samples/rounds.json")
         windows, free_energy = storage.arrays("samples/windows.npz"), storage.arrays("free_energy.npz")
         ends = (_walks_in(simulation, state) for state in "AB")
         return Sampled(curves, routes, ranks, windows, free_energy, storage.content("denoiser.pt"), record, *ends)

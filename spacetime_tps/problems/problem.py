@@ -30,6 +30,7 @@ from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import State, check_endpoints, state_of
 
 GRADIENT_TOLERANCE = 1.0
+WRITTEN = ("system.xml", "topology.pdb", "start.pdb", "end.pdb", "states.json", "coordinates.json")
 PLAIN = DynamicsSettings()
 
 
@@ -120,12 +121,16 @@ def save(problem: Problem, folder: Path) -> None:
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
         "cell_nm": model.cell,
         "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
+        "sha256": {name: _digest(folder / name) for name in WRITTEN},
     })  # fmt: skip
 
 
 def load(folder: Path) -> Problem:
     """Read what `save` wrote; positions and energy are those of the files. Raises SpacetimeError where a file is missing."""
     read = partial(_read, folder)
+    for name, digest in read("preparation.json", lambda file: json.loads(file.read_text()).get("sha256", {}).items()):
+        if read(name, _digest) != digest:
+            raise SpacetimeError(f"{folder / name} is not what the run was prepared with: it was changed or damaged")
     notes = read("preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text()))
     model, steps_per_second, evaluations = notes
     start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
@@ -140,6 +145,10 @@ def load(folder: Path) -> Problem:
     a, b = read("states.json", states)
     coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
     return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _read(folder: Path, name: str, parse: Callable[[Path], Any]) -> Any:

@@ -1,20 +1,20 @@
 """What the report shows, read from the files of a run folder alone."""
 
-import csv
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from spacetime_tps.coordinates.circle import continuous, to_read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.trajectories.trr import read_trr
+from spacetime_tps.files import read_yaml
+from spacetime_tps.paths.transition import TABLE, read_transitions
+from spacetime_tps.storage.folder import Folder
 
 Row = dict[str, str]
 
@@ -32,23 +32,34 @@ class RunData:
             raise SpacetimeError(f"{folder} holds no finished run: there is no summary.json in it")
         return RunData(folder)
 
-    def _json(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text())
+    @property
+    def storage(self) -> Folder:
+        """The folder, read with a sentence for what is damaged."""
+        return Folder(self.folder)
+
+    def _record(self, name: str, *keys: str) -> dict[str, Any]:
+        found = self.storage.record(name)
+        if not isinstance(found, dict) or not set(keys) <= set(found):
+            raise SpacetimeError(f"{self.folder / name} is damaged: it lacks {', '.join(keys) or 'keys'}")
+        return found
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """summary.json"""
-        return dict(self._json("summary.json"))
+        return self._record("summary.json", "stages", "evaluations", "temperature_K")
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml"""
-        return dict(yaml.safe_load((self.folder / "config.yaml").read_text()))
+        found = read_yaml(self.folder / "config.yaml")
+        if not isinstance(found, dict) or "system" not in found:
+            raise SpacetimeError(f"{self.folder / 'config.yaml'} is damaged: it names no system")
+        return found
 
     @cached_property
     def rounds(self) -> dict[str, Any]:
         """samples/rounds.json"""
-        return dict(self._json("samples/rounds.json"))
+        return self._record("samples/rounds.json", "routes", "kappa_floor")
 
     @cached_property
     def thermal(self) -> np.ndarray:
@@ -58,13 +69,13 @@ class RunData:
     @cached_property
     def preparation(self) -> dict[str, Any]:
         """preparation.json"""
-        return dict(self._json("preparation.json"))
+        return self._record("preparation.json", "cell_nm", "platform")
 
     @cached_property
     def coordinates(self) -> Coordinates:
         """coordinates.json"""
         cell = self.preparation["cell_nm"]
-        return coordinates_of(self._json("coordinates.json")["blocks"], cell and tuple(tuple(v) for v in cell))
+        return coordinates_of(self._record("coordinates.json", "blocks")["blocks"], cell and tuple(tuple(v) for v in cell))
 
     def read(self, values: np.ndarray) -> np.ndarray:
         """Values (..., D) of the coordinates as people read them."""
@@ -73,7 +84,7 @@ class RunData:
     @cached_property
     def states(self) -> dict[str, list[dict[str, Any]]]:
         """Boxes of A and B."""
-        return dict(self._json("states.json"))
+        return self._record("states.json", "A", "B")
 
     def ranges(self, state: str, k: int) -> list[tuple[float, float] | None]:
         """For each box of a state, the range of coordinate k that it sets, as people read it; None where it sets none."""
@@ -96,8 +107,7 @@ class RunData:
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """An npz file of the folder."""
-        with np.load(self.folder / name) as data:
-            return dict(data)
+        return self.storage.arrays(name)
 
     @cached_property
     def geodesic(self) -> dict[str, np.ndarray]:
@@ -118,7 +128,7 @@ class RunData:
     @cached_property
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (S, D), as people read them, of the weighted frames of the best route's class, and their log weights (S,)."""
-        positions, _, _ = read_trr(self.folder / "samples/weighted_1.trr")
+        positions, _ = self.storage.frames("samples/weighted_1.trr")
         return self.read(self.coordinates.values(positions)), self.arrays("samples/weighted_1.npz")["log_weight"]
 
     @cached_property
@@ -129,15 +139,13 @@ class RunData:
     @cached_property
     def committors(self) -> dict[str, np.ndarray]:
         """Columns of committor.csv, as text."""
-        with open(self.folder / "committor.csv", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {key: np.array([r[key] for r in rows]) for key in rows[0]}
+        return self._columns("committor.csv", str)
 
     @cached_property
     def transitions(self) -> list[Row]:
         """Rows of transitions.csv."""
-        with open(self.folder / "transitions.csv", newline="") as handle:
-            return list(csv.DictReader(handle))
+        read_transitions(self.storage)  # what is no row of a run is said
+        return [dict(row) for row in self.storage.table(TABLE)]
 
     def of_stage(self, stage: str) -> list[Row]:
         """The stage's rows."""
@@ -145,11 +153,16 @@ class RunData:
 
     def path_values(self, row: Row) -> np.ndarray:
         """Coordinates (F, D) along a path, as people read them."""
-        positions, _, _ = read_trr(self.folder / row["file"])
+        positions, _ = self.storage.frames(row["file"])
         return self.read(self.coordinates.values(positions))
 
     def path_table(self, row: Row) -> dict[str, np.ndarray]:
         """The columns of the file beside a path's trajectory."""
-        with open((self.folder / row["file"]).with_suffix(".csv"), newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {key: np.array([float(r[key]) for r in rows]) for key in rows[0]}
+        return self._columns(row["file"].removesuffix(".trr") + ".csv", float)
+
+    def _columns(self, name: str, of: Callable[[str], Any]) -> dict[str, np.ndarray]:
+        rows = self.storage.table(name)
+        try:
+            return {key: np.array([of(r[key]) for r in rows]) for key in rows[0]}
+        except (IndexError, TypeError, ValueError) as problem:
+            raise SpacetimeError(f"{self.folder / name} is damaged: {problem}") from problem

@@ -37,7 +37,7 @@ def section(u: dict[str, Any], figures: dict[str, str]) -> str:
 
 def warnings(u: dict[str, Any]) -> list[str]:
     """What a reader must know before the figures, one sentence each."""
-    found = [f"These paths are not an ensemble yet: {reason}." for reason in u["not_an_ensemble_because"]]
+    found = [f"These paths are not an ensemble yet: {reason}." for reason in u.get("not_an_ensemble_because", ())]
     if u["effective_paths"] < u["wanted"]:
         found.append(f"{u['effective_paths']:.0f} effective paths instead of {u['wanted']}: {u['stopped_because']}.")
     if u["largest_weight_over_mean"] > UNEVEN:

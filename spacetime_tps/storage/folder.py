@@ -60,7 +60,11 @@ class Folder:
 
     def table(self, name: str) -> list[Row]:
         with self._reading(name) as file:
-            return list(read_csv(file))
+            rows = read_csv(file)
+            for line, row in enumerate(rows, 2):
+                if None in row or None in row.values():
+                    raise ValueError(f"line {line} has not as many cells as there are columns")
+            return list(rows)
 
     def put_record(self, name: str, content: Any) -> None:
         write_json(self.path / name, content)

@@ -48,7 +48,9 @@ class WalkCache:
         return sum(len(walk.schedule) * walk.steps for _, walk, _ in self._missing(named))
 
     def stored(self, name: str) -> Frames:
-        """A walk that was run before, with what it took."""
+        """A walk that was run before, with what it took. Raises SpacetimeError for one that the index does not hold."""
+        if name not in self._index:
+            raise SpacetimeError(f"{self.group}/walks.json does not know the walk {name}: it is damaged")
         positions, velocities = self.storage.frames(f"{self.group}/{name}.trr")
         columns = self.storage.arrays(f"{self.group}/{name}.npz")
         time, energy, point = (columns[key] for key in COLUMNS)

@@ -1,0 +1,130 @@
+"""Damaged input: python workflows/fuzz.py --count 10000 --seed 1. Exit code 1 where any of it is met by anything but a SpacetimeError.
+
+PDB files, system.yaml, serialised Systems, --avoid regions and --set words of the bundled systems, a few bytes of each changed, and read
+as a run reads them.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.molecules.forcefield import deserialised
+from spacetime_tps.molecules.integrity import other_hand
+from spacetime_tps.molecules.structure import load_pdb, molecule_of, same_order
+from spacetime_tps.problems.system import bundled_systems, load_system
+from spacetime_tps.stages.settings import parse_settings
+
+SYSTEMS = bundled_systems()
+ALANINE, RING = SYSTEMS["alanine_dipeptide"], SYSTEMS["cyclohexane"]
+WORDS = [
+    b"nan",
+    b"inf",
+    b"-1",
+    b"1e999",
+    b"\x00",
+    b"\xff",
+    b"ATOM",
+    b"[",
+    b"{",
+    b"*a",
+    b"&a",
+    b"<",
+    b"null",
+    b"true",
+    b"9" * 30,
+    b"../",
+    b"\n",
+    b":",
+    b" ",
+]
+
+
+def changed(content: bytes, rng: random.Random) -> bytes:
+    """One to four changes: bytes replaced, left out, put in, doubled, or all after a place cut off."""
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(content) + 1)
+        length = rng.choice([1, 1, 2, 8, 24, 80])
+        kind = rng.randrange(5)
+        if kind == 0:
+            content = content[:at] + bytes(rng.randrange(256) for _ in range(length)) + content[at + length :]
+        elif kind == 1:
+            content = content[:at] + content[at + length :]
+        elif kind == 2:
+            content = content[:at] + rng.choice(WORDS) + content[at:]
+        elif kind == 3:
+            content = content[:at] + content[at : at + length] * 3 + content[at + length :]
+        elif rng.random() < 0.2:
+            content = content[:at]
+    return content
+
+
+def pdb(content: bytes, folder: Path) -> None:
+    """As the end structure of a run."""
+    (folder / "x.pdb").write_bytes(content)
+    start = load_pdb(ALANINE / "c5.pdb")
+    end = same_order(start, load_pdb(folder / "x.pdb"))
+    other_hand(start, end)
+    molecule_of(start, end, None)
+
+
+def system_yaml(content: bytes, folder: Path) -> None:
+    """As the system of a run."""
+    for name in ("c5.pdb", "c7ax.pdb"):
+        (folder / name).write_bytes((ALANINE / name).read_bytes())
+    (folder / "system.yaml").write_bytes(content)
+    load_system(str(folder)).fingerprint()
+
+
+def system_xml(content: bytes, folder: Path) -> None:
+    """As the system.xml of a run folder."""
+    deserialised(content.decode(errors="replace"), "system.xml")
+
+
+KINDS: dict[str, tuple[bytes, Callable[[bytes, Path], None]]] = {
+    "pdb": ((ALANINE / "c7ax.pdb").read_bytes(), pdb),
+    "yaml": ((ALANINE / "system.yaml").read_bytes(), system_yaml),
+    "xml": ((RING / "system.xml").read_bytes(), system_xml),
+    "avoid": (b"phi=-20:20 psi=30:60", lambda content, _: parse_regions([content.decode(errors="replace")]) and None),
+    "set": (b"windows.count=32", lambda content, _: parse_settings([content.decode(errors="replace")]) and None),
+}
+
+
+def fuzz(count: int, seed: int) -> list[str]:
+    """What was met by anything but a SpacetimeError, one line each."""
+    rng, met, said = random.Random(seed), [], Counter[str]()
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for k in range(count):
+            name = list(KINDS)[k % len(KINDS)]
+            whole, read = KINDS[name]
+            content = changed(whole, rng)
+            try:
+                read(content, Path(scratch))
+                said[f"{name}: taken"] += 1
+            except SpacetimeError:
+                said[f"{name}: a sentence"] += 1
+            except Exception as problem:
+                met.append(f"{name}, number {k}: {problem!r}")
+    print(", ".join(f"{what} {times}" for what, times in sorted(said.items())))
+    return met
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    met = fuzz(args.count, args.seed)
+    print("\n".join(met) or f"no traceback in {args.count}, seed {args.seed}")
+    sys.exit(bool(met))
+
+
+if __name__ == "__main__":
+    main()
