@@ -290,6 +290,11 @@ def test_rungs_on_a_length_go_down_to_a() -> None:
     steps = len(rungs(top, 1.0, at.in_a))
     assert steps > 2
     assert free.ahead([at, at]) == 2 * steps * 4 * 70
+    # On a variable that falls from A to B, -s, the ladder goes up to A.
+    falling = replace(S, name="falling", direction=(-1.0,))
+    pilot = batch(Window(falling, -1.0, 16.0), drawn(TOP, 40, 1), pilot=True)
+    other = replace(site(pilot, frames=route(plain=300), top=top), instead=[Crossing("r", pilot.window, -1.0, 0.0)])
+    assert free.ahead([other]) == len(rungs(pilot.window, -1.0, at.in_a)) * 4 * 70 > 0
     assert FreeEnergies(sampler().engine, OPTIONS).ahead([at]) == 0
 
 
@@ -346,6 +351,10 @@ def test_where_windows_are_hopeless_the_next_variable_is_tried() -> None:
     window, settled = search(*first, batch(instead[0].window, drawn(TOP, 400, 1), ends=[(IN_A, IN_B)], paths=[[0.0]], pilot=True))
     assert (window.variable, settled) == (other, False)
     assert window.center == pytest.approx(0.1 + MOVE / 3.0)
+    # B's side is that of each variable: ladders and slides follow it.
+    at = replace(site(*first, top=TOP), instead=instead)
+    assert (at.onward(S), at.onward(other), at.onward(replace(S, name="committor"))) == (1.0, -1.0, 1.0)
+    assert (at.stuck, site(good(S)).stuck, site().stuck) == (True, False, False)
     # What had been good before a fitted variable failed is gone back to.
     assert search(good(S), *barren(other)) == (Window(S, 0.1, 9.0), True)
 
@@ -395,7 +404,7 @@ def test_sites_are_the_cheap_crossings() -> None:
     sites, left = sites_of([frames, round_about], [S], stiffness=40.0, margin_kT=8.0)
     assert ([b.crossing.route for b in sites], [c.route for c, _ in left]) == (["r"], ["round"])
     assert "rests in a basin that is neither A nor B, d 0.4" in left[0][1]
-    assert sites[0].fits == FITS
+    assert sites[0].fits == 0, "a linear window could hold the top of the way that is left out"
     sites, left = sites_of(
         [round_about, replace(frames, statistic=frames.statistic + 9.0, curve=along + 9.0)], [S], stiffness=40.0, margin_kT=8.0
     )

@@ -9,16 +9,24 @@ import pytest
 from spacetime_tps.shooting.weights import resampled
 from spacetime_tps.unbiased.verdict import APART, FEW, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
 
+
+def crossing(variable: str, shots: int, reactive: float) -> dict[str, Any]:
+    return {"variable": variable, "shots": shots, "reactive_fraction": reactive}
+
+
 GOOD: dict[str, Any] = {
     "effective_paths": 300.0, "share_of_heaviest_path": 0.01, "halves_apart": {"highest energies": 1.2, "durations": None},
-    "undecided_fraction": 0.0, "reactive_fraction": 0.35, "crossings": [{"variable": "phi"}],
+    "undecided_fraction": 0.0, "crossings": [crossing("psi", 10, 0.0), crossing("phi", 90, 0.35)],
 }  # fmt: skip
 CASES = [
     ({"effective_paths": FEW - 1}, "29 effective paths are too few"),
     ({"share_of_heaviest_path": HEAVY + 0.1}, "one path carries 30% of all weight"),
     ({"halves_apart": {"durations": APART + 1.0}}, "durations of the earlier and of the later paths differ by 4.0 standard errors"),
     ({"undecided_fraction": UNDECIDED + 0.05}, "15% of trajectories met neither state"),
-    ({"reactive_fraction": REACTIVE - 0.04}, "1.0% of shots were reactive: phi alone does not decide where they go"),
+    (
+        {"crossings": [crossing("phi", 90, REACTIVE - 0.04), crossing("psi", 10, 0.5)]},
+        "1.0% of shots were reactive: phi alone does not decide where they go",
+    ),
 ]  # fmt: skip
 
 
@@ -31,7 +39,12 @@ def test_each_thing_that_speaks_against_it_is_one_sentence(change: dict[str, Any
 
 
 def test_the_bounds_themselves_are_good_enough() -> None:
-    bounds = {"effective_paths": FEW, "share_of_heaviest_path": HEAVY, "undecided_fraction": UNDECIDED, "reactive_fraction": REACTIVE}
+    bounds = {
+        "effective_paths": FEW,
+        "share_of_heaviest_path": HEAVY,
+        "undecided_fraction": UNDECIDED,
+        "crossings": [crossing("phi", 9, REACTIVE)],
+    }
     assert against({**GOOD, **bounds, "halves_apart": {"durations": APART}}) == []
 
 

@@ -98,7 +98,9 @@ class Sampled:
         if not isinstance(record, dict) or "routes" not in record:
             raise SpacetimeError(f"{ROUNDS} is damaged: it names no routes")
         ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names("samples/weighted_*.npz"))
-        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(record["routes"]) + 1)]
+        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(storage.names("routes/*.npz")) + 1)]
+        if not ranks or ranks[-1] > len(routes):
+            raise SpacetimeError("files in routes/, or weighted frames in samples/, are missing: call run again")
         curves = []
         for rank in ranks:
             route, frames = routes[rank - 1], storage.arrays(f"samples/weighted_{rank}.npz")

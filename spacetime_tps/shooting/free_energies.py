@@ -84,7 +84,8 @@ class FreeEnergies(Generic[Start]):
 
     def _rungs(self, site: Site[Start]) -> list[Window]:
         """From the window of the last of the first pilots down to A."""
-        return rungs(site.pilots[-1].window if site.pilots else site.crossing.window, site.crossing.onward, site.in_a)
+        window = site.pilots[-1].window if site.pilots else site.crossing.window
+        return rungs(window, site.onward(window.variable), site.in_a)
 
     def _climbed(self, number: int, site: Site[Start], windows: list[Window]) -> tuple[list[EnsembleFrames], int]:
         """Half of the walks down from where a pilot ended, half up from draws in A."""

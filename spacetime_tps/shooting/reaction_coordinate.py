@@ -46,7 +46,7 @@ class Found:
 
     variable: Linear
     half: float
-    """Its value where p_B = 1/2"""
+    """Its value where p_B = 1/2, or the nearest that a point has"""
     gain: float
     """Held-out log-likelihood over that of the other variable, of all trajectories together"""
     gain_error: float
@@ -69,7 +69,7 @@ def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray)
     if min(o.reached_b.sum(), missed.sum()) < FEWEST or len(np.unique(o.walk)) < FOLDS:
         return None
     spread = o.features.std(axis=0)
-    use = spread > 1e-9 * max(float(spread.max()), 1.0)
+    use = (spread > 1e-9 * max(float(spread.max()), 1.0)) & (np.ptp(curve, axis=0) > 0.0)  # squares are left at zero on a curve
     mean, scale = o.features.mean(axis=0)[use], spread[use]
     z = (o.features[:, use] - mean) / scale
     along = _about_mean(current, o.features)[:, None]
@@ -84,8 +84,9 @@ def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray)
     if gain < SURE * error or direction @ (curve[-1] - curve[0]) <= 0.0:
         return None
     variable = spanning(NAME, direction, curve)
-    unit = np.linalg.norm(variable.direction) / np.linalg.norm(direction)
-    return Found(variable, float(unit * (direction[use] @ mean - offset)), gain, error)
+    unit, at = np.linalg.norm(variable.direction) / np.linalg.norm(direction), variable.value(o.features)
+    half = float(np.clip(unit * (direction[use] @ mean - offset), at.min(), at.max()))
+    return Found(variable, half, gain, error)
 
 
 def _about_mean(variable: Variable, features: np.ndarray) -> np.ndarray:

@@ -88,15 +88,16 @@ class ShotSampler(Generic[Start]):
         return windows
 
     def one_batch(self, number: int, site: Site[Start], window: Window, *, pilot: bool) -> None:
-        """One more batch of a site, from where its walks were; the first starts from the weighted frames of the route."""
+        """One more batch of a site, from where its walks were; the first, and the first on a variable in another's stead, starts from the
+        weighted frames of the route: walks that slid into a basin are no place to begin."""
         o = self.options
-        if site.batches:
+        if site.batches and not (site.stuck and window.variable != site.latest.variable):
             starts = self.engine.ends(number, len(site.batches) - 1)
         else:
             starts = site.starts(window, [seed_of(o.seed, f"start_{number}", walker) for walker in range(o.walkers)])
         moved = not site.batches or site.batches[-1].window != window
         points, discard = o.pilot_points if pilot else o.points, o.equilibration if moved else 0
-        count, onward = len(site.batches), site.crossing.onward
+        count, onward = len(site.batches), site.onward(window.variable)
         site.batches.append(self.engine.batch(number, count, window, starts, points=points, pilot=pilot, discard=discard, onward=onward))
 
     def weights(self, sites: Sequence[Site[Start]], *, quick: bool = False) -> np.ndarray:
@@ -126,7 +127,7 @@ class ShotSampler(Generic[Start]):
         return max(tenth, told)
 
     def _tell_of(self, site: Site[Start]) -> None:
-        last = trials(site.batches)[-1]
+        last = next(t for t in trials(site.batches) if t.window == site.latest)
         self.say(
             f"  window at {place_name(last.window)}, stiffness {last.window.stiffness:.0f}: {last.reactive:.2f} of shots reactive, "
             f"{last.share:.2f} of trajectories end in B" + ("" if last.stays else "; slides off the top")

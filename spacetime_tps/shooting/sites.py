@@ -9,7 +9,7 @@ import numpy as np
 
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.shooting.batches import Batch, Trial, outcomes_of, trials
-from spacetime_tps.shooting.crossing import Crossing, chord, crossings_of, distinct, hopeless, next_window, tangent
+from spacetime_tps.shooting.crossing import MOST_WINDOWS, Crossing, chord, crossings_of, distinct, hopeless, next_window, tangent
 from spacetime_tps.shooting.engine import Start
 from spacetime_tps.shooting.reaction_coordinate import NAME, Found, Outcomes, committor_variable
 from spacetime_tps.shooting.route import RouteFrames
@@ -76,6 +76,16 @@ class Site(Generic[Start]):
         return found
 
     @property
+    def stuck(self) -> bool:
+        """Whether the windows on the latest variable are hopeless."""
+        return bool(self.batches) and hopeless(self.tried[self.latest.variable])
+
+    def onward(self, variable: Variable) -> float:
+        """As Crossing has it, for any variable of the site: one that is fitted grows from A to B."""
+        known = {c.window.variable: c.onward for c in (self.crossing, *self.instead)}
+        return known.get(variable, 1.0)
+
+    @property
     def hopeless(self) -> bool:
         """Whether windows enough were tried on every variable without a reactive shot."""
         tried = self.tried
@@ -102,12 +112,14 @@ class Site(Generic[Start]):
         chosen = next((t.window for t in every if t.window in taken and t.stays), None)
         if chosen or not every:
             return chosen or self.crossing.window, chosen is not None
-        latest = self.latest.variable
-        if not hopeless(tried[latest]):
-            known = {c.window.variable: c for c in (self.crossing, *self.instead)}
-            window, settled = next_window(known.get(latest, replace(self.crossing, window=self.latest, onward=1.0)), tried[latest])
+        if not self.stuck:
+            mine = sorted(tried[self.latest.variable], key=lambda t: t.window == self.latest)
+            if sum(b.window.variable == self.latest.variable for b in self.batches) > 2 * MOST_WINDOWS:
+                return max(mine, key=lambda t: (t.stays, t.reactive)).window, True
+            window, settled = next_window(replace(self.crossing, onward=self.onward(self.latest.variable)), mine)
             better = self.committor() if settled and not taken else None
-            return (replace(window, variable=better.variable, center=better.half), False) if better else (window, settled)
+            first = self.crossing.window.stiffness
+            return (Window(better.variable, better.half, first), False) if better else (window, settled)
         reactive = [t for t in every if t.reactive > 0.0]
         if reactive:
             return max(reactive, key=lambda t: t.reactive).window, True
@@ -143,7 +155,7 @@ def sites_of(
     for frames in direct:
         tops = sorted(crossings_of(frames, order, stiffness=stiffness), key=lambda c: order.index(c.window.variable))
         inside = float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))
-        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(direct) == 1 else 0))
+        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 else 0))
     kept = distinct([s.crossing for s in found])
     sites = [s for s in found if s.crossing in kept]
     cost = [s.log_population - s.crossing.log_partition for s in sites]

@@ -14,9 +14,9 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.residence import residence
 from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
 from spacetime_tps.seeds import seed_of
-from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
+from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
@@ -112,7 +112,7 @@ def counts(ensemble: Ensemble, settings: UnbiasedSettings, *, committor_evaluati
         "seen_once": float(np.mean(np.concatenate([b.path_points for b in batches]) <= 1)),
         "separating": ensemble.separating,
         "crossings": [
-            {**_crossing(site.batches, site.crossing.route), "free_energy_error_kT": error}
+            {**_crossing(site), "free_energy_error_kT": error}
             for site, error in zip(ensemble.sites, ensemble.ladder_error, strict=True)
         ],
         "not_shot_from": [
@@ -197,9 +197,10 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
     return arrays
 
 
-def _crossing(batches: Sequence[Batch], route: str) -> dict[str, Any]:
+def _crossing(site: Site[Any]) -> dict[str, Any]:
     """Of the window that a crossing is shot from, or the last that was tried."""
-    most = next((b.window for b in batches if not b.pilot), batches[-1].window)
+    batches, route = site.batches, site.crossing.route
+    most = next((b.window for b in batches if not b.pilot), site.latest)
     mine = [b for b in batches if b.window == most]
     shots, paths = sum(len(b.shot_point) for b in mine), sum(len(b.path_shot) for b in mine)
     return {

@@ -65,10 +65,10 @@ def against(record: Mapping[str, Any]) -> list[str]:
             f"{record['undecided_fraction']:.0%} of trajectories met neither state: a third basin holds them, and paths through it are "
             "missing; raise unbiased.longest, or widen a state to it"
         )
-    if record["reactive_fraction"] < REACTIVE:
-        variable = record["crossings"][0]["variable"]
+    main = max(record["crossings"], key=lambda c: c["shots"])
+    if main["reactive_fraction"] < REACTIVE:
         found.append(
-            f"{record['reactive_fraction']:.1%} of shots were reactive: {variable} alone does not decide where they go; name coordinates "
-            "that do"
+            f"{main['reactive_fraction']:.1%} of shots were reactive: {main['variable']} alone does not decide where they go; name "
+            "coordinates that do"
         )
     return found
