@@ -1,12 +1,12 @@
 """The command line: parses, calls the pipeline, and turns its errors into one sentence."""
 
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import spacetime_tps
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.terminal import ConsoleProgress, console, errors_as_sentences
 
@@ -20,7 +20,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        console.print(f"spacetime-tps {version('spacetime_tps')}")
+        console.print(f"spacetime-tps {spacetime_tps.__version__}")
         raise typer.Exit
 
 

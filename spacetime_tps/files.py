@@ -55,17 +55,19 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds. Raises SpacetimeError where it cannot be read, is larger than `LARGEST`, or has many aliases: a few lines of
     them can stand for more than memory holds."""
+    content = path.read_bytes()
+    if len(content) > LARGEST:
+        raise SpacetimeError(f"{path} has more than {LARGEST} bytes: no such file has")
     try:
-        content = path.read_bytes()
-        text = content.decode() if len(content) <= LARGEST else ""
+        text = content.decode()
         aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader))
-        if len(content) <= LARGEST and aliases <= MOST_ALIASES:
+        if aliases <= MOST_ALIASES:
             return yaml.safe_load(text)
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as problem:
+    except (yaml.YAMLError, ValueError) as problem:
         raise SpacetimeError(f"{path} is not valid YAML: {problem}") from problem
     except RecursionError as problem:
         raise SpacetimeError(f"{path} is not valid YAML: it is nested too deeply") from problem
-    raise SpacetimeError(f"{path} has more than {LARGEST} bytes, or more than {MOST_ALIASES} aliases (*name): no such file has")
+    raise SpacetimeError(f"{path} has more than {MOST_ALIASES} aliases (*name): write values out")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

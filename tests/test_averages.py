@@ -18,7 +18,7 @@ from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.unbiased import averages as module
-from spacetime_tps.unbiased.averages import Draws, averages, channel_shares, counts, path_density, read_center, thermal_reference, time_in_a
+from spacetime_tps.unbiased.averages import Draws, averages, channel_shares, counts, path_density, thermal_reference, time_in_a
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
@@ -200,8 +200,8 @@ def test_counts_hold_every_evaluation() -> None:
 
 @pytest.mark.parametrize(("center", "degrees"), [(0.0, 0.0), (190.0, -170.0), (-190.0, 170.0), (180.0, -180.0), (90.0, 90.0)])
 def test_centers_are_read_in_degrees_or_the_unit_of_the_variable(center: float, degrees: float) -> None:
-    assert read_center(replace(PHI, center=math.radians(center))) == pytest.approx(degrees)
-    assert read_center(Window(Linear("x", (1.0, 0.0)), 3.5, 2.0)) == 3.5
+    assert replace(PHI, center=math.radians(center)).place == pytest.approx(degrees)
+    assert Window(Linear("x", (1.0, 0.0)), 3.5, 2.0).place == 3.5
 
 
 def test_channels_are_told_apart_at_each_crossing_and_share_all_transitions() -> None:

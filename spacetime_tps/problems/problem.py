@@ -131,11 +131,12 @@ def load(folder: Path) -> Problem:
     for name, digest in read("preparation.json", lambda file: json.loads(file.read_text()).get("sha256", {}).items()):
         if read(name, _digest) != digest:
             raise SpacetimeError(f"{folder / name} is not what the run was prepared with: it was changed or damaged")
-    notes = read("preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text()))
-    model, steps_per_second, evaluations = notes
+    model, steps_per_second, evaluations = read(
+        "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
+    )
     start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
-    structures = {name: load_pdb(folder / name).positions for name in ("start.pdb", "end.pdb")}
+    structures = {"start.pdb": start.positions, "end.pdb": end.positions}
 
     def states(file: Path) -> tuple[State, State]:
         boxes = json.loads(file.read_text())

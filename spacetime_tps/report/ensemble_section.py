@@ -4,6 +4,7 @@ import html
 from typing import Any
 
 from spacetime_tps.report.html import number, table
+from spacetime_tps.unbiased import verdict
 
 CAPTIONS = {
     "unbiased_map": "Where transition paths spend their time between the states, every path with its weight. Red: transition states, from which half of "
@@ -45,7 +46,7 @@ def warnings(u: dict[str, Any]) -> list[str]:
             f"One path weighs {u['largest_weight_over_mean']:.0f} times the mean: there are paths that the windows hardly see. Averages may still move; "
             "a softer window (unbiased.stiffness) or more shots help."
         )
-    if u["undecided_fraction"] > UNDECIDED:
+    if UNDECIDED < u["undecided_fraction"] <= verdict.UNDECIDED:
         found.append(
             f"{u['undecided_fraction']:.1%} of trajectories met neither state within {u['longest_steps']} steps (unbiased.longest): long paths are missing."
         )

@@ -13,6 +13,7 @@ from scipy.special import log_expit
 
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
+from spacetime_tps.windows.window import Window
 
 NAME = "committor"
 """Of the variables found here"""
@@ -91,9 +92,7 @@ def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray)
 
 def _about_mean(variable: Variable, features: np.ndarray) -> np.ndarray:
     """Values (P,) of a variable less their mean, the short way round where it wraps."""
-    apart = variable.value(features) - variable.mean(features)[0]
-    period = variable.period
-    return np.asarray(apart if period is None else (apart + 0.5 * period) % period - 0.5 * period)
+    return Window(variable, variable.mean(features)[0], 1.0).apart(variable.value(features))
 
 
 def _fit(z: np.ndarray, reached: np.ndarray, ended: np.ndarray, ridge: float) -> tuple[float, np.ndarray]:

@@ -148,8 +148,8 @@ def sites_of(
     third basin are too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
     """
     best, found = routes[0], []
-    why_not = {id(r): _why_not(r, best) for r in routes if r is not best}
-    direct = [r for r in routes if not why_not.get(id(r))]
+    why_not = [_why_not(r, best) for r in routes]
+    direct = [r for r, why in zip(routes, why_not, strict=True) if not why]
     others = (chord(best.curve), tangent(best.curve, best.cost))
     order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
     for frames in direct:
@@ -162,14 +162,14 @@ def sites_of(
     above = [c - min(cost) for c in cost]
     why = "by the windows of the rounds it costs about {:.0f} kT more than the best one, for a share of {:.0e} or so"
     dear = [(s.crossing, why.format(c, np.exp(-c))) for s, c in zip(sites, above, strict=True) if c > margin_kT]
-    for frames in (r for r in routes if why_not.get(id(r))):
-        (top, *_) = crossings_of(frames, order, stiffness=stiffness)
-        dear.append((top, why_not[id(frames)]))
+    dear += [(crossings_of(r, order, stiffness=stiffness)[0], why) for r, why in zip(routes, why_not, strict=True) if why]
     return [s for s, c in zip(sites, above, strict=True) if c <= margin_kT], dear
 
 
 def _why_not(route: RouteFrames[Any], best: RouteFrames[Any]) -> str:
-    """Why a route is not shot from; nothing where it is."""
+    """Why a route is not shot from; nothing where it is, as the best one in any case."""
+    if route is best:
+        return ""
     if route.unsettled:
         return route.unsettled
     if route.third_basin and not best.third_basin:

@@ -21,7 +21,6 @@ from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, pr
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import earlier, halves_apart
-from spacetime_tps.windows.window import Window
 
 DRAWS = 1000
 BIN = 10.0
@@ -116,7 +115,7 @@ def counts(ensemble: Ensemble, settings: UnbiasedSettings, *, committor_evaluati
             for site, error in zip(ensemble.sites, ensemble.ladder_error, strict=True)
         ],
         "not_shot_from": [
-            {"route": c.route, "variable": c.window.variable.name, "center": read_center(c.window), "because": why}
+            {"route": c.route, "variable": c.window.variable.name, "center": c.window.place, "because": why}
             for c, why in ensemble.left_out
         ],
     }  # fmt: skip
@@ -204,15 +203,10 @@ def _crossing(site: Site[Any]) -> dict[str, Any]:
     mine = [b for b in batches if b.window == most]
     shots, paths = sum(len(b.shot_point) for b in mine), sum(len(b.path_shot) for b in mine)
     return {
-        "route": route, "variable": most.variable.name, "center": read_center(most), "stiffness": most.stiffness,
+        "route": route, "variable": most.variable.name, "center": most.place, "stiffness": most.stiffness,
         "of": most.variable.to_json(),
         "windows_tried": len({b.window for b in batches}), "shots": shots, "reactive_fraction": paths / max(shots, 1),
     }  # fmt: skip
-
-
-def read_center(window: Window) -> float:
-    """Where a window is, as people read it: degrees from -180 to 180, or the variable's own unit."""
-    return float((window.read(window.center) + 180.0) % 360.0 - 180.0) if window.variable.period else window.center
 
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.states.ends import IN_A, IN_B
 from spacetime_tps.storage.protocol import Row, Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots, thinned
-from spacetime_tps.unbiased.averages import averages, counts, path_density, read_center
+from spacetime_tps.unbiased.averages import averages, counts, path_density
 from spacetime_tps.unbiased.committors import (
     Trials,
     committor_columns,
@@ -149,7 +149,7 @@ def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequenc
     """The batch's shots as rows of shots.csv; weight 0 where a shot is not reactive."""
     window = batch.window
     purpose = "pilot" if batch.pilot else "ensemble"
-    place = (window.variable.name, round(read_center(window), 3), window.stiffness)
+    place = (window.variable.name, round(window.place, 3), window.stiffness)
     found: list[Sequence[Any]] = []
     for k in range(len(batch.shot_point)):
         path = rows.get(k)

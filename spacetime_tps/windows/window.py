@@ -42,8 +42,13 @@ class Window:
         return apart if period is None else (apart + 0.5 * period) % period - 0.5 * period
 
     def read(self, value: float) -> float:
-        """A value of the variable as people read it: degrees where it wraps."""
-        return float(np.degrees(value)) if self.variable.period else value
+        """A value of the variable as people read it: degrees from -180 to 180 where it wraps, else in its own unit."""
+        return float((np.degrees(value) + 180.0) % 360.0 - 180.0) if self.variable.period else value
+
+    @property
+    def place(self) -> float:
+        """The center as people read it."""
+        return self.read(self.center)
 
     def stays(self, features: np.ndarray) -> bool:
         """Whether frames (F, E) are one narrow peak within a deviation of the center: not in a basin, nor split over two."""

@@ -20,7 +20,6 @@ from spacetime_tps.progress import Progress
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, time_reversed
 from spacetime_tps.trajectories.trr import read_trr
-from spacetime_tps.unbiased.averages import read_center
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
@@ -79,7 +78,7 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
         "temperature_K": problem.model.temperature, "platform": problem.model.platform, "seed": seed,
         "moves": moves, "acceptance": len(kept.lengths) / moves, "moves_per_sample": every,
         "shooting_points": {
-            "variable": selector.window.variable.name, "center": read_center(selector.window),
+            "variable": selector.window.variable.name, "center": selector.window.place,
             "kappa": selector.window.stiffness, "walk_steps": selector.walk,
         },
         **kept.to_json(),
