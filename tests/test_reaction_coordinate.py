@@ -179,6 +179,10 @@ def test_shots_from_a_poor_variable_lead_to_a_better_one_and_to_the_same_paths()
     x, y, square = site.latest.variable.direction
     assert y / x == pytest.approx(1.0, abs=0.4)
     assert abs(square) < 0.2 * x
+    # So many are fitted as a site may have, whatever else was tried.
+    before = replace(site, batches=[b for b in site.batches if b.window.variable == X])
+    assert [replace(before, fits=most).committor() is None for most in (0, 1)] == [True, False]
+    assert replace(site, fits=len(names) - 1).committor() is None
     first, *_, second = (max(t.reactive for t in trials) for trials in site.tried.values())
     assert second > first + 0.03
     assert not found.separating
