@@ -22,8 +22,8 @@ from spacetime_tps.geometry.geodesic import evaluate
 from spacetime_tps.geometry.graph import lattice_paths
 from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.sampling.comparison import effective_number
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
 
@@ -134,12 +134,12 @@ def test_shots_that_never_react_are_a_sentence(samples: tuple[torch.Tensor, Weig
     curve, cost = FAMILY.natural(center, torch.full_like(center, 50.0)), torch.tensor([0.0, 1.0, 0.5, 0.0])
     a, b = Discs(((-1.2, 0.0),), 2.9, True), Discs(((1.2, 3.0),), 0.05, True)  # A holds nearly every point of the windows
     frames = route_frames("r", curve, cost, x, -gates(x), FAMILY, a, seed=1)
-    options = ShootingOptions(
-        seed=1, paths=5, budget=60_000, stiffness=100.0, walkers=20, points=2, gap=20, shots=1, equilibration=20, rung_steps=60, rates=False
+    settings = ShootingSettings(
+        paths=5, budget=60_000, stiffness=100.0, walkers=20, points=2, gap=20, shots=1, equilibration=20, rung_steps=60, states=0
     )
-    engine = SurfaceShooting(Overdamped(Gates(), 1.0, 1e-3), FAMILY, a, b, options, longest=20)
+    engine = SurfaceShooting(Overdamped(Gates(), 1.0, 1e-3), FAMILY, a, b, settings, seed=1, longest=20)
     with pytest.raises(SpacetimeError, match=r"none of \d+ shots was reactive"):
-        ShotSampler(engine, options).sample([frames], (Angle("phi", 4, 0, 1),))
+        ShotSampler(engine, settings, seed=1, rates=False).sample([frames], (Angle("phi", 4, 0, 1),))
 
 
 def test_angles_separate_states_whose_discs_share_none_of_them() -> None:

@@ -13,9 +13,9 @@ from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.shooting import reaction_coordinate
 from spacetime_tps.shooting.ensemble import Ensemble
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.reaction_coordinate import FEWEST, NAME, SPAN, Outcomes, committor_variable, spanning
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import FITS
 from spacetime_tps.shooting.weights import resampled, weighted_mean
 from spacetime_tps.surfaces.states import Discs
@@ -148,9 +148,9 @@ A, B = Discs(((-AT, -AT),), 0.4, False), Discs(((AT, AT),), 0.4, False)
 
 
 def shot(variables: tuple[Linear, ...], *, copies: int = 1) -> Ensemble:
-    o = ShootingOptions(
-        seed=3, paths=400, budget=3_000_000, stiffness=30.0, walkers=24, points=10, gap=60, shots=1, equilibration=300, rung_steps=240,
-        pilot_shots=10, rates=False,
+    settings = ShootingSettings(
+        paths=400, budget=3_000_000, stiffness=30.0, walkers=24, points=10, gap=60, shots=1, equilibration=300, rung_steps=240,
+        pilot_shots=10, states=0,
     )  # fmt: skip
     family, surface = Cartesian(2), Slanted()
     axis = torch.linspace(-1.6, 1.6, 81, dtype=torch.double)
@@ -158,8 +158,8 @@ def shot(variables: tuple[Linear, ...], *, copies: int = 1) -> Ensemble:
     center = torch.linspace(-AT, AT, 41, dtype=torch.double)[:, None].expand(-1, 2)
     eta = family.natural(center, torch.full_like(center[:, :1], 20.0))
     frames = route_frames("r", eta, surface.energy(center), grid, -surface.energy(grid), family, A, seed=2)
-    engine = SurfaceShooting(Overdamped(surface, 1.0, 1e-3), family, A, B, o, longest=50_000)
-    return ShotSampler(engine, o).sample([replace(frames, route=f"r{k}") for k in range(copies)], variables)
+    engine = SurfaceShooting(Overdamped(surface, 1.0, 1e-3), family, A, B, settings, seed=3, longest=50_000)
+    return ShotSampler(engine, settings, seed=3, rates=False).sample([replace(frames, route=f"r{k}") for k in range(copies)], variables)
 
 
 def duration(found: Ensemble) -> tuple[float, float]:

@@ -21,9 +21,9 @@ from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site, sites_of
 from spacetime_tps.shooting.weights import Estimate, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.surfaces.states import Discs
@@ -101,12 +101,12 @@ def psi(circle: Circle, window: Window) -> float:
     return float(np.log((weight * np.exp(window.log_factor(features))).sum() / weight[in_a].sum()))
 
 
-def options(**changes: object) -> ShootingOptions:
-    base = ShootingOptions(
-        seed=1, paths=300, budget=10_000_000, stiffness=30.0, walkers=20, points=8, gap=40, shots=1, equilibration=100, rung_steps=240,
-        pilot_shots=2,
-    )  # fmt: skip
-    return replace(base, **changes)  # type: ignore[arg-type]
+def settings(**changes: int) -> ShootingSettings:
+    base = {
+        "paths": 300, "budget": 10_000_000, "stiffness": 30.0, "walkers": 20, "points": 8, "gap": 40, "shots": 1, "equilibration": 100,
+        "rung_steps": 240, "pilot_shots": 2, "states": 0,
+    }  # fmt: skip
+    return ShootingSettings.model_validate(base | changes)
 
 
 def routes(circle: Circle, *ways: str) -> list[RouteFrames[np.ndarray]]:
@@ -120,12 +120,13 @@ def routes(circle: Circle, *ways: str) -> list[RouteFrames[np.ndarray]]:
     return found
 
 
-def engine(circle: Circle, o: ShootingOptions) -> SurfaceShooting:
-    return SurfaceShooting(Overdamped(circle, 1.0, DS), FAMILY, A, B, o, longest=50_000)
+def sampler_on(circle: Circle, o: ShootingSettings, *, seed: int = 1, rates: bool = True) -> ShotSampler[np.ndarray]:
+    engine = SurfaceShooting(Overdamped(circle, 1.0, DS), FAMILY, A, B, o, seed=seed, longest=50_000)
+    return ShotSampler(engine, o, seed=seed, rates=rates)
 
 
-def sampled(circle: Circle, o: ShootingOptions, *ways: str) -> Ensemble:
-    return ShotSampler(engine(circle, o), o).sample(routes(circle, *ways), (PHI,))
+def sampled(circle: Circle, o: ShootingSettings, *ways: str, seed: int = 1) -> Ensemble:
+    return sampler_on(circle, o, seed=seed).sample(routes(circle, *ways), (PHI,))
 
 
 def multiplicities(sites: list[Site[np.ndarray]], errors: list[float], seed: int = 3) -> np.ndarray:
@@ -158,13 +159,13 @@ def close(found: Estimate, value: float, *, within: float) -> None:
 @pytest.fixture(scope="module")
 def both() -> Ensemble:
     """Two ways round, the barrier of one 1 kT above the other's."""
-    return sampled(Circle(0.5), options(paths=700, budget=1_300_000), "behind", "over")
+    return sampled(Circle(0.5), settings(paths=700, budget=1_300_000), "behind", "over")
 
 
 def test_rate_and_duration_of_one_way_are_the_exact_ones() -> None:
     # Weights of one, psi of zero, and one shot a window are each off by orders of magnitude in the rate.
     circle = Circle(-2.0)  # shots from the top over 0 never see the way behind, 4 kT higher
-    found = sampled(circle, options(), "over")
+    found = sampled(circle, settings(), "over")
     assert found.enough
     assert found.ladder_evaluations > 0
     times, truth = multiplicities(found.sites, found.ladder_error), exact(circle, "over")
@@ -212,11 +213,11 @@ def test_errors_of_ladders_are_what_free_energies_scatter_by() -> None:
     # lies between 0.48 and 1.57 in 98 of 100 cases; errors are bootstrap ones over twenty walks, good to a fifth.
     circle, z = Circle(0.5), []
     for seed in range(8):
-        o = options(seed=seed, walkers=12)
-        sampler = ShotSampler(engine(circle, o), o)
+        o = settings(walkers=12)
+        sampler = sampler_on(circle, o, seed=seed)
         (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
         sampler.one_batch(0, site, site.crossing.window, pilot=True)
-        free = FreeEnergies(sampler.engine, o)
+        free = FreeEnergies(sampler.engine, o, seed=seed, rates=True)
         error = free.error(0, site, linked=True, rng=np.random.default_rng(seed))
         assert 0.0 < error < 0.5
         z.append((free.psi(0, site, linked=True)[-1] - psi(circle, site.latest)) / error)
@@ -226,8 +227,8 @@ def test_errors_of_ladders_are_what_free_energies_scatter_by() -> None:
 def test_without_a_ladder_windows_are_weighed_against_each_other() -> None:
     # A skewed top, many shots from a window on its flank and few from another: where psi or the numbers of shots are left out, the
     # mean number of frames is off by more than five standard errors.
-    circle, o = Circle(-2.0, skew=0.6), options(rates=False, walkers=40)
-    sampler = ShotSampler(engine(circle, o), o)
+    circle, o = Circle(-2.0, skew=0.6), settings(walkers=40)
+    sampler = sampler_on(circle, o, rates=False)
     (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
     for center, stiffness, count in ((-0.45, 30.0, 6), (0.35, 60.0, 2)):
         for _ in range(count):
@@ -245,19 +246,19 @@ def test_a_budget_is_kept_and_used() -> None:
     # What a batch costs is known within its statistical margin: so much is not left over, and the wanted number is reached where the
     # budget holds it.
     circle = Circle(-2.0)
-    enough = sampled(circle, options(paths=100), "over")
+    enough = sampled(circle, settings(paths=100), "over")
     assert enough.enough
     for limit in (enough.evaluations, 2 * enough.evaluations):
-        found = sampled(circle, options(paths=10**6, budget=limit, states=4, state_shots=10), "over")
+        found = sampled(circle, settings(paths=10**6, budget=limit, states=4, state_shots=10), "over")
         assert not found.enough
         assert 0.6 * limit < found.evaluations <= limit
-    assert sampled(circle, options(paths=100, budget=2 * enough.evaluations), "over").enough
+    assert sampled(circle, settings(paths=100, budget=2 * enough.evaluations), "over").enough
 
 
 def test_costs_are_those_of_the_next_batch() -> None:
     # Ten batches of known cost: hardly any takes more than was estimated, and the estimate is not twice what they take.
-    circle, o = Circle(-2.0), options(rates=False)
-    sampler = ShotSampler(engine(circle, o), o)
+    circle, o = Circle(-2.0), settings()
+    sampler = sampler_on(circle, o, rates=False)
     (site,), _ = sites_of(routes(circle, "over"), (PHI,), stiffness=o.stiffness, margin_kT=o.margin_kT)
     window = site.crossing.window
     sampler.one_batch(0, site, window, pilot=False)
@@ -285,22 +286,22 @@ def test_evaluations_are_those_of_the_surface() -> None:
             return super().energy_and_gradient(x)
 
     circle = Counting(-6.0)
-    found = sampled(circle, options(paths=20), "over")
+    found = sampled(circle, settings(paths=20), "over")
     assert found.evaluations == circle.count[0]
 
 
 def test_one_seed_gives_the_same_weights_and_another_does_not() -> None:
-    first, again, other = (sampled(Circle(-2.0), options(paths=20, seed=seed), "over") for seed in (1, 1, 2))
+    first, again, other = (sampled(Circle(-2.0), settings(paths=20), "over", seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.weight, again.weight)
     assert not np.array_equal(first.weight[:5], other.weight[:5])
 
 
 def test_sites_that_nothing_links_to_a_are_a_sentence() -> None:
     # No frames in A to meet: with two sites there is no share to tell.
-    circle, o = Circle(0.5), options(paths=10)
+    circle, o = Circle(0.5), settings(paths=10)
     none = [replace(r, plain=r.plain[:10]) for r in routes(circle, "behind", "over")]
     with pytest.raises(SpacetimeError, match="at behind is not known: no ladder of windows leads from there down to A"):
-        ShotSampler(engine(circle, o), o).sample(none, (PHI,))
+        sampler_on(circle, o).sample(none, (PHI,))
 
 
 def test_minor_ways_get_the_least_number_of_batches_first(both: Ensemble) -> None:

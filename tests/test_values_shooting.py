@@ -29,9 +29,9 @@ from spacetime_tps.shooting.crossing import APART, FRUITLESS, MOVE, Crossing, ch
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import FITS, Site, sites_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
@@ -43,9 +43,9 @@ from spacetime_tps.windows.window import Window
 
 S = Linear("s", (1.0,))
 EDGE = -1.0
-OPTIONS = ShootingOptions(
-    seed=1, paths=10, budget=10**6, stiffness=9.0, walkers=4, points=5, gap=30, shots=2, equilibration=200, rung_steps=70,
-    pilot_shots=6, states=3, state_shots=10, rates=False,
+SETTINGS = ShootingSettings(
+    paths=10, budget=10**6, stiffness=9.0, walkers=4, points=5, gap=30, shots=2, equilibration=200, rung_steps=70,
+    pilot_shots=6, states=3, state_shots=10,
 )  # fmt: skip
 
 
@@ -95,10 +95,11 @@ def site(*batches: Batch, frames: RouteFrames[float] | None = None, top: Window 
     return Site(Crossing(name, window, 1.0, psi(window)), frames or route(), math.log(norm.cdf(EDGE)), list(batches))
 
 
-def sampler(options: ShootingOptions = OPTIONS) -> ShotSampler[np.ndarray]:
+def sampler(*, rates: bool = False) -> ShotSampler[np.ndarray]:
     """Of a surface that no test here walks on."""
     a, b = Discs(((-1.0, 0.0),), 0.5, False), Discs(((1.0, 0.0),), 0.5, False)
-    return ShotSampler(SurfaceShooting(Overdamped(TwoChannels(), 1.0, 1e-3), Cartesian(2), a, b, options, longest=10), options)
+    engine = SurfaceShooting(Overdamped(TwoChannels(), 1.0, 1e-3), Cartesian(2), a, b, SETTINGS, seed=1, longest=10)
+    return ShotSampler(engine, SETTINGS, seed=1, rates=rates)
 
 
 TOP, FLANK = Window(S, 0.3, 9.0), Window(S, -0.4, 16.0)
@@ -163,11 +164,11 @@ def test_costs_by_hand() -> None:
     # Four walks of 1 + 7 + 5 x 30 steps, 4 x 5 x 2 shots and 3 x 10 again, of what is known: a zero, four of 12 and three of 16.
     known = np.array([0, 12, 12, 12, 12, 16, 16, 16])
     expected = 4 * 158 + 70 * 12.0 + 4.0 * math.sqrt(70.0) * known.std()
-    assert budget.batch_cost(of, OPTIONS, points=5, discard=7, states=3) == pytest.approx(expected)
-    assert budget.batch_cost(of, OPTIONS, points=5) == pytest.approx(4 * 151 + 40 * 12.0 + 4.0 * math.sqrt(40.0) * known.std())
-    assert budget.batch_cost([], OPTIONS, points=1) == 4 * 31
-    assert OPTIONS.pilot_points == 3
-    assert replace(OPTIONS, pilot_shots=1).pilot_points == 1
+    assert budget.batch_cost(of, SETTINGS, points=5, discard=7, states=3) == pytest.approx(expected)
+    assert budget.batch_cost(of, SETTINGS, points=5) == pytest.approx(4 * 151 + 40 * 12.0 + 4.0 * math.sqrt(40.0) * known.std())
+    assert budget.batch_cost([], SETTINGS, points=1) == 4 * 31
+    assert SETTINGS.pilot_points == 3
+    assert SETTINGS.model_copy(update={"pilot_shots": 1}).pilot_points == 1
     # Of equal shots of 12 evaluations 100 hold eight.
     assert budget.affordable(100.0, np.full(5, 12.0), 20) == 8
     assert budget.affordable(96.0, np.full(5, 12.0), 20) == 8
@@ -236,7 +237,7 @@ def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
     low = [Window(S, -1.2, 9.0), Window(S, -0.8, 9.0)]
     ensembles = [EnsembleFrames(w.log_factor, d, d[:, 0] < EDGE, np.arange(800) // 200) for w in low for d in [drawn(w, 800, 7)]]
     linked = site(*one.batches, frames=route(windows=ensembles))
-    rates = sampler(replace(OPTIONS, rates=True))
+    rates = sampler(rates=True)
     assert rates.free_energies.linked([linked])
     assert not s.free_energies.linked([linked])
     assert s.free_energies.linked([linked, linked])
@@ -248,7 +249,7 @@ def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
 
     # quick: from pilots and the first batch after them.
     part = site(batch(TOP, top, ends=ENDS, pilot=True), batch(FLANK, flank[:50], ends=ENDS), batch(FLANK, flank[50:], ends=ENDS))
-    free = FreeEnergies(s.engine, OPTIONS)
+    free = FreeEnergies(s.engine, SETTINGS, seed=1, rates=False)
     quick = free.psi(0, part, linked=False, quick=True)
     few = flank[:50]
     own = [EnsembleFrames(w.log_factor, t, t[:, 0] < 0, t[:, 0]) for w, t in ((TOP, top), (FLANK, few))]
@@ -285,8 +286,7 @@ def test_rungs_on_a_length_go_down_to_a() -> None:
     assert 4 <= len(found) <= 6
     assert rungs(Window(S, 20.0, 16.0), 1.0, in_a) == [], "more than forty"
     assert rungs(top, -1.0, in_a) == []
-    options = replace(OPTIONS, rates=True)
-    free, at = FreeEnergies(sampler(options).engine, options), site(frames=route(plain=300), top=top)
+    free, at = FreeEnergies(sampler().engine, SETTINGS, seed=1, rates=True), site(frames=route(plain=300), top=top)
     steps = len(rungs(top, 1.0, at.in_a))
     assert steps > 2
     assert free.ahead([at, at]) == 2 * steps * 4 * 70
@@ -295,7 +295,7 @@ def test_rungs_on_a_length_go_down_to_a() -> None:
     pilot = batch(Window(falling, -1.0, 16.0), drawn(TOP, 40, 1), pilot=True)
     other = replace(site(pilot, frames=route(plain=300), top=top), instead=[Crossing("r", pilot.window, -1.0, 0.0)])
     assert free.ahead([other]) == len(rungs(pilot.window, -1.0, at.in_a)) * 4 * 70 > 0
-    assert FreeEnergies(sampler().engine, OPTIONS).ahead([at]) == 0
+    assert FreeEnergies(sampler().engine, SETTINGS, seed=1, rates=False).ahead([at]) == 0
 
 
 def test_the_way_along_a_curve_at_its_top() -> None:
@@ -476,17 +476,17 @@ def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
     # of (2 w)^2 / 3 / ds steps; w = 1 + 0.58 sqrt(ds), where a path is seen. psi of a window is log(2 pi / k) / 2. Tolerances are three
     # standard errors: of some 500 shots, 5 % of lengths, and of the ladder 9 %.
     family, variable, center = Cartesian(1), Linear("x", (1.0, 0.0)), 0.35
-    options = ShootingOptions(
-        seed=4, paths=120, budget=10**7, stiffness=8.0, walkers=24, points=5, gap=15, shots=1, equilibration=30, rung_steps=60,
-        pilot_shots=2,
+    settings = ShootingSettings(
+        paths=120, budget=10**7, stiffness=8.0, walkers=24, points=5, gap=15, shots=1, equilibration=30, rung_steps=60,
+        pilot_shots=2, states=0,
     )  # fmt: skip
     x = torch.linspace(-2.0, 2.0, 801, dtype=torch.double)[:, None]
     along = torch.linspace(-1.0, 1.0, 21, dtype=torch.double)[:, None] + center
     eta = family.natural(along, torch.full_like(along, 2.0))
     frames = route_frames("r", eta, -(along[:, 0] ** 2), x, -1e-4 * (x[:, 0] - center) ** 2, family, LEFT, seed=5)
     frames = replace(frames, plain=frames.plain[:400])
-    engine = SurfaceShooting(Overdamped(Flat(), 1.0, DS), family, LEFT, RIGHT, options, longest=50_000)
-    found = ShotSampler(engine, options).sample([frames], [variable])
+    engine = SurfaceShooting(Overdamped(Flat(), 1.0, DS), family, LEFT, RIGHT, settings, seed=4, longest=50_000)
+    found = ShotSampler(engine, settings, seed=4).sample([frames], [variable])
     assert found.enough
     assert found.effective >= 120.0
     wide = 1.0 + 0.5826 * math.sqrt(DS)
@@ -495,17 +495,17 @@ def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
     assert found.weight @ length / found.weight.sum() == pytest.approx((2.0 * wide) ** 2 / 3.0 / DS, rel=0.15)
     assert 0.02 < found.ladder_error[0] < 0.25
     site_ = found.sites[0]
-    free = FreeEnergies(engine, options)
+    free = FreeEnergies(engine, settings, seed=4, rates=True)
     psi_ = free.psi(0, site_, linked=True)
     np.testing.assert_allclose(psi_, [0.5 * math.log(2.0 * math.pi / w.stiffness) for w in site_.windows], atol=0.25)
     assert found.evaluations == budget.shot(found.sites) + found.ladder_evaluations
     assert found.ladder_evaluations == free.evaluations == 24 * (1 + 60 * len(free._rungs(site_)))
     # What was shot stays: without rates, which cost a ladder, it is enough again and takes not one new batch.
-    alone = replace(options, rates=False)
-    again = ShotSampler(engine, alone).sample([frames], [variable])
+    again = ShotSampler(engine, settings, seed=4, rates=False).sample([frames], [variable])
     assert len(again.batches) == len(found.batches) == len(engine.done(0))
     np.testing.assert_allclose(again.weight / again.weight.sum(), found.weight / found.weight.sum(), rtol=0.2)
     assert again.ladder_evaluations == 0
     assert math.isnan(again.ladder_error[0])
+    hasty = SurfaceShooting(engine.dynamics, family, LEFT, RIGHT, settings, seed=4, longest=1)
     with pytest.raises(SpacetimeError, match="was reactive"):
-        ShotSampler(SurfaceShooting(engine.dynamics, family, LEFT, RIGHT, alone, longest=1), alone).sample([frames], [variable])
+        ShotSampler(hasty, settings, seed=4, rates=False).sample([frames], [variable])

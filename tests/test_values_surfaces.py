@@ -20,7 +20,7 @@ from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.potentials.analytic import MuellerBrown, TwoChannels
 from spacetime_tps.potentials.tabulated import Tabulated, load_surface
-from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.surfaces.annealed import Plan, adaptive_plan, anneal, largest_variance
 from spacetime_tps.surfaces.langevin import metropolis_step, placed
@@ -249,14 +249,12 @@ def test_two_way_chains_keep_the_ensemble_of_free_paths() -> None:
     assert all(s is f for s, f in zip(stuck, first, strict=False))
 
 
-OPTIONS = ShootingOptions(
-    seed=3, paths=10, budget=10**6, stiffness=10.0, walkers=4, points=3, gap=10, shots=2, equilibration=7, rung_steps=30
-)
+SETTINGS = ShootingSettings(paths=10, budget=10**6, stiffness=10.0, walkers=4, points=3, gap=10, shots=2, equilibration=7, rung_steps=30)
 
 
 def test_batches_of_a_surface_hold_what_was_walked_and_shot() -> None:
     family, variable = Cartesian(1), Linear("x", (1.0, 0.0))
-    engine = SurfaceShooting(Overdamped(Slope((0.0,)), 1.0, 0.01), family, LEFT, RIGHT, OPTIONS, longest=10_000)
+    engine = SurfaceShooting(Overdamped(Slope((0.0,)), 1.0, 0.01), family, LEFT, RIGHT, SETTINGS, seed=3, longest=10_000)
     window = Window(variable, 0.4, 4.0)
     batch = engine.batch(0, 0, window, [np.array([0.4])] * 4, points=3, pilot=True, discard=7, onward=1.0)
     assert batch.window == window
@@ -295,7 +293,7 @@ def test_batches_of_a_surface_hold_what_was_walked_and_shot() -> None:
 
 def test_ladders_of_a_surface_are_ordered_from_a_up() -> None:
     family, variable = Cartesian(1), Linear("x", (1.0, 0.0))
-    engine = SurfaceShooting(Overdamped(Slope((3.0,)), 3.0, 0.01), family, LEFT, RIGHT, OPTIONS, longest=10)
+    engine = SurfaceShooting(Overdamped(Slope((3.0,)), 3.0, 0.01), family, LEFT, RIGHT, SETTINGS, seed=3, longest=10)
     windows = [Window(variable, c, 50.0) for c in (0.5, 0.0, -0.5)]
     rungs, evaluations = engine.ladder(0, windows, [np.array([0.5])] * 3, [np.array([-0.5])] * 2)
     assert evaluations == 5 * (1 + 3 * 30)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site
 
 MARGIN = 4.0
@@ -24,10 +24,10 @@ def shots_cost(count: int, evaluations: np.ndarray) -> float:
     return float(count * evaluations.mean() + MARGIN * np.sqrt(count) * evaluations.std())
 
 
-def batch_cost(sites: Sequence[Site[Any]], options: ShootingOptions, *, points: int, discard: int = 0, states: int = 0) -> float:
+def batch_cost(sites: Sequence[Site[Any]], settings: ShootingSettings, *, points: int, discard: int = 0, states: int = 0) -> float:
     """What a batch of so many points on each walk is going to cost, and shooting again from so many states: hardly ever more."""
-    walks = options.walkers * (1 + discard + points * options.gap)
-    shots = options.walkers * points * options.shots + states * options.state_shots
+    walks = settings.walkers * (1 + discard + points * settings.gap)
+    shots = settings.walkers * points * settings.shots + states * settings.state_shots
     known = np.concatenate([np.zeros(1), *(b.shot_evaluations for site in sites for b in site.batches)])
     return walks + shots_cost(shots, known)
 

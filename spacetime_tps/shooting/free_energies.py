@@ -10,7 +10,7 @@ from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.engine import ShootingEngine, Start
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
-from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.windows.window import Window
 
@@ -25,14 +25,15 @@ class FreeEnergies(Generic[Start]):
     one it is relative to the site's first window: enough for averages over the paths of a single site.
     """
 
-    def __init__(self, engine: ShootingEngine[Start], options: ShootingOptions):
-        self.engine, self.options = engine, options
+    def __init__(self, engine: ShootingEngine[Start], settings: ShootingSettings, *, seed: int, rates: bool):
+        """rates: whether psi is wanted relative to A, which takes a ladder. Several sites take one each in any case."""
+        self.engine, self.settings, self.seed, self.rates = engine, settings, seed, rates
         self._known: dict[tuple[int, int, bool], np.ndarray] = {}
         self._ladders: dict[int, tuple[list[EnsembleFrames], int]] = {}
 
     def linked(self, sites: Sequence[Site[Start]]) -> bool:
         """Whether these sites need ladders."""
-        return self.options.rates or len(sites) > 1
+        return self.rates or len(sites) > 1
 
     def psi(self, number: int, site: Site[Start], *, linked: bool, quick: bool = False) -> np.ndarray:
         """(K,) of each window of a site, in kT. Raises SpacetimeError where windows do not overlap, or nothing links them to A.
@@ -70,7 +71,7 @@ class FreeEnergies(Generic[Start]):
         if not self.linked(sites):
             return 0
         rungs_ahead = sum(len(self._rungs(site)) for number, site in enumerate(sites) if number not in self._ladders)
-        return rungs_ahead * self.options.walkers * self.options.rung_steps
+        return rungs_ahead * self.settings.walkers * self.settings.rung_steps
 
     def _below(self, number: int, site: Site[Start]) -> Sequence[EnsembleFrames]:
         """The ensembles from A up to a site: its ladder, walked from where the pilots ended, or the windows of its route."""
@@ -90,7 +91,7 @@ class FreeEnergies(Generic[Start]):
     def _climbed(self, number: int, site: Site[Start], windows: list[Window]) -> tuple[list[EnsembleFrames], int]:
         """Half of the walks down from where a pilot ended, half up from draws in A."""
         top = self.engine.ends(number, max(len(site.pilots) - 1, 0))[::2]
-        seeds = [seed_of(self.options.seed, f"bottom_{number}", k) for k in range(self.options.walkers - len(top))]
+        seeds = [seed_of(self.seed, f"bottom_{number}", k) for k in range(self.settings.walkers - len(top))]
         return self.engine.ladder(number, windows, top, site.starts_in_a(windows[-1], seeds))
 
 

@@ -14,9 +14,9 @@ from spacetime_tps.shooting.batches import trials
 from spacetime_tps.shooting.engine import ShootingEngine, Start
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.reaction_coordinate import NAME
 from spacetime_tps.shooting.route import RouteFrames
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site, sites_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.windows.protocol import Variable
@@ -27,11 +27,13 @@ class ShotSampler(Generic[Start]):
     """Shoots batch by batch; the engine keeps each as soon as it is done."""
 
     def __init__(
-        self, engine: ShootingEngine[Start], options: ShootingOptions, *, say: Callable[[str], None] = lambda text: None, again: int = 0
-    ):
-        """again: evaluations that earlier trials of committors have taken from the budget."""
-        self.engine, self.options, self.say, self.again = engine, options, say, again
-        self.free_energies = FreeEnergies(engine, options)
+        self, engine: ShootingEngine[Start], settings: ShootingSettings, *, seed: int, rates: bool = True,
+        say: Callable[[str], None] = lambda text: None, again: int = 0,
+    ):  # fmt: skip
+        """rates: whether weights are wanted relative to the population of A (FreeEnergies). again: evaluations that earlier trials of
+        committors have taken from the budget."""
+        self.engine, self.settings, self.seed, self.say, self.again = engine, settings, seed, say, again
+        self.free_energies = FreeEnergies(engine, settings, seed=seed, rates=rates)
 
     def sample(self, routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable]) -> Ensemble:
         """Shoot until the wanted effective number is there or the budget is spent.
@@ -39,7 +41,7 @@ class ShotSampler(Generic[Start]):
         routes: the best one first. variables: scalars that separate A from B (`sites_of`). Raises SpacetimeError where nothing is reactive,
         or where the windows of several sites cannot be linked.
         """
-        o = self.options
+        o = self.settings
         sites, left_out = sites_of(routes, variables, stiffness=o.stiffness, margin_kT=o.margin_kT)
         for number, site in enumerate(sites):
             site.batches.extend(self.engine.done(number))
@@ -66,7 +68,7 @@ class ShotSampler(Generic[Start]):
                 "(unbiased.budget) is too small to find it"
             )
         left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
-        rng, linked = np.random.default_rng(seed_of(o.seed, "ladder_errors", 0)), self.free_energies.linked(sites)
+        rng, linked = np.random.default_rng(seed_of(self.seed, "ladder_errors", 0)), self.free_energies.linked(sites)
         errors = [self.free_energies.error(number, site, linked=linked, rng=rng) for number, site in enumerate(sites)]
         separating = all(s.latest.variable in variables for s in sites)
         return Ensemble(sites, left_out, weight, enough, lost, errors, self.free_energies.evaluations, self.spent(sites), separating)
@@ -78,8 +80,8 @@ class ShotSampler(Generic[Start]):
             window, settled = site.next_window()
             while not settled:
                 self._tell_of_change(site, window)
-                cost = budget.batch_cost(sites, self.options, points=self.options.pilot_points, discard=self.options.equilibration)
-                if self.spent(sites) + cost > self.options.budget:
+                cost = budget.batch_cost(sites, self.settings, points=self.settings.pilot_points, discard=self.settings.equilibration)
+                if self.spent(sites) + cost > self.settings.budget:
                     return None
                 self.one_batch(number, site, window, pilot=True)
                 self._tell_of(site)
@@ -90,11 +92,11 @@ class ShotSampler(Generic[Start]):
     def one_batch(self, number: int, site: Site[Start], window: Window, *, pilot: bool) -> None:
         """One more batch of a site, from where its walks were; the first, and the first on a variable in another's stead, starts from the
         weighted frames of the route: walks that slid into a basin are no place to begin."""
-        o = self.options
+        o = self.settings
         if site.batches and not (site.stuck and window.variable != site.latest.variable):
             starts = self.engine.ends(number, len(site.batches) - 1)
         else:
-            starts = site.starts(window, [seed_of(o.seed, f"start_{number}", walker) for walker in range(o.walkers)])
+            starts = site.starts(window, [seed_of(self.seed, f"start_{number}", walker) for walker in range(o.walkers)])
         moved = not site.batches or site.batches[-1].window != window
         points, discard = o.pilot_points if pilot else o.points, o.equilibration if moved else 0
         count, onward = len(site.batches), site.onward(window.variable)
@@ -121,9 +123,9 @@ class ShotSampler(Generic[Start]):
 
     def _tell(self, found: float, spent: int, told: int) -> int:
         """Say how far it is, once every tenth of the way; the tenth."""
-        tenth = int(10 * found / self.options.paths)
+        tenth = int(10 * found / self.settings.paths)
         if tenth > told:
-            self.say(f"  unbiased: {found:.0f} of {self.options.paths} effective paths, {spent:,} evaluations")
+            self.say(f"  unbiased: {found:.0f} of {self.settings.paths} effective paths, {spent:,} evaluations")
         return max(tenth, told)
 
     def _tell_of(self, site: Site[Start]) -> None:

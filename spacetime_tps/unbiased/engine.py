@@ -42,8 +42,8 @@ class _Point:
 class OpenMMShooting:
     """The ShootingEngine of a molecule. Walks, batches and reactive paths go to the simulation's storage, each as soon as it is done."""
 
-    def __init__(self, problem: Problem, simulation: Simulation, options: UnbiasedSettings, *, seed: int):
-        self.problem, self.simulation, self.options, self.seed = problem, simulation, options, seed
+    def __init__(self, problem: Problem, simulation: Simulation, settings: UnbiasedSettings, *, seed: int):
+        self.problem, self.simulation, self.settings, self.seed = problem, simulation, settings, seed
         self.integrity = Integrity.of(problem.start, problem.end)
 
     def done(self, site: int) -> list[Batch]:
@@ -56,19 +56,19 @@ class OpenMMShooting:
     ) -> Batch:
         """As ShootingEngine.batch. Points and paths in which the molecule is no longer what it was are left out, and counted."""
         name = f"{site}_{number:04d}"
-        steps = discard + points * self.options.gap
+        steps = discard + points * self.settings.gap
         walks = [self._walk([window], steps, start, seed_of(self.seed, f"region_{name}", k), discard) for k, start in enumerate(starts)]
         walked = self.simulation.cached_walks(REGION, [(f"{name}_{k}", w) for k, w in enumerate(walks)])
-        every = self.options.gap // self.options.stride
+        every = self.settings.gap // self.settings.stride
         chosen = [
             _Point(k, frame, frames.positions[frame].astype(float), frames.velocities[frame].astype(float))
             for k, frames in enumerate(walked)
             for frame in range(len(frames) - 1 - (points - 1) * every, len(frames), every)
         ]
         whole = [p for p in chosen if self.integrity.holds(p.positions[None]).all()]
-        shot_from = [p for p in whole for _ in range(self.options.shots)]
+        shot_from = [p for p in whole for _ in range(self.settings.shots)]
         seeds = [seed_of(self.seed, f"shot_{name}", index) for index in range(len(shot_from))]
-        first = [first_frame(seed, stride=self.options.stride, spacing=self.options.spacing) for seed in seeds]
+        first = [first_frame(seed, stride=self.settings.stride, spacing=self.settings.spacing) for seed in seeds]
         outcomes = self._outcomes(window, shot_from, seeds, first)
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
@@ -77,10 +77,10 @@ class OpenMMShooting:
             crossing=site, pilot=pilot, variable=json.dumps(window.variable.to_json()),
             center=window.center, stiffness=window.stiffness,
             statistic=statistic, in_a=in_a, walk=walk, onward=window.shift(statistic) * onward > 0.0,
-            walk_evaluations=sum(f.evaluations for f in walked), broken=self.options.shots * (len(chosen) - len(whole)) + lost,
+            walk_evaluations=sum(f.evaluations for f in walked), broken=self.settings.shots * (len(chosen) - len(whole)) + lost,
             point_walk=_integers(p.walk for p in whole), point_frame=_integers(p.frame for p in whole),
             point_statistic=self.problem.coordinates.features(np.array([p.positions for p in whole]).reshape(-1, *starts[0][0].shape)),
-            shot_point=np.repeat(np.arange(len(whole)), self.options.shots),
+            shot_point=np.repeat(np.arange(len(whole)), self.settings.shots),
             shot_seed=_integers(seeds), shot_first=_integers(first),
             shot_forward=_integers(o.ends[0] for o in outcomes), shot_backward=_integers(o.ends[1] for o in outcomes),
             shot_evaluations=_integers(o.evaluations for o in outcomes), shot_stable=np.array([o.stable for o in outcomes], dtype=bool),
@@ -93,8 +93,8 @@ class OpenMMShooting:
         self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]
     ) -> tuple[list[EnsembleFrames], int]:
         """As ShootingEngine.ladder: the first third of the steps at each window is left out."""
-        steps = self.options.rung_steps
-        discard = steps // 3 // self.options.stride * self.options.stride
+        steps = self.settings.rung_steps
+        discard = steps // 3 // self.settings.stride * self.settings.stride
         named = []
         for k, start in enumerate((*top, *bottom)):
             seed = seed_of(self.seed, f"ladder_{site}", k)
@@ -108,11 +108,11 @@ class OpenMMShooting:
         """Walks only have to find their distribution: more friction than the dynamics have lets go of heat sooner."""
         bias = WindowBias(self.problem.coordinates, windows[0].variable)
         places = np.array([(w.center, w.stiffness) for w in windows])
-        return Walk(bias, places, steps, self.options.stride, seed, *start, discard=discard, friction=self.options.walk_friction_per_ps)
+        return Walk(bias, places, steps, self.settings.stride, seed, *start, discard=discard, friction=self.settings.walk_friction_per_ps)
 
     def ends(self, site: int, number: int) -> list[Start]:
         """Where the walks of a batch ended: their last frames in which the molecule was whole."""
-        names = [f"{site}_{number:04d}_{k}" for k in range(self.options.walkers)]
+        names = [f"{site}_{number:04d}_{k}" for k in range(self.settings.walkers)]
         found = []
         for frames in (self.simulation.cache(REGION).stored(name) for name in names):
             whole = np.flatnonzero(self.integrity.holds(frames.positions))
@@ -122,11 +122,13 @@ class OpenMMShooting:
 
     def _outcomes(self, window: Window, points: Sequence[_Point], seeds: Sequence[int], first: Sequence[int]) -> list[Outcome]:
         """What becomes of each shot; one from a point in a state ends there both ways, at no cost."""
-        a, b, o = self.problem.a, self.problem.b, self.options
+        a, b, o = self.problem.a, self.problem.b, self.settings
         state = [IN_A if a.contains(p.positions) else IN_B if b.contains(p.positions) else NOWHERE for p in points]
         bias, place = WindowBias(self.problem.coordinates, window.variable), np.array([window.center, window.stiffness])
         tasks = [
-            Shot(p.positions, p.velocities, bias, place, seed, f, self.options.stride, o.spacing, o.longest, a, b, self.problem.coordinates)
+            Shot(
+                p.positions, p.velocities, bias, place, seed, f, self.settings.stride, o.spacing, o.longest, a, b, self.problem.coordinates
+            )
             for p, seed, f, inside in zip(points, seeds, first, state, strict=True)
             if inside == NOWHERE
         ]

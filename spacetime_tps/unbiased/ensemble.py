@@ -26,7 +26,7 @@ from spacetime_tps.unbiased.committors import (
     tried_again,
 )
 from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
-from spacetime_tps.unbiased.routes import options_of, route_frames
+from spacetime_tps.unbiased.routes import route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import against
 
@@ -97,7 +97,7 @@ def sample_unbiased(
         for curve, kT in zip(sampled.curves, apart, strict=True)
     ]
     again = int(Trials.read(simulation.storage).evaluations.sum())
-    sampler = ShotSampler(engine, options_of(settings, seed=seed), say=simulation.progress.say, again=again)
+    sampler = ShotSampler(engine, settings, seed=seed, say=simulation.progress.say, again=again)
     ensemble = sampler.sample(routes, problem.coordinates.separating(*problem.boxes))
     scale = len(ensemble.weight) / ensemble.weight.sum()
     weight = iter((scale * ensemble.weight).tolist())

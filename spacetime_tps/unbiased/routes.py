@@ -1,4 +1,4 @@
-"""Routes as what a ShotSampler shoots from, and settings as its options."""
+"""Routes as what a ShotSampler shoots from."""
 
 from functools import partial
 
@@ -13,25 +13,11 @@ from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families.features import features_of_centers, values_of, without_squares
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.ladder import EnsembleFrames
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.unbiased.engine import Start
-from spacetime_tps.unbiased.settings import UnbiasedSettings
 
 NAMED = 4
 """Coordinates whose values tell a place"""
-PILOT = 4
-"""Shots from each walker in a window that is being tried"""
-
-
-def options_of(settings: UnbiasedSettings, *, seed: int) -> ShootingOptions:
-    """The settings that the shooting estimator knows."""
-    o = settings
-    return ShootingOptions(
-        seed=seed, paths=o.paths, budget=o.budget, stiffness=o.stiffness, walkers=o.walkers, points=o.points, gap=o.gap,
-        shots=o.shots, equilibration=o.equilibration, rung_steps=o.rung_steps, margin_kT=o.margin_kT, pilot_shots=PILOT, states=o.states,
-        state_shots=o.state_shots,
-    )  # fmt: skip
 
 
 def route_frames(curve: Curve, problem: Problem, whole: np.ndarray, *, disagreement: float = 0.0) -> RouteFrames[Start]:

@@ -20,8 +20,8 @@ from spacetime_tps.geometry.penalties import from_samples
 from spacetime_tps.potentials.tabulated import Tabulated
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ensemble import Ensemble
-from spacetime_tps.shooting.options import ShootingOptions
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.states.ends import NOWHERE
 from spacetime_tps.surfaces.annealed import Walked, adaptive_plan, anneal, largest_variance
 from spacetime_tps.surfaces.states import Discs
@@ -182,12 +182,12 @@ def unbiased(learned: Learned, found: Found, effective: int, seed: int) -> Unbia
         found.best.name, geodesic.eta, geodesic.cost, learned.coordinates, -learned.energy / learned.kT, FAMILY, A, seed=seed
     )
     variables = separating_angles(A, B, FAMILY, ANGLES)
-    options = ShootingOptions(
-        seed=seed, paths=effective, budget=20_000 * effective, stiffness=stiffness_that_stays(frames, variables, seed=seed),
-        walkers=WALKERS, points=POINTS, gap=GAP, shots=1, equilibration=GAP, rung_steps=6 * GAP, pilot_shots=1, rates=False,
+    settings = ShootingSettings(
+        paths=effective, budget=20_000 * effective, stiffness=stiffness_that_stays(frames, variables, seed=seed),
+        walkers=WALKERS, points=POINTS, gap=GAP, shots=1, equilibration=GAP, rung_steps=6 * GAP, pilot_shots=1, states=0,
     )  # fmt: skip
-    engine = SurfaceShooting(Overdamped(learned.surface, learned.kT, DS), FAMILY, A, B, options, longest=BOUND)
-    ensemble = ShotSampler(engine, options).sample([frames], variables)
+    engine = SurfaceShooting(Overdamped(learned.surface, learned.kT, DS), FAMILY, A, B, settings, seed=seed, longest=BOUND)
+    ensemble = ShotSampler(engine, settings, seed=seed, rates=False).sample([frames], variables)
     return Unbiased(ensemble, [engine.paths[name] for batch in ensemble.batches for name in batch.path_name.tolist()])
 
 

@@ -12,7 +12,7 @@ from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ladder import EnsembleFrames
-from spacetime_tps.shooting.options import ShootingOptions
+from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.window import Window
@@ -24,10 +24,10 @@ STORED = 5
 class SurfaceShooting:
     """Walks, batches and paths are kept in memory. A start is a point (D,); a path can have been shot from each of its steps."""
 
-    def __init__(self, dynamics: Overdamped, family: Family, a: Discs, b: Discs, options: ShootingOptions, *, longest: int):
+    def __init__(self, dynamics: Overdamped, family: Family, a: Discs, b: Discs, settings: ShootingSettings, *, seed: int, longest: int):
         """longest: steps of each trajectory of a shot, at most."""
         self.dynamics, self.family, self.a, self.b, self.longest = dynamics, family, a, b, longest
-        self.gap, self.shots, self.rung_steps, self.seed = options.gap, options.shots, options.rung_steps, options.seed
+        self.gap, self.shots, self.rung_steps, self.seed = settings.gap, settings.shots, settings.rung_steps, seed
         self.paths: dict[str, np.ndarray] = {}
         """(F, D) of each reactive path, by the names in the batches: from its last step in A to its first in B"""
         self._batches: dict[int, list[Batch]] = {}
