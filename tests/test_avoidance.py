@@ -20,7 +20,7 @@ from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
-from spacetime_tps.pipeline.entries import cannot_be_met
+from spacetime_tps.pipeline.avoidance_summary import cannot_be_met
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages.settings import parse_settings, validated
 from spacetime_tps.states.state import State
@@ -44,7 +44,7 @@ def box(phi: tuple[float, float], psi: tuple[float, float]) -> Box:
 def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
     """Samples at the points of `GRID`, marked as frames of the molecule would be."""
     marks = torch.from_numpy(avoidance.marks(placed(*GRID.T)))
-    return WeightedSamples(samples.statistic, samples.log_weights, marks=marks)
+    return WeightedSamples(samples.features, samples.log_weights, marks=marks)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
     forbidden, point = box((-20.5, 20.5), (-50.5, 20.5)), Point("point", np.radians([0.0, -20.0]), 40.0, PLANE)
     avoidance = Avoidance([forbidden, point], FAMILY, margin=math.radians(10.0), floor=7.0)
     near = avoidance.nearness(curve.numpy(), marked(flat, avoidance))
-    weight = torch.softmax(flat.statistic @ curve.T, dim=0).numpy()
-    angles = np.degrees(FAMILY.center(flat.statistic).numpy())
+    weight = torch.softmax(flat.features @ curve.T, dim=0).numpy()
+    angles = np.degrees(FAMILY.center(flat.features).numpy())
     inside = (np.abs(angles[:, 0]) <= 20.5) & (np.abs(angles[:, 1] + 15) <= 35.5)
     around = (np.abs(angles[:, 0]) <= 30.5) & (np.abs(angles[:, 1] + 15) <= 45.5)
     assert near[0].probability == pytest.approx(weight[inside].sum(0).max())
@@ -129,7 +129,7 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
 
 
 def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSamples) -> None:
-    empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.statistic)[:, 0].numpy())) > 25)
+    empty = torch.from_numpy(np.abs(np.degrees(FAMILY.center(flat.features)[:, 0].numpy())) > 25)
     curve = line((-90.0, 0.0), (90.0, 0.0)).numpy()
     avoidance = Avoidance([box((-20, 20), (-180, 180))], FAMILY, margin=0.0, floor=7.0)
     (near,) = avoidance.nearness(curve, marked(flat, avoidance).restricted(empty))

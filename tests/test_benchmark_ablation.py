@@ -39,7 +39,7 @@ HILL = quadrature(FAMILY, GRID, lambda x: 4.0 * torch.cos(x[:, 0]) + 6.0 * torch
 
 def some_curve(eta: np.ndarray) -> Curve:
     x = placed(np.degrees(GRID[:, 0].numpy()), np.degrees(GRID[:, 1].numpy()))
-    return Curve("r", eta, np.zeros(len(eta)), x, x, HILL.statistic.numpy(), HILL.log_weights.numpy(), np.zeros((1, 4)), np.array([len(x)]))
+    return Curve("r", eta, np.zeros(len(eta)), x, x, HILL.features.numpy(), HILL.log_weights.numpy(), np.zeros((1, 4)), np.array([len(x)]))
 
 
 @pytest.fixture(scope="module")

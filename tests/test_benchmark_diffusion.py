@@ -74,7 +74,7 @@ def test_the_optimal_denoiser_is_mean_shift(log_snr: float) -> None:
 def test_shortened_shifts_are_eulers_method_and_shrink_towards_a_single_point() -> None:
     known, log_snr = known_target(), torch.linspace(-4.0, 3.0, 15, dtype=torch.double)
     z = torch.randn(10, 4, generator=torch.Generator().manual_seed(1), dtype=torch.double) * 5.0
-    ours = partial_shifts(z, known.coarse.statistic, known.coarse.log_weights.exp(), log_snr)
+    ours = partial_shifts(z, known.coarse.features, known.coarse.log_weights.exp(), log_snr)
     torch.testing.assert_close(ours, euler_flow(z, known, log_snr), atol=1e-12, rtol=1e-12)
     # Towards one point the flow is straight, and Euler's method exact: the distance shrinks like the noise.
     point = numbers([1.0, 2.0, 3.0, 4.0])
@@ -127,9 +127,9 @@ def test_training_frames_carry_the_weights_of_their_target() -> None:
     # 3,920 frames; the means of T to 0.05 are four standard errors at 1,500 effective ones.
     known = known_target()
     frames = training_frames(known, torch.Generator().manual_seed(1)).samples
-    ours, exact = (x.log_weights.exp() @ x.statistic for x in (frames, known.exact))
+    ours, exact = (x.log_weights.exp() @ x.features for x in (frames, known.exact))
     torch.testing.assert_close(ours, exact, atol=0.06, rtol=0.0)
-    plain = frames.statistic.mean(0)
+    plain = frames.features.mean(0)
     assert float((plain - exact).abs().max()) > 0.15, "without weights they are another distribution"
 
 
@@ -257,11 +257,11 @@ def test_a_distance_without_correction_is_hyperbolic() -> None:
 def test_weighted_frames_of_a_run_are_read_and_other_folders_refused(tmp_path: Path) -> None:
     (tmp_path / "samples").mkdir()
     angles, log_weight = numbers([1.0, 2.0], [-0.5, 0.3]), numbers(0.0, math.log(3.0))
-    write_npz(tmp_path / "samples" / "weighted_1.npz", {"statistic": TORSIONS.features(angles).numpy(), "log_weight": log_weight.numpy()})
+    write_npz(tmp_path / "samples" / "weighted_1.npz", {"features": TORSIONS.features(angles).numpy(), "log_weight": log_weight.numpy()})
     read = run_target(tmp_path)
     np.testing.assert_allclose(read.exact.log_weights.exp(), [0.25, 0.75])
     torch.testing.assert_close(read.draw(5, torch.Generator().manual_seed(1), numbers(900.0, 0.0, 0.0, 900.0)).std(0), numbers(0.0, 0.0))
-    write_npz(tmp_path / "samples" / "weighted_1.npz", {"statistic": np.ones((3, 6)), "log_weight": np.zeros(3)})
+    write_npz(tmp_path / "samples" / "weighted_1.npz", {"features": np.ones((3, 6)), "log_weight": np.zeros(3)})
     with pytest.raises(SpacetimeError, match=r"not in two torsions.*\(3, 6\)"):
         run_target(tmp_path)
     with pytest.raises(SpacetimeError, match="give a finished run"):

@@ -30,8 +30,8 @@ def dragged(eta: np.ndarray, paths: int, seed: int) -> np.ndarray:
     for (first, _), p in zip(eta, precision, strict=True):
         x = first / p + MEMORY * (x - first / p) + rng.normal(0.0, math.sqrt((1.0 - MEMORY**2) / p), paths)
         frames.append(x)
-    statistic = np.stack([np.array(frames).T, np.array(frames).T ** 2], axis=-1)
-    return np.array([work(t, eta) for t in statistic])
+    features = np.stack([np.array(frames).T, np.array(frames).T ** 2], axis=-1)
+    return np.array([work(t, eta) for t in features])
 
 
 def log_z(eta: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from spacetime_tps.shooting.batches import Trial
+from spacetime_tps.shooting.batches import WindowTrial
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.crossing import FRUITLESS, MOST_WINDOWS, Crossing, crossings_of, distinct, hopeless, next_window
 from spacetime_tps.shooting.ladder import MET, RUNG, EnsembleFrames, ladder_error, log_partitions, rungs
@@ -27,13 +27,13 @@ def crossing(center: float, *, torsion: int = 0, onward: float = 1.0, stiffness:
     return Crossing(route, Window(PLANE[torsion], center, stiffness), onward, -5.0)
 
 
-def tried(window: Window, share: float, *, on_top: bool = True) -> Trial:
-    return Trial(window, on_top, round(share * TRAJECTORIES), TRAJECTORIES, 2.0 * share * (1.0 - share))
+def tried(window: Window, share: float, *, on_top: bool = True) -> WindowTrial:
+    return WindowTrial(window, on_top, round(share * TRAJECTORIES), TRAJECTORIES, 2.0 * share * (1.0 - share))
 
 
 def search(begin: Crossing, committor: object, on_top: object = lambda w: True) -> tuple[Window, int]:
     """The window to stay with and how many were tried."""
-    trials: list[Trial] = []
+    trials: list[WindowTrial] = []
     while True:
         window, settled = next_window(begin, trials)
         if settled:
@@ -69,7 +69,7 @@ def test_searches_with_noise_end() -> None:
         batches: dict[Window, int] = {}
         settled = False
         while not settled:
-            trials = [Trial(w, True, n, 96 * batches[w], 0.3) for w, n in counts.items()]
+            trials = [WindowTrial(w, True, n, 96 * batches[w], 0.3) for w, n in counts.items()]
             window, settled = next_window(crossing(begin), trials)
             counts[window] = counts.get(window, 0) + int(rng.binomial(96, expit(8.0 * window.center)))
             batches[window] = batches.get(window, 0) + 1
@@ -136,14 +136,14 @@ def test_the_top_of_a_curve_is_where_the_window_costs_most() -> None:
     angles = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
     energy = 6.0 * np.cos(angles[:, 0] - 0.4) + 3.0 * np.cos(angles[:, 1] + 0.3)
     log_weight = -energy - np.log(np.exp(-energy).sum())
-    statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1, 4)
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1, 4)
     # Torsion 0 goes from its one well at 0.4 + 180 degrees round to the other end of the same, torsion 1 half of the way over its top.
     line = np.linspace([0.4 + math.pi, -1.5], [0.4 - math.pi, 1.3], 81)
     curve = np.stack([np.cos(line), np.sin(line)], axis=-1).reshape(-1, 4)
     none = np.zeros(0, dtype=int)
     for sign in (1.0, -1.0):
         along = curve[:: int(sign)]
-        frames = RouteFrames("r", along, along, np.zeros(81), statistic, log_weight, energy < 0.0, energy < 0.0, none, float)
+        frames = RouteFrames("r", along, along, np.zeros(81), features, log_weight, energy < 0.0, energy < 0.0, none, float)
         found = crossings_of(frames, [PLANE[1], PLANE[0]], stiffness=50.0)
         assert [c.window.variable for c in found] == list(PLANE), "highest barrier first"
         for crossing, top, onward, k in zip(found, (0.4, -0.3), (-sign, sign), (0, 1), strict=True):
@@ -155,13 +155,13 @@ def test_the_top_of_a_curve_is_where_the_window_costs_most() -> None:
 
 def test_places_on_an_angle_go_the_way_round_that_centers_go() -> None:
     # Wells at 60 and -60 degrees, tops of equal height at 0 and at 180. Frames are in the wells at either end of both routes.
-    statistic = pairs(GRID)
+    features = pairs(GRID)
     log_weight = -6.0 * np.cos(3.0 * GRID) / 3.0 - 20.0 * (np.abs(GRID) > 2.9)
     log_weight -= math.log(np.exp(log_weight).sum())
     ends = pairs(np.array([math.pi / 3, -math.pi / 3]))
     for middle, onward in ((0.0, -1.0), (math.pi, 1.0)):
         turn = np.linspace(math.pi / 3, -math.pi / 3 + (2.0 * math.pi if middle else 0.0), 9)
-        frames = RouteFrames("r", pairs(turn), ends, np.zeros(9), statistic, log_weight, GRID < 0, GRID < 0, np.arange(1), float)
+        frames = RouteFrames("r", pairs(turn), ends, np.zeros(9), features, log_weight, GRID < 0, GRID < 0, np.arange(1), float)
         (found,) = crossings_of(frames, [ONE], stiffness=100.0)
         assert found.onward == onward
         assert math.cos(found.window.center - middle) == pytest.approx(1.0, abs=0.01)

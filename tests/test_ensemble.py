@@ -133,7 +133,7 @@ class Volley:
     """(shots, 2)"""
     reactive: np.ndarray
     """(shots,)"""
-    statistic: list[np.ndarray]
+    features: list[np.ndarray]
     """T (P, E) of each path's frames between the states"""
     counts: np.ndarray
     """(paths, bins) frames between the states"""
@@ -143,7 +143,7 @@ class Volley:
     @property
     def weight(self) -> np.ndarray:
         """(paths,)"""
-        return path_weights(self.statistic, self.region)
+        return path_weights(self.features, self.region)
 
     def resampled(self, seed: int) -> np.ndarray:
         """Bootstrap multiplicities (draws, paths) of whole shots, those without a path among them."""
@@ -309,9 +309,9 @@ def test_weighted_shots_have_the_reactive_density_and_the_channels_of_the_backwa
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda v: np.ones(len(v.statistic)),
-        lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, v.region.log_partition, np.ones(2))),
-        lambda v: path_weights(v.statistic, ShotDensity(v.region.windows, np.zeros(2), v.region.shots)),
+        lambda v: np.ones(len(v.features)),
+        lambda v: path_weights(v.features, ShotDensity(v.region.windows, v.region.log_partition, np.ones(2))),
+        lambda v: path_weights(v.features, ShotDensity(v.region.windows, np.zeros(2), v.region.shots)),
         lambda v: v.weight * v.counts.sum(axis=1),
         lambda v: np.exp(-v.region.log_factor(features(v.points[v.reactive]))),
     ],
@@ -339,7 +339,7 @@ def test_shots_of_all_windows_of_an_adaptive_search_are_worth_what_those_of_one_
         ),
         np.concatenate([v.points for v in volleys]),
         np.concatenate([v.reactive for v in volleys]),
-        [s for v in volleys for s in v.statistic],
+        [s for v in volleys for s in v.features],
         np.concatenate([v.counts for v in volleys]),
         np.concatenate([v.upper for v in volleys]),
     )

@@ -44,7 +44,7 @@ from spacetime_tps.geometry.penalties import Convex, Penalty
 from spacetime_tps.geometry.relax import relax
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.sampling.pool import Pool
-from spacetime_tps.sampling.windows import Windows
+from spacetime_tps.sampling.windows import CurveWindows
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
@@ -210,20 +210,20 @@ BOX = Box("box", State(((TorsionRange((0, 1, 2, 3), -30.2, 30.2),),)), Torsions(
 
 def marked(samples: WeightedSamples, avoidance: Avoidance) -> WeightedSamples:
     """Samples of the circle with the sets that frames of the molecule would be in."""
-    degrees = torch.rad2deg(CIRCLE.center(samples.statistic))[:, 0].numpy()
-    return WeightedSamples(samples.statistic, samples.log_weights, marks=torch.from_numpy(avoidance.marks(placed(degrees))))
+    degrees = torch.rad2deg(CIRCLE.center(samples.features))[:, 0].numpy()
+    return WeightedSamples(samples.features, samples.log_weights, marks=torch.from_numpy(avoidance.marks(placed(degrees))))
 
 
 def test_regions_push_in_units_of_the_straight_curve() -> None:
     start = at(20.0, -1.5, 3.0)
     avoidance = Avoidance([BOX], CIRCLE, margin=math.radians(5.0), floor=6.0)
     found = optimiser(avoidance).regions(start, marked(FLAT, avoidance), 0.5)
-    share = torch.softmax(FLAT.statistic @ start.T, dim=0)[(EVERYWHERE[:, 0].abs() <= math.radians(35.2))].sum(0)
+    share = torch.softmax(FLAT.features @ start.T, dim=0)[(EVERYWHERE[:, 0].abs() <= math.radians(35.2))].sum(0)
     lack = torch.relu(1.0 + share.log() / 6.0)
     unit = lines.straight_energy(start, FLAT, CIRCLE)
     assert unit == pytest.approx(0.5 * 20.0 * 9.0, rel=0.05), "half precision times the way squared"
     assert total(found, start, FLAT) == pytest.approx(0.5 * unit * float(lack.square().mean()))
-    away = WeightedSamples(FLAT.statistic[EVERYWHERE[:, 0].abs() > 1.0], torch.zeros(int((EVERYWHERE.abs() > 1.0).sum())))
+    away = WeightedSamples(FLAT.features[EVERYWHERE[:, 0].abs() > 1.0], torch.zeros(int((EVERYWHERE.abs() > 1.0).sum())))
     assert optimiser(avoidance).regions(start, marked(away, avoidance), 0.5) == [], "there is nothing to avoid where no sample is"
 
 
@@ -297,14 +297,14 @@ def test_a_curve_is_followed_where_it_is_supported_and_neither_leaps_nor_is_stee
 PROBLEM = hinge()
 
 
-def windows(apart: float, *, shift: float = 0.0, each: int = 4) -> Windows:
+def windows(apart: float, *, shift: float = 0.0, each: int = 4) -> CurveWindows:
     """Two windows whose directions differ by so much, kT."""
     eta = np.array([[5.0, 0.0, 5.0, 0.0], [4.0, 3.0, 5.0, 0.0]])
     forward, backward = (
         frames(np.tile(np.linspace(-80.0, 80.0, each), 2) + d, 5.0, point=np.repeat([0, 1], each)) for d in (shift, shift + 5.0)
     )
     other = np.array([0.0, apart])
-    return Windows(eta, forward, backward, np.array([0.5]), other, np.zeros(2), other, np.array([[1, 2], [3, 4]]))
+    return CurveWindows(eta, forward, backward, np.array([0.5]), other, np.zeros(2), other, np.array([[1, 2], [3, 4]]))
 
 
 def ends(every: int = 1) -> Pool:
@@ -349,7 +349,7 @@ def test_routes_of_one_class_share_their_samples() -> None:
     assert classes.of[1, 0].weights is None
     denoiser = classes.denoiser((0, 0))
     np.testing.assert_allclose(denoiser.log_weights, classes.of[0, 0].log_weight)
-    np.testing.assert_allclose(denoiser.statistic, classes.of[0, 0].pool.statistic)
+    np.testing.assert_allclose(denoiser.features, classes.of[0, 0].pool.features)
     np.testing.assert_array_equal(denoiser.inefficiency[16:32], np.repeat([1, 3, 2, 4], 4))
 
 

@@ -20,7 +20,7 @@ from spacetime_tps import Memory, Problem, Settings, Simulation, run_stages, sum
 from spacetime_tps.coordinates import registry as kinds
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import Lengths
-from spacetime_tps.coordinates.molecule import Molecule, Name
+from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
 from spacetime_tps.coordinates.protocol import Boxes, HeldFrame, Term
 from spacetime_tps.denoisers import registry as trainers
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
@@ -50,7 +50,7 @@ from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.states import state as states
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, Read
 from spacetime_tps.unbiased.committors import committor_columns
 from spacetime_tps.windows import registry as variables
 from spacetime_tps.windows.linear import Linear
@@ -142,7 +142,11 @@ class AngleRange:
     atoms: tuple[int, int, int]
     low: float
     high: float
-    key = "angles"
+    key, listed, definition = "angles", True, None
+
+    @staticmethod
+    def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[AngleRange]":
+        return [AngleRange((e[0], e[1], e[2]), float(e[3]), float(e[4])) for e in entry]
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         degrees = np.degrees(bend(positions, [self.atoms])[..., 0])
@@ -187,9 +191,7 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     with pytest.raises(SpacetimeError, match="angles: Extra inputs are not permitted"):
         load_system(str(scissors))
     monkeypatch.setitem(kinds.KINDS, "angles", Angles)
-    monkeypatch.setitem(
-        states.CONDITIONS, "angles", lambda entry, cell, read: [AngleRange(tuple(e[:3]), float(e[3]), float(e[4])) for e in entry]
-    )
+    monkeypatch.setitem(states.CONDITIONS, "angles", AngleRange)
     problem = preparation.prepare(load_system(str(scissors)), DynamicsSettings(platform="Reference"))
     assert problem.coordinates == Angles(("blades",), ((0, 1, 2),))
     assert problem.boxes == ([{"angles": [[0, 1, 2, 50.0, 85.0]]}], [{"angles": [[0, 1, 2, 110.0, 150.0]]}])

@@ -25,7 +25,7 @@ from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.protocol import Storage
-from spacetime_tps.unbiased.committors import TRIAL_COLUMNS, Trials
+from spacetime_tps.unbiased.committors import TRIAL_COLUMNS, CommittorTrials
 from spacetime_tps.unbiased.engine import OpenMMShooting
 from spacetime_tps.unbiased.ensemble import Unbiased
 from spacetime_tps.unbiased.routes import route_frames
@@ -146,7 +146,7 @@ def test_curves_have_the_weighted_frames_of_their_class(ran: Ran) -> None:
         weight = np.exp(curve.log_weight)
         assert weight.sum() == pytest.approx(1.0)
         assert len(weight) == curve.counts.sum() == len(curve.positions) == len(curve.velocities)
-        np.testing.assert_allclose(curve.statistic, PLANE.features(curve.positions), atol=1e-6)
+        np.testing.assert_allclose(curve.features, PLANE.features(curve.positions), atol=1e-6)
         np.testing.assert_array_equal(curve.ensembles[:2], 0.0)
         ends = np.cumsum(curve.counts)
         assert A.contains(curve.positions[: ends[0]]).all()
@@ -239,7 +239,7 @@ def test_a_network_trained_in_a_run_has_the_moments_of_the_landscape_and_tells_i
 def test_the_denoiser_is_the_weighted_frames_of_the_best_class(ran: Ran) -> None:
     content = torch.load(io.BytesIO(ran.sampled.denoiser), weights_only=True)
     assert content["kind"] == "weighted_samples"
-    np.testing.assert_array_equal(content["statistic"], ran.sampled.curves[0].statistic)
+    np.testing.assert_array_equal(content["features"], ran.sampled.curves[0].features)
     np.testing.assert_array_equal(content["log_weights"], ran.sampled.curves[0].log_weight)
 
 
@@ -361,7 +361,7 @@ def test_committors_are_the_share_of_shots_that_reach_B(ran: Ran) -> None:
     again = [int(p["again_trials"]) for p in table]
     assert sum(n > 0 for n in again) == 2
     assert max(again) == 6
-    trials = Trials.read(ran.storage)
+    trials = CommittorTrials.read(ran.storage)
     assert len(trials.seed) == sum(s["purpose"] == "committor" for s in ran.unbiased.shots) == 2 * 3
     told = {(int(s["seed"]), int(s["evaluations"])) for s in ran.unbiased.shots if s["purpose"] == "committor"}
     assert set(zip(trials.seed.tolist(), trials.evaluations.tolist(), strict=True)) == told
@@ -381,8 +381,8 @@ def test_frames_of_a_route_are_what_shots_start_from(ran: Ran) -> None:
     assert len(found.windows) == 24
     third = slice(int(curve.counts[:4].sum()), int(curve.counts[:5].sum()))
     window = found.windows[2]
-    np.testing.assert_array_equal(window.statistic, curve.statistic[third])
-    np.testing.assert_allclose(window.log_factor(curve.statistic), curve.statistic @ curve.ensembles[4])
+    np.testing.assert_array_equal(window.features, curve.features[third])
+    np.testing.assert_allclose(window.log_factor(curve.features), curve.features @ curve.ensembles[4])
     np.testing.assert_array_equal(window.walk, 2)
     np.testing.assert_array_equal(window.in_a, found.in_a[third])
 
@@ -392,7 +392,7 @@ def test_a_route_that_rests_between_the_states_says_where(ran: Ran) -> None:
     curve = ran.sampled.curves[0]
     whole = np.ones(len(curve.positions), dtype=bool)
     assert route_frames(curve, PROBLEM, whole).third_basin == ""
-    assert [route_frames(curve, PROBLEM, whole, disagreement=kT).unsettled for kT in (DISAGREEMENT, 215.4)] == [
+    assert [route_frames(curve, PROBLEM, whole, disagreement=kT).untrusted for kT in (DISAGREEMENT, 215.4)] == [
         "",
         "its windows walked from A and from B differ by 215 kT",
     ]
@@ -425,10 +425,10 @@ def test_a_ladder_is_walked_from_both_ends_and_told_from_A_up() -> None:
     for ensemble, window in zip(found, windows[::-1], strict=True):
         assert ensemble.walk.tolist() == [0] * 8 + [1] * 8
         for walk in (0, 1):
-            at = np.degrees(window.variable.value(ensemble.statistic[ensemble.walk == walk]))
+            at = np.degrees(window.variable.value(ensemble.features[ensemble.walk == walk]))
             assert abs(at.mean() - math.degrees(window.center)) < 12.0  # of a deviation of 5.7 degrees
-        np.testing.assert_array_equal(ensemble.log_factor(ensemble.statistic), window.log_factor(ensemble.statistic))
-        np.testing.assert_array_equal(ensemble.in_a, np.degrees(window.variable.value(ensemble.statistic)) < -60.0)
+        np.testing.assert_array_equal(ensemble.log_factor(ensemble.features), window.log_factor(ensemble.features))
+        np.testing.assert_array_equal(ensemble.in_a, np.degrees(window.variable.value(ensemble.features)) < -60.0)
 
 
 def test_the_summary_is_of_these_values(ran: Ran) -> None:

@@ -198,7 +198,7 @@ def test_it_does_not_matter_where_the_origin_is() -> None:
     """Distances are some 0.3 nm, positions anywhere: the same wells, shifted by 0.5 nm, are learned as well."""
     data, _ = wells(3, 12, 60)
     family, shift = Cartesian(3), 5.0
-    x = data.samples.statistic[:, :3] + shift
+    x = data.samples.features[:, :3] + shift
     eta = data.eta.clone()
     eta[:, :3] -= 2.0 * eta[:, 3:] * shift
     moved = Ensembles(WeightedSamples(family.features(x), data.samples.log_weights), eta, data.counts)
@@ -216,7 +216,7 @@ def test_windows_are_held_out_or_there_is_no_training() -> None:
     told = trainer.fit(data, Cartesian(2), data.eta, seed=1).record.unseen
     assert told is not None
     assert told.windows == 1
-    few = Ensembles(WeightedSamples(data.samples.statistic[:80], data.samples.log_weights[:80]), data.eta[:2], data.counts[:2])
+    few = Ensembles(WeightedSamples(data.samples.features[:80], data.samples.log_weights[:80]), data.eta[:2], data.counts[:2])
     with pytest.raises(ValueError, match="2 are too few to hold one out"):
         trainer.fit(few, Cartesian(2), few.eta, seed=1)
 
@@ -224,13 +224,13 @@ def test_windows_are_held_out_or_there_is_no_training() -> None:
 def test_the_judge_is_zero_for_the_windows_own_means_and_sees_a_shift() -> None:
     data, _ = wells(3, 10, 4000)
     held = torch.arange(10) == 4
-    exact = WeightedSamples(data.samples.statistic, data.samples.log_weights)
+    exact = WeightedSamples(data.samples.features, data.samples.log_weights)
     found = unseen(exact, data, held, Cartesian(3))
     assert found.denoiser < 0.03
     assert found.samples > 2.0 * found.denoiser, "it has lost the window"
-    shifted = WeightedSamples(data.samples.statistic + torch.tensor([0.1, 0.0, 0.0, 0.0]), data.samples.log_weights)
+    shifted = WeightedSamples(data.samples.features + torch.tensor([0.1, 0.0, 0.0, 0.0]), data.samples.log_weights)
     told = unseen(shifted, data, held, Cartesian(3))
-    mine = data.samples.statistic[4 * 4000 : 5 * 4000, :3]
+    mine = data.samples.features[4 * 4000 : 5 * 4000, :3]
     assert told.denoiser == pytest.approx(0.1 / float(mine.var(0).sum().sqrt()), abs=0.04)
 
 

@@ -15,8 +15,8 @@ from spacetime_tps.shooting import reaction_coordinate
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.reaction_coordinate import FEWEST, NAME, SPAN, Outcomes, committor_variable, spanning
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.selection import FITS
 from spacetime_tps.shooting.settings import ShootingSettings
-from spacetime_tps.shooting.sites import FITS
 from spacetime_tps.shooting.weights import resampled, weighted_mean
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle

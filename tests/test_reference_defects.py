@@ -86,7 +86,7 @@ def test_divergences_of_gaussians_are_right_both_ways() -> None:
 def test_divergences_between_torsion_posteriors_are_right_both_ways(exact: WeightedSamples) -> None:
     eta = across(tensor(8.0))[[5, 20]]
     moments = [exact.moments(e) for e in eta]
-    p, q = torch.softmax(exact.log_weights + eta @ exact.statistic.T, dim=-1)
+    p, q = torch.softmax(exact.log_weights + eta @ exact.features.T, dim=-1)
     torch.testing.assert_close(kl_divergence(eta[0], moments[0], eta[1], moments[1]), (p * (p / q).log()).sum())
     torch.testing.assert_close(kl_divergence(eta[1], moments[1], eta[0], moments[0]), (q * (q / p).log()).sum())
 
@@ -330,8 +330,8 @@ def steepness(eta: torch.Tensor, denoiser: WeightedSamples) -> float:
 
 def lag(eta: torch.Tensor, denoiser: WeightedSamples, surface: Tabulated) -> tuple[float, float]:
     """The largest distance of 200 annealed samples' mean bias from its exact mean, in exact standard deviations; mean highest energy."""
-    logits = denoiser.log_weights + eta @ denoiser.statistic.T
-    weight, bias = torch.softmax(logits, dim=-1), -(eta @ denoiser.statistic.T)
+    logits = denoiser.log_weights + eta @ denoiser.features.T
+    weight, bias = torch.softmax(logits, dim=-1), -(eta @ denoiser.features.T)
     mean = -(eta * denoiser.moments(eta).mean).sum(-1)
     deviation = (weight * (bias - mean[:, None]).square()).sum(-1).sqrt()
     start = periodic_grid(72, 2)[torch.multinomial(weight[0], 200, replacement=True, generator=generator(4))]

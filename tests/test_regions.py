@@ -39,7 +39,7 @@ from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
 from spacetime_tps.molecules.structure import Structure, write_pdb
-from spacetime_tps.pipeline.entries import avoidance_summary, cannot_be_met
+from spacetime_tps.pipeline.avoidance_summary import avoidance_summary, cannot_be_met
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.report import figures, page
 from spacetime_tps.stages.settings import parse_settings, validated
@@ -407,8 +407,8 @@ def test_a_penalty_acts_up_to_the_margin_and_not_without_samples(here: Path) -> 
     outside = samples.restricted(torch.from_numpy(~around))
     assert avoidance.penalties(outside, ends, weight=2.0) == []
     near = samples.supporting(curve)
-    assert len(near.statistic) < len(FLAT)
-    np.testing.assert_array_equal(near.marks, avoidance.marks(placed(*np.degrees(PLANE.family().center(near.statistic).numpy()).T)))
+    assert len(near.features) < len(FLAT)
+    np.testing.assert_array_equal(near.marks, avoidance.marks(placed(*np.degrees(PLANE.family().center(near.features).numpy()).T)))
 
 
 def test_a_point_of_distances_is_as_far_as_gaussians_are() -> None:

@@ -54,15 +54,15 @@ def log_bessel(kappa: float) -> float:
 def test_mbar_finds_the_log_partition_of_von_mises_windows_and_the_weights_of_the_uniform_distribution() -> None:
     # Windows that stiffen from kappa 0 to 8; tolerance about 5 standard errors at 2,000 draws a window.
     eta = np.array([[k, 0.0] for k in (0.0, 0.5, 1.5, 3.0, 5.0, 8.0)])
-    statistic = np.concatenate([draws(e, 2000, seed) for seed, e in enumerate(eta)])
+    features = np.concatenate([draws(e, 2000, seed) for seed, e in enumerate(eta)])
     counts = np.full(len(eta), 2000)
-    weights = boltzmann_weights(-eta @ statistic.T, counts, np.zeros(len(eta)))
+    weights = boltzmann_weights(-eta @ features.T, counts, np.zeros(len(eta)))
     expected = [-log_bessel(k) for k, _ in eta]
     np.testing.assert_allclose(weights.free_energy, expected, atol=0.1)
     w = np.exp(weights.log_weight)
     assert w.sum() == pytest.approx(1.0)
-    np.testing.assert_allclose(w @ statistic, [0.0, 0.0], atol=0.06)
-    np.testing.assert_allclose(w @ statistic**2, [0.5, 0.5], atol=0.05)
+    np.testing.assert_allclose(w @ features, [0.0, 0.0], atol=0.06)
+    np.testing.assert_allclose(w @ features**2, [0.5, 0.5], atol=0.05)
 
 
 def test_bar_between_neighbours_and_their_overlap() -> None:
@@ -101,7 +101,7 @@ def test_a_pool_of_two_ends_and_windows_finds_how_much_of_each_state_there_is() 
     md = [frames_of(sample(np.where(far == end, -energy, -np.inf), 2000, 300 + end), np.zeros(2000)) for end in (0, 1)]
     pool = Pool.of_ends(torsions, a, b, [md[0]], [md[1]], every=1)
     pool.add(gather(torsions, eta, *ways))
-    found = np.exp(pool.weights().log_weight)[pool.statistic[:, 0] < 0].sum()
+    found = np.exp(pool.weights().log_weight)[pool.features[:, 0] < 0].sum()
     truth = np.exp(-energy)[far].sum() / np.exp(-energy).sum()
     # 0.2 kT is some 4 standard errors of these numbers of draws.
     assert math.log(found / (1 - found)) == pytest.approx(math.log(truth / (1 - truth)), abs=0.2)
@@ -125,17 +125,17 @@ def test_windows_walked_both_ways_agree_on_a_flat_torsion(rotor: tuple[Model, To
 
 
 def test_starts_are_drawn_from_the_posterior_among_allowed_frames() -> None:
-    statistic = draws(np.array([0.0, 0.0]), 4000, 0)
-    allowed = statistic[:, 1] > 0
+    features = draws(np.array([0.0, 0.0]), 4000, 0)
+    allowed = features[:, 1] > 0
     eta = np.array([3.0, 0.0])
-    chosen = draw_starts(statistic @ eta, allowed, list(range(3000)))
+    chosen = draw_starts(features @ eta, allowed, list(range(3000)))
     assert allowed[chosen].all()
     # Mean of cos under kappa = 3 is I1/I0 on the half circle too; tolerance 5 standard errors of 3,000 draws and 2,000 frames.
-    assert statistic[chosen, 0].mean() == pytest.approx(ive(1, 3.0) / ive(0, 3.0), abs=0.06)
-    again = draw_starts(statistic @ eta, allowed, list(range(100)))
+    assert features[chosen, 0].mean() == pytest.approx(ive(1, 3.0) / ive(0, 3.0), abs=0.06)
+    again = draw_starts(features @ eta, allowed, list(range(100)))
     np.testing.assert_array_equal(chosen[:100], again)
     with pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
-        draw_starts(statistic @ eta, np.zeros(4000, dtype=bool), [1])
+        draw_starts(features @ eta, np.zeros(4000, dtype=bool), [1])
 
 
 def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True) -> Frames:
@@ -193,9 +193,9 @@ def test_an_end_is_held_as_tightly_as_its_state_asks() -> None:
     family = VonMises(1)
     rng = np.random.default_rng(0)
     angles = rng.vonmises(0.0, 4.0, 5000)
-    statistic = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    wide = routes.end_precision(family, np.zeros(1), statistic, np.abs(angles) < 2.5, 20.0)
-    narrow = routes.end_precision(family, np.zeros(1), statistic, np.abs(angles) < 0.3, 20.0)
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    wide = routes.end_precision(family, np.zeros(1), features, np.abs(angles) < 2.5, 20.0)
+    narrow = routes.end_precision(family, np.zeros(1), features, np.abs(angles) < 0.3, 20.0)
     assert wide[0] == 20.0
     sharpened = draws(np.array([4.0 + narrow[0], 0.0]), 20000, 1)
     assert (np.abs(np.arctan2(sharpened[:, 1], sharpened[:, 0])) < 0.3).mean() > 0.98

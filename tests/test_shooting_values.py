@@ -23,8 +23,9 @@ from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.shooting.sampler import ShotSampler
+from spacetime_tps.shooting.selection import sites_of
 from spacetime_tps.shooting.settings import ShootingSettings
-from spacetime_tps.shooting.sites import Site, sites_of
+from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import Estimate, resampled, weighted_mean, weighted_statistic
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle

@@ -10,12 +10,17 @@ import pytest
 
 from spacetime_tps.coordinates.circle import between, meet, within
 from spacetime_tps.coordinates.distances import Distances, distance
+from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.structure import atom_index, load_pdb, molecule_of
+from spacetime_tps.problems.problem import prepare
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.states import state as states
 from spacetime_tps.states.distance_range import DistanceRange
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, Definition, Read
 from spacetime_tps.states.rmsd_range import RmsdRange
 from spacetime_tps.states.state import State, state_of
 from spacetime_tps.states.torsion_range import TorsionRange
@@ -125,12 +130,27 @@ def test_distances_take_the_nearest_image_as_mdtraj_does() -> None:
     np.testing.assert_allclose(distance(x, pairs, None), np.linalg.norm(x[:, pairs[:, 1]] - x[:, pairs[:, 0]], axis=-1))
 
 
+class Above(Definition):
+    """How a user writes a `Heavy`: the first atom is this far above a named one of the start."""
+
+    nm: float
+    of: str
+
+    def entry(self, molecule: Molecule) -> list[float]:
+        (atom,) = molecule.chosen([self.of])
+        return [float(molecule.start[atom, 1]) + self.nm]
+
+
 @dataclass(frozen=True)
 class Heavy:
     """A condition from outside: the first atom is high up."""
 
     height: float
-    key = "height"
+    key, listed, definition = "height", True, Above
+
+    @staticmethod
+    def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[Heavy]":
+        return [Heavy(h) for h in entry]
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         return np.asarray(positions)[..., 0, 1] > self.height
@@ -148,10 +168,29 @@ class Heavy:
 def test_a_condition_from_outside_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpacetimeError, match="unknown condition 'height'"):
         state_of([{"height": [0.05]}], cell=None, read=PLACES.__getitem__)
-    monkeypatch.setitem(states.CONDITIONS, "height", lambda entry, cell, read: [Heavy(h) for h in entry])
+    monkeypatch.setitem(states.CONDITIONS, "height", Heavy)
     mine = state_of([{"height": [0.05]}], cell=None, read=PLACES.__getitem__)
     assert mine.contains(HERE)
     assert mine.to_json() == [{"height": [0.05]}]
+
+
+def test_a_condition_from_outside_is_written_under_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(states.CONDITIONS, "height", Heavy)
+    alanine = load_system("alanine_dipeptide")
+    data = {
+        **alanine.model_dump(exclude={"states"}),
+        "states": {"A": [{"phi": [-180, -30], "height": {"nm": -5.0, "of": "2:CA"}}], "B": [{"phi": [30, 100]}]},
+    }
+    spec = SystemSpec.model_validate(data)
+    lower = {**data["states"], "A": [{"height": {"nm": -4.0, "of": "2:CA"}}]}
+    assert spec.fingerprint() != SystemSpec.model_validate({**data, "states": lower}).fingerprint()
+    start = load_pdb(alanine.start)
+    high = float(molecule_of(start, start, None).start[atom_index(start.topology, "2:CA"), 1])
+    found = prepare(spec, DynamicsSettings(platform="Reference")).boxes[0]
+    assert found[0]["height"] == [pytest.approx(high - 5.0)]
+    assert len(found[0]["torsions"]) == 1
+    with pytest.raises(ValueError, match="state A: height: of: Field required"):
+        SystemSpec.model_validate({**data, "states": {**data["states"], "A": [{"height": {"nm": 1.0}}]}})
 
 
 def test_margins_are_in_the_unit_of_what_they_are_around() -> None:

@@ -12,7 +12,7 @@ from spacetime_tps.exploration.regions import ForbiddenBox
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.paths.transition import Transition
-from spacetime_tps.pipeline.entries import LAG, avoidance_summary
+from spacetime_tps.pipeline.avoidance_summary import LAG, avoidance_summary
 from spacetime_tps.pipeline.run import estimate
 from spacetime_tps.pipeline.summary import failure, paths_summary, references_of, summarise
 from spacetime_tps.problems.problem import Problem

@@ -45,7 +45,9 @@ def prepared(folder: Path, **entries: Any) -> Problem:
         ({"positions": []}, "positions: Tuple should have at least 1 item"),
         ({"states": {"A": [{"phi": [0, 1]}]}}, "states must hold A and B"),
         ({"states": {"A": [], **BOTH}}, "state A holds no range"),
-        ({"states": {"A": [{"rmsd": [0, 1]}], **BOTH}}, "state A: 'rmsd' wants to, max_nm or min_nm"),
+        ({"states": {"A": [{"rmsd": [0, 1]}], **BOTH}}, "state A: 'rmsd' wants to, atoms, max_nm, min_nm"),
+        ({"states": {"A": [{"rmsd": {"to": "start"}}], **BOTH}}, "state A: rmsd: .*an rmsd wants max_nm or min_nm"),
+        ({"states": {"A": [{"rmsd": {"to": "middle", "max_nm": 0.1}}], **BOTH}}, "state A: rmsd: to: Input should be 'start' or 'end'"),
         ({"states": {"A": [{"phi": {"to": "start", "max_nm": 0.1}}], **BOTH}}, "state A: 'phi' wants two limits"),
     ],
 )

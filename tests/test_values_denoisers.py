@@ -129,10 +129,10 @@ def test_effective_samples_and_those_that_matter_by_hand() -> None:
     assert float(samples.moments(numbers(0.0)).effective_samples) == pytest.approx(8.0 / 3.0)
     assert float(samples.moments(numbers(0.0)).mean) == pytest.approx(0.5 - 0.5 + 0.225)
     near = samples.supporting(numbers([40.0]))
-    torch.testing.assert_close(near.statistic, numbers([1.0], [0.9]))
+    torch.testing.assert_close(near.features, numbers([1.0], [0.9]))
     torch.testing.assert_close(near.log_weights, numbers(0.5, 0.25).log())
-    assert len(samples.supporting(numbers([10.0])).statistic) == 3
-    assert len(samples.supporting(numbers([40.0]), negligible=1e-15).statistic) == 3
+    assert len(samples.supporting(numbers([10.0])).features) == 3
+    assert len(samples.supporting(numbers([40.0]), negligible=1e-15).features) == 3
 
 
 def test_diagnostics_of_paths_by_hand() -> None:
@@ -174,18 +174,18 @@ def test_tweedies_moments_of_gaussian_data() -> None:
 
 def test_embedded_torsions_are_points_of_cartesian_space() -> None:
     generator = torch.Generator().manual_seed(3)
-    statistic = VonMises(2).features(torch.randn(50, 2, generator=generator).double() * 2.0)
+    features = VonMises(2).features(torch.randn(50, 2, generator=generator).double() * 2.0)
     log_weights = torch.randn(50, generator=generator).double()
     family, eta = Cartesian(4), torch.randn(7, 3, 5, generator=generator).double() * 4.0  # no |a| equals the SNR
-    found = Embedded(WeightedSamples(statistic, log_weights)).moments(eta)
-    expected = WeightedSamples(family.features(statistic), log_weights).moments(eta)
+    found = Embedded(WeightedSamples(features, log_weights)).moments(eta)
+    expected = WeightedSamples(family.features(features), log_weights).moments(eta)
     for ours, exact in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, exact, atol=1e-11, rtol=1e-11)
     point = eta[0].clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(Embedded(WeightedSamples(statistic, log_weights)).moments(point).log_partition.sum(), point)
+    (slope,) = torch.autograd.grad(Embedded(WeightedSamples(features, log_weights)).moments(point).log_partition.sum(), point)
     torch.testing.assert_close(slope, found.mean[0], atol=1e-9, rtol=1e-9)
     with pytest.raises(ValueError, match=r"\(\.\.\., 2n\+1\).*\(3, 4\)"):
-        Embedded(WeightedSamples(statistic, log_weights)).moments(torch.zeros(3, 4))
+        Embedded(WeightedSamples(features, log_weights)).moments(torch.zeros(3, 4))
 
 
 def test_one_free_torsion_embedded_has_bessel_functions() -> None:

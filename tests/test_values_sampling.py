@@ -220,7 +220,7 @@ def test_a_pool_of_ends_and_windows_has_the_boltzmann_averages() -> None:
     # Errors of an ensemble of 1,200 to 3,000 frames: 0.03; of links over four windows, 0.06.
     exact = [-math.log(norm.cdf(-0.5)), -math.log(norm.sf(1.5)), *-PSI]
     np.testing.assert_allclose(found.free_energy, exact, atol=0.25)
-    weight, d = np.exp(found.log_weight), grown.statistic[:, 0]
+    weight, d = np.exp(found.log_weight), grown.features[:, 0]
     assert weight.sum() == pytest.approx(1.0)
     assert weight @ d == pytest.approx(10.0, abs=0.15)
     assert weight @ (d - 10.0) ** 2 == pytest.approx(1.0, abs=0.15)

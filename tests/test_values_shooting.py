@@ -23,16 +23,17 @@ from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
-from spacetime_tps.shooting.batches import Batch, Trial, trials
+from spacetime_tps.shooting.batches import Batch, WindowTrial, window_trials
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
-from spacetime_tps.shooting.crossing import APART, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, tangent
+from spacetime_tps.shooting.crossing import DISTINCT, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, tangent
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
+from spacetime_tps.shooting.selection import FITS, sites_of
 from spacetime_tps.shooting.settings import ShootingSettings
-from spacetime_tps.shooting.sites import FITS, Site, sites_of
+from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.storage.folder import Folder
@@ -61,15 +62,15 @@ def drawn(window: Window, count: int, seed: int) -> np.ndarray:
 
 
 def batch(
-    window: Window, statistic: np.ndarray, *, ends: Sequence[tuple[int, int]] = (), paths: Sequence[Sequence[float]] = (),
+    window: Window, features: np.ndarray, *, ends: Sequence[tuple[int, int]] = (), paths: Sequence[Sequence[float]] = (),
     pilot: bool = False, taken: int = 10, walked: int = 100, onward: bool = True, walks: int = 4,
 ) -> Batch:  # fmt: skip
     """Shots with these ends and costs, and paths with points at these s; walks of equal lengths."""
     none, shots, count = np.zeros(0, dtype=int), len(ends), len(paths)
     return Batch(
         crossing=0, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
-        statistic=statistic, in_a=statistic[:, 0] < EDGE, walk=np.arange(len(statistic)) * walks // len(statistic), onward=onward,
-        walk_evaluations=walked, broken=0, point_walk=none, point_frame=none, point_statistic=np.zeros((0, 1)),
+        features=features, in_a=features[:, 0] < EDGE, walk=np.arange(len(features)) * walks // len(features), onward=onward,
+        walk_evaluations=walked, broken=0, point_walk=none, point_frame=none, point_features=np.zeros((0, 1)),
         shot_point=np.zeros(shots, dtype=int), shot_seed=np.zeros(shots, dtype=int), shot_first=np.zeros(shots, dtype=int),
         shot_forward=np.array([e[0] for e in ends], dtype=int), shot_backward=np.array([e[1] for e in ends], dtype=int),
         shot_evaluations=np.full(shots, taken), shot_stable=np.ones(shots, dtype=bool), path_shot=np.zeros(count, dtype=int),
@@ -109,14 +110,14 @@ ENDS = ((IN_A, IN_B), (IN_B, IN_B), (NOWHERE, IN_A), (NOWHERE, NOWHERE))
 def test_trials_count_what_ended_where() -> None:
     on = drawn(TOP, 400, 1)
     flat = np.full((10, 1), 3.0)  # not at the flank's center
-    found = trials([
+    found = window_trials([
         batch(TOP, on, ends=ENDS, paths=[[0.0]]), batch(FLANK, flat, ends=ENDS[:3], onward=False),
         batch(TOP, on, ends=ENDS[:2], paths=[[0.0], [0.1]]), batch(replace(FLANK, center=0.0), flat, ends=ENDS[:3], onward=True),
     ])  # fmt: skip
     assert found == [
-        Trial(TOP, True, 6, 9, 0.5),
-        Trial(FLANK, False, 0, 6, 0.0),
-        Trial(replace(FLANK, center=0.0), False, 6, 6, 0.0),
+        WindowTrial(TOP, True, 6, 9, 0.5),
+        WindowTrial(FLANK, False, 0, 6, 0.0),
+        WindowTrial(replace(FLANK, center=0.0), False, 6, 6, 0.0),
     ]
     assert found[0].share == pytest.approx(7.0 / 11.0)
 
@@ -133,7 +134,7 @@ def test_a_site_tells_what_was_shot_from_it() -> None:
     assert (found.shots, found.paths) == (13, 3)
     assert found.batches[0].evaluations == 40
     assert not found.hopeless
-    np.testing.assert_array_equal(found.in_a, found.frames.statistic[found.frames.plain])
+    np.testing.assert_array_equal(found.in_a, found.frames.features[found.frames.plain])
     ensemble = Ensemble([found], [], np.array([1.0, 2.0, 1.0]), False, False, [0.1], 7, 900, True)
     assert ensemble.batches == [first, second, third, late]
     assert ensemble.effective == pytest.approx(16.0 / 6.0)
@@ -151,8 +152,8 @@ def test_batches_come_back_from_their_files(tmp_path: Path) -> None:
     for f in fields(Batch):
         np.testing.assert_array_equal(getattr(back, f.name), getattr(made, f.name))
     assert back.window == TOP
-    assert [p[:, 0].tolist() for p in back.path_statistics] == [[0.1, 0.2], [0.3], [0.4, 0.5, 0.6]]
-    assert batch(TOP, drawn(TOP, 8, 1)).path_statistics == []
+    assert [p[:, 0].tolist() for p in back.path_features] == [[0.1, 0.2], [0.3], [0.4, 0.5, 0.6]]
+    assert batch(TOP, drawn(TOP, 8, 1)).path_features == []
 
 
 def test_costs_by_hand() -> None:
@@ -258,23 +259,23 @@ def test_weights_and_free_energies_of_sites_made_by_hand() -> None:
     assert not np.array_equal(free.psi(0, part, linked=False), quick)
 
 
-def flat(statistic: np.ndarray) -> np.ndarray:
-    return np.zeros(len(statistic))
+def flat(features: np.ndarray) -> np.ndarray:
+    return np.zeros(len(features))
 
 
 def test_errors_of_a_ladder_are_those_of_whole_walks() -> None:
     # One ensemble of equilibrium itself: psi = -log of the share of its frames in A, whose error is that of the mean over walks.
     shares = np.random.default_rng(8).permutation(np.repeat([0.2, 0.5, 0.35, 0.6, 0.25, 0.45], 4))
     in_a = np.concatenate([np.arange(20) < round(20 * share) for share in shares])
-    statistic = np.where(in_a, -2.0, 1.0)[:, None]
-    whole = EnsembleFrames(flat, statistic, in_a, np.repeat(np.arange(24), 20))
+    features = np.where(in_a, -2.0, 1.0)[:, None]
+    whole = EnsembleFrames(flat, features, in_a, np.repeat(np.arange(24), 20))
     reference = np.full((80, 1), -2.0)
     assert log_partitions(reference, [whole])[0] == pytest.approx(-math.log(in_a.mean()), abs=1e-5)
     # 100 draws: 7 %, three times. Within walks alone it would be 0.05.
     found = ladder_error(reference, [whole], draws=100, rng=np.random.default_rng(9))
     assert found == pytest.approx(shares.std() / math.sqrt(24) / shares.mean(), rel=0.21)
     assert math.isnan(ladder_error(reference, [whole], draws=1, rng=np.random.default_rng(9)))
-    sure = EnsembleFrames(flat, np.tile(statistic[:20], (8, 1)), np.tile(in_a[:20], 8), np.repeat(np.arange(8), 20))
+    sure = EnsembleFrames(flat, np.tile(features[:20], (8, 1)), np.tile(in_a[:20], 8), np.repeat(np.arange(8), 20))
     assert ladder_error(reference, [sure], draws=10, rng=np.random.default_rng(1)) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -379,7 +380,7 @@ def test_sites_are_the_cheap_crossings() -> None:
     dear = replace(
         frames,
         route="dear",
-        statistic=frames.statistic + 9.0,
+        features=frames.features + 9.0,
         curve=along + 9.0,
         centers=along + 9.0,
         log_weight=np.log(np.where(s < -0.8, 20.0, 1.0) * weight),
@@ -406,11 +407,11 @@ def test_sites_are_the_cheap_crossings() -> None:
     assert "rests in a basin that is neither A nor B, d 0.4" in left[0][1]
     assert sites[0].fits == 0, "a linear window could hold the top of the way that is left out"
     sites, left = sites_of(
-        [round_about, replace(frames, statistic=frames.statistic + 9.0, curve=along + 9.0)], [S], stiffness=40.0, margin_kT=8.0
+        [round_about, replace(frames, features=frames.features + 9.0, curve=along + 9.0)], [S], stiffness=40.0, margin_kT=8.0
     )
     assert ([b.crossing.route for b in sites], left) == (["round", "r"], [])
     # One whose frames cannot be trusted is left out, unless it is the best.
-    doubtful = replace(frames, route="doubtful", unsettled="its windows differ by 9 kT")
+    doubtful = replace(frames, route="doubtful", untrusted="its windows differ by 9 kT")
     for best in (frames, round_about):
         sites, left = sites_of([best, doubtful], [S], stiffness=40.0, margin_kT=8.0)
         assert [(c.route, why) for c, why in left] == [("doubtful", "its windows differ by 9 kT")]
@@ -449,7 +450,7 @@ def test_channels_are_groups_by_weight_and_places() -> None:
 def test_crossings_four_deviations_apart_are_two() -> None:
     near, far = (Crossing("r", replace(TOP, center=0.3 + by * TOP.deviation), 1.0, 0.0) for by in (-3.99, 4.01))
     first = Crossing("r", TOP, 1.0, 0.0)
-    assert APART == 4.0
+    assert DISTINCT == 4.0
     assert distinct([first, near, far]) == [first, far]
     assert distinct([near, first, far]) == [near, far]
 

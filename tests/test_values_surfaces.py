@@ -261,19 +261,19 @@ def test_batches_of_a_surface_hold_what_was_walked_and_shot() -> None:
     assert (batch.pilot, batch.crossing, batch.broken) == (True, 0, 0)
     assert batch.walk_evaluations == 4 * (1 + 7 + 30)
     # Frames 11, 16, ... of 37 steps, each of four walks; points are the last steps of stretches of ten.
-    assert len(batch.statistic) == 4 * (30 // STORED)
+    assert len(batch.features) == 4 * (30 // STORED)
     assert batch.walk.tolist() == [0, 1, 2, 3] * 6
-    np.testing.assert_array_equal(batch.in_a, batch.statistic[:, 0] < -1.0)
-    assert batch.onward == (batch.statistic[:, 0].mean() > 0.4)
+    np.testing.assert_array_equal(batch.in_a, batch.features[:, 0] < -1.0)
+    assert batch.onward == (batch.features[:, 0].mean() > 0.4)
     assert engine.batch(0, 1, window, [np.array([0.4])] * 4, points=3, pilot=True, discard=7, onward=-1.0).onward == (
-        engine.done(0)[1].statistic[:, 0].mean() < 0.4
+        engine.done(0)[1].features[:, 0].mean() < 0.4
     )
     assert batch.point_walk.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert batch.point_frame.tolist() == [16, 26, 36] * 4
-    np.testing.assert_array_equal(batch.statistic[1 * 4 + np.arange(4)], batch.point_statistic[[0, 3, 6, 9]])
-    np.testing.assert_array_equal(np.concatenate(engine.ends(0, 0)), batch.point_statistic[[2, 5, 8, 11], 0])
+    np.testing.assert_array_equal(batch.features[1 * 4 + np.arange(4)], batch.point_features[[0, 3, 6, 9]])
+    np.testing.assert_array_equal(np.concatenate(engine.ends(0, 0)), batch.point_features[[2, 5, 8, 11], 0])
     assert batch.shot_point.tolist() == np.repeat(np.arange(12), 2).tolist()
-    at = batch.point_statistic[batch.shot_point, 0]
+    at = batch.point_features[batch.shot_point, 0]
     inside = np.where(at < -1.0, IN_A, np.where(at > 1.0, IN_B, NOWHERE))
     assert (inside != NOWHERE).any(), "some begin in a state"
     np.testing.assert_array_equal(batch.shot_forward[inside >= 0], inside[inside >= 0])
@@ -283,10 +283,10 @@ def test_batches_of_a_surface_hold_what_was_walked_and_shot() -> None:
     reactive = np.flatnonzero((batch.shot_forward >= 0) & (batch.shot_backward >= 0) & (batch.shot_forward != batch.shot_backward))
     assert len(reactive) > 2
     assert batch.path_shot.tolist() == reactive.tolist()
-    for name, shot, statistic, frames in zip(batch.path_name, batch.path_shot, batch.path_statistics, batch.path_frames, strict=True):
+    for name, shot, features, frames in zip(batch.path_name, batch.path_shot, batch.path_features, batch.path_frames, strict=True):
         path = engine.paths[str(name)]
-        assert frames == len(path) == len(statistic) + 2 == batch.shot_evaluations[shot] + 1
-        np.testing.assert_array_equal(statistic, np.stack([path[1:-1, 0], path[1:-1, 0] ** 2], axis=1))
+        assert frames == len(path) == len(features) + 2 == batch.shot_evaluations[shot] + 1
+        np.testing.assert_array_equal(features, np.stack([path[1:-1, 0], path[1:-1, 0] ** 2], axis=1))
         assert at[shot] in path[:, 0]
     assert engine.done(1) == []
 
@@ -300,11 +300,11 @@ def test_ladders_of_a_surface_are_ordered_from_a_up() -> None:
     assert len(rungs) == 3
     for rung, window in zip(rungs, windows[::-1], strict=True):
         # Frames 10, 15, 20 and 25 of each walk; the mean lies 1/50 below the center.
-        assert len(rung.statistic) == 5 * 4
+        assert len(rung.features) == 5 * 4
         assert rung.walk.tolist() == [0, 1, 2, 3, 4] * 4
-        np.testing.assert_allclose(rung.log_factor(rung.statistic), window.log_factor(rung.statistic))
-        assert rung.statistic[:, 0].mean() == pytest.approx(window.center - 0.02, abs=0.15)
-        np.testing.assert_array_equal(rung.in_a, rung.statistic[:, 0] < -1.0)
+        np.testing.assert_allclose(rung.log_factor(rung.features), window.log_factor(rung.features))
+        assert rung.features[:, 0].mean() == pytest.approx(window.center - 0.02, abs=0.15)
+        np.testing.assert_array_equal(rung.in_a, rung.features[:, 0] < -1.0)
 
 
 def test_what_a_sampler_shoots_from_on_a_surface() -> None:

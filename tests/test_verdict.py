@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spacetime_tps.shooting.weights import resampled
-from spacetime_tps.unbiased.verdict import APART, FEW, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
+from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
 
 
 def crossing(variable: str, shots: int, reactive: float) -> dict[str, Any]:
@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
 CASES = [
     ({"effective_paths": FEW - 1}, "29 effective paths are too few"),
     ({"share_of_heaviest_path": HEAVY + 0.1}, "one path carries 30% of all weight"),
-    ({"halves_apart": {"durations": APART + 1.0}}, "durations of the earlier and of the later paths differ by 4.0 standard errors"),
+    ({"halves_apart": {"durations": HALVES_APART + 1.0}}, "durations of the earlier and of the later paths differ by 4.0 standard errors"),
     ({"undecided_fraction": UNDECIDED + 0.05}, "15% of trajectories met neither state"),
     (
         {"crossings": [crossing("phi", 90, REACTIVE - 0.04), crossing("psi", 10, 0.5)]},
@@ -45,7 +45,7 @@ def test_the_bounds_themselves_are_good_enough() -> None:
         "undecided_fraction": UNDECIDED,
         "crossings": [crossing("phi", 9, REACTIVE)],
     }
-    assert against({**GOOD, **bounds, "halves_apart": {"durations": APART}}) == []
+    assert against({**GOOD, **bounds, "halves_apart": {"durations": HALVES_APART}}) == []
 
 
 def test_halves_are_of_the_batches_of_each_site() -> None:

@@ -96,7 +96,7 @@ def main() -> None:
     ):
         say(title)
         found = molecule_problem.solve(problem, say)
-        text.append(f"\n{title}: {len(problem.training.statistic)} frames, judged at {len(problem.judged)} points\n\n")
+        text.append(f"\n{title}: {len(problem.training.features)} frames, judged at {len(problem.judged)} points\n\n")
         text.append(molecule_table(found, problem.bins, symbol))
         data[title] = [asdict(r) for r in found]
     write_text(options.out / "table.md", "".join(text))

@@ -11,6 +11,7 @@ from pydantic import Field
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
 from spacetime_tps.coordinates.molecule import Molecule, Name
+from spacetime_tps.coordinates.naming import largest
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
 from spacetime_tps.errors import SpacetimeError
@@ -24,8 +25,6 @@ CHANGED = np.radians(30.0)
 """A torsion that differs by more between the two ends is one that the transition turns"""
 WIDTH = 45.0
 """Degrees either side of a torsion that belong to a default state, at most"""
-NAMED = 3
-"""Torsions that a way's name tells of, at most"""
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,8 @@ class Torsions:
 
     def _name(self, change: np.ndarray, changed: np.ndarray) -> str:
         """The torsions that turn most, and by how many degrees."""
-        most = changed[np.argsort(-np.abs(change[changed]), kind="stable")][:NAMED]
-        return "_".join(f"{self.names[k]}{np.degrees(change[k]):+.0f}" for k in sorted(most)) or "direct"
+        most = changed[largest(change[changed])]
+        return "_".join(f"{self.names[k]}{np.degrees(change[k]):+.0f}" for k in most) or "direct"
 
 
 def rotatable_torsions(molecule: Molecule) -> Torsions:

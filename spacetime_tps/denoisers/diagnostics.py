@@ -38,7 +38,7 @@ class TwoSampleTest(NamedTuple):
 def energy_test(a: Tensor, b: Tensor, *, permutations: int, generator: torch.Generator) -> TwoSampleTest:
     """Whether samples a (n, E) and b (m, E) come from one distribution, by Szekely and Rizzo's energy distance and permutation of labels.
 
-    For torsions give their statistic T = (cos, sin), where distances do not wrap. Samples must be independent: thin a trajectory first.
+    For torsions give their features T = (cos, sin), where distances do not wrap. Samples must be independent: thin a trajectory first.
     Costs (n + m)^2 (P + E) operations. Raises ValueError where shapes do not fit.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:

@@ -17,22 +17,22 @@ class WeightedSamples:
     `effective_samples`, the Kish number (sum p)^2 / sum g p^2 of the posterior weights p_i, says where it can be believed.
     """
 
-    def __init__(self, statistic: Tensor, log_weights: Tensor, *, inefficiency: Tensor | None = None, marks: Tensor | None = None):
-        """statistic (S, E); log_weights (S,), normalised here; inefficiency g (S,): how many samples are worth one independent one, one
+    def __init__(self, features: Tensor, log_weights: Tensor, *, inefficiency: Tensor | None = None, marks: Tensor | None = None):
+        """features (S, E); log_weights (S,), normalised here; inefficiency g (S,): how many samples are worth one independent one, one
         where None; marks (S, M) bool: sets that samples belong to, none where None."""
-        if statistic.ndim != 2 or log_weights.shape != statistic.shape[:1]:
+        if features.ndim != 2 or log_weights.shape != features.shape[:1]:
             raise ValueError(
-                f"statistic must have shape (S, E) and log_weights (S,), got {tuple(statistic.shape)} and {tuple(log_weights.shape)}"
+                f"features must have shape (S, E) and log_weights (S,), got {tuple(features.shape)} and {tuple(log_weights.shape)}"
             )
-        self.statistic = statistic.double()
+        self.features = features.double()
         self.log_weights = torch.log_softmax(log_weights.double(), dim=0)
         self.inefficiency = torch.ones_like(self.log_weights) if inefficiency is None else inefficiency.double()
-        self.marks = torch.zeros((len(statistic), 0), dtype=torch.bool) if marks is None else marks
+        self.marks = torch.zeros((len(features), 0), dtype=torch.bool) if marks is None else marks
 
     def restricted(self, inside: Tensor) -> "WeightedSamples":
         """The samples where `inside` (S,) is true, with the weights they have here: psi_in(eta) - psi(eta) is log P_eta(inside)."""
         part = WeightedSamples(
-            self.statistic[inside], self.log_weights[inside], inefficiency=self.inefficiency[inside], marks=self.marks[inside]
+            self.features[inside], self.log_weights[inside], inefficiency=self.inefficiency[inside], marks=self.marks[inside]
         )
         part.log_weights = self.log_weights[inside]
         return part
@@ -40,13 +40,13 @@ class WeightedSamples:
     def supporting(self, eta: Tensor, *, breadth: float = 0.25, negligible: float = 1e-9) -> "WeightedSamples":
         """The samples that matter around a curve eta (N, E): those with more than `negligible` of the weight at breadth * eta anywhere."""
         wide = breadth * eta
-        share = torch.addmm(self.log_weights, wide, self.statistic.T) - self.moments(wide).log_partition[:, None]
+        share = torch.addmm(self.log_weights, wide, self.features.T) - self.moments(wide).log_partition[:, None]
         return self.restricted((share > math.log(negligible)).any(dim=0))
 
     def moments(self, eta: Tensor) -> Moments:
         """Moments at eta (..., E), once differentiable."""
         points = eta.double().reshape(-1, eta.shape[-1])
-        psi, mean, effective = _Moments.apply(points, self.statistic, self.log_weights, self.inefficiency)
+        psi, mean, effective = _Moments.apply(points, self.features, self.log_weights, self.inefficiency)
         return Moments(psi.reshape(eta.shape[:-1]), mean.reshape(eta.shape), effective.reshape(eta.shape[:-1]))
 
 
@@ -57,25 +57,25 @@ class _Moments(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, eta: Tensor, statistic: Tensor, log_weights: Tensor, inefficiency: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weight = torch.addmm(log_weights, eta, statistic.T)
+    def forward(ctx: Any, eta: Tensor, features: Tensor, log_weights: Tensor, inefficiency: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        weight = torch.addmm(log_weights, eta, features.T)
         top = weight.max(dim=1, keepdim=True).values
         weight.sub_(top).exp_()
         norm = weight.sum(dim=1, keepdim=True)
         weight.div_(norm)
-        mean = weight @ statistic
+        mean = weight @ features
         effective = 1.0 / (weight.square() @ inefficiency)
-        ctx.save_for_backward(weight, statistic, mean, effective, inefficiency)
+        ctx.save_for_backward(weight, features, mean, effective, inefficiency)
         return (top + norm.log()).squeeze(1), mean, effective
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, to_psi: Tensor, to_mean: Tensor, to_effective: Tensor) -> tuple[Tensor, None, None, None]:
-        weight, statistic, mean, effective, inefficiency = ctx.saved_tensors
+        weight, features, mean, effective, inefficiency = ctx.saved_tensors
         gradient = to_psi[:, None] * mean
-        along = torch.mm(to_mean, statistic.T).mul_(weight)
-        gradient += along @ statistic - mean * torch.linalg.vecdot(mean, to_mean)[:, None]
+        along = torch.mm(to_mean, features.T).mul_(weight)
+        gradient += along @ features - mean * torch.linalg.vecdot(mean, to_mean)[:, None]
         if to_effective.any():
-            squared = (weight.square() * inefficiency) @ statistic * effective[:, None]
+            squared = (weight.square() * inefficiency) @ features * effective[:, None]
             gradient += (2.0 * effective * to_effective)[:, None] * (mean - squared)
         return gradient, None, None, None

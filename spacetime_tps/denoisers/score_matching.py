@@ -50,11 +50,11 @@ class NetworkTrainer:
         if not bool(held.any()):
             raise ValueError(f"the network is judged by windows: {int(window.sum())} are too few to hold one out")
         seen = ~held[of]
-        lessons = _Lessons(family, data.samples.statistic[seen], data.eta[of[seen]], curve)
-        others = _Lessons(family, data.samples.statistic[~seen], data.eta[of[~seen]], curve)
+        lessons = _Lessons(family, data.samples.features[seen], data.eta[of[seen]], curve)
+        others = _Lessons(family, data.samples.features[~seen], data.eta[of[~seen]], curve)
         locations = list(family.locations)
         generator = torch.Generator().manual_seed(seed)
-        variance, center = torch.var_mean(lessons.statistic[:, locations], dim=0)
+        variance, center = torch.var_mean(lessons.features[:, locations], dim=0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = PotentialNetwork(family, center.float(), variance.float(), width=WIDTH, common=COMMON, layers=LAYERS)
@@ -80,7 +80,7 @@ def unseen(denoiser: Denoiser, data: Ensembles, held: Tensor, family: Family) ->
     network, samples, noise = [], [], []
     for k in torch.nonzero(held)[:, 0].tolist():
         mine = of == k
-        variance, mean = torch.var_mean(data.samples.statistic[mine][:, locations], dim=0)
+        variance, mean = torch.var_mean(data.samples.features[mine][:, locations], dim=0)
         spread = variance.sum().sqrt()
         eta = data.eta[k : k + 1]
         network.append(float((denoiser.moments(eta).mean[0, locations] - mean).norm() / spread))
@@ -93,8 +93,8 @@ def unseen(denoiser: Denoiser, data: Ensembles, held: Tensor, family: Family) ->
 class _Lessons:
     """Frames to be noised."""
 
-    def __init__(self, family: Family, statistic: Tensor, eta: Tensor, curve: Tensor):
-        self.family, self.statistic, self.eta = family, statistic, eta
+    def __init__(self, family: Family, features: Tensor, eta: Tensor, curve: Tensor):
+        self.family, self.features, self.eta = family, features, eta
         levels = family.precisions(curve)
         self.low, self.high = float(levels.min()), NARROWEST * float(levels.max())
         self.levels = levels.shape[-1]
@@ -102,11 +102,11 @@ class _Lessons:
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """eta (count, E) and T (count, E), in single precision."""
-        rows = torch.randint(len(self.statistic), (count,), generator=generator)
+        rows = torch.randint(len(self.features), (count,), generator=generator)
         low = torch.where(self.plain[rows], PLAIN, WIDEST) * self.low
         share = torch.rand(count, generator=generator, dtype=torch.double)
         precision = (low * (self.high / low) ** share)[:, None].expand(-1, self.levels)
-        features = self.statistic[rows]
+        features = self.features[rows]
         normal = torch.randn(features.shape, generator=generator, dtype=torch.double)
         return (self.eta[rows] + self.family.noised(features, precision, normal)).float(), features.float()
 

@@ -120,14 +120,14 @@ def teach(samples: WeightedSamples, eta: Tensor, *, family: Family, fewest: floa
 
 def from_samples(samples: WeightedSamples, components: int) -> TrainedDenoiser:
     """An untrained mixture over the samples: components on samples that lie farthest apart, each with the weight of those nearest to it."""
-    statistic = samples.statistic
-    count = min(components, len(statistic))
-    chosen = [0, *farthest(statistic, statistic[:1], count - 1)]
-    apart = torch.cdist(statistic, statistic[chosen]).amin(1)
-    nearest = torch.cat([torch.cdist(part, statistic[chosen]).argmin(1) for part in statistic.split(8192)])
+    features = samples.features
+    count = min(components, len(features))
+    chosen = [0, *farthest(features, features[:1], count - 1)]
+    apart = torch.cdist(features, features[chosen]).amin(1)
+    nearest = torch.cat([torch.cdist(part, features[chosen]).argmin(1) for part in features.split(8192)])
     weight = torch.stack([torch.logsumexp(samples.log_weights[nearest == k], dim=0) for k in range(count)])
     weight = weight.clamp_min(float(weight[weight.isfinite()].min()))
-    return TrainedDenoiser(statistic[chosen] * (2.0 / float(apart.max().square().clamp_min(1e-3))), weight)
+    return TrainedDenoiser(features[chosen] * (2.0 / float(apart.max().square().clamp_min(1e-3))), weight)
 
 
 def regression(denoiser: Denoiser, lessons: Lessons) -> Tensor:
@@ -219,13 +219,13 @@ def learn(
 
     A fifth of the samples is held out, in blocks of BLOCK neighbours, which in a walk resemble each other; the count is of lessons.
     """
-    family = VonMises(samples.statistic.shape[1] // 2)
-    kept = (torch.arange(len(samples.statistic)) // BLOCK) % 5 != 0
+    family = VonMises(samples.features.shape[1] // 2)
+    kept = (torch.arange(len(samples.features)) // BLOCK) % 5 != 0
     parts = []
     for rows, share, offset in ((kept, 1.0, 0), (~kept, 0.1, 1)):
-        part = WeightedSamples(samples.statistic[rows], samples.log_weights[rows])
+        part = WeightedSamples(samples.features[rows], samples.log_weights[rows])
         generator = torch.Generator().manual_seed(2 * seed + offset)
-        eta = draw_eta(family.center(part.statistic), round(share * count), low=low, high=high, generator=generator)
+        eta = draw_eta(family.center(part.features), round(share * count), low=low, high=high, generator=generator)
         parts.append((part, teach(part, eta, family=family)))
     (training, lessons), (_, held_out) = parts
     model = from_samples(training, components)

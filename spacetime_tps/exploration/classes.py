@@ -11,7 +11,7 @@ from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
 from spacetime_tps.sampling.free_energy import Weights
 from spacetime_tps.sampling.pool import Pool
-from spacetime_tps.sampling.windows import Windows
+from spacetime_tps.sampling.windows import CurveWindows
 
 Marks = Callable[[np.ndarray], np.ndarray]
 """From frames (S, atoms, 3) to the sets that each belongs to, bool (S, M)"""
@@ -34,7 +34,7 @@ class ClassSamples:
     weights: Weights | None = None
     """Of the pool's frames, once they were computed"""
 
-    def take(self, windows: Windows, count: int, route: str, ends: Pool) -> None:
+    def take(self, windows: CurveWindows, count: int, route: str, ends: Pool) -> None:
         """Windows of a round. Those whose two directions disagree are no equilibrium: the latest alone stay, and only while there are no
         others. ends: a pool without windows."""
         agree = windows.disagreement <= DISAGREEMENT
@@ -58,7 +58,7 @@ class ClassSamples:
     def denoiser(self, marks: "Marks") -> WeightedSamples:
         """The posterior of the weighted samples; frames count as effective only as far as they are independent."""
         return WeightedSamples(
-            torch.from_numpy(self.pool.statistic), torch.from_numpy(self.log_weight),
+            torch.from_numpy(self.pool.features), torch.from_numpy(self.log_weight),
             inefficiency=torch.from_numpy(self.pool.inefficiency), marks=torch.from_numpy(marks(np.concatenate(self.pool.positions))),
         )  # fmt: skip
 
@@ -70,14 +70,14 @@ class Classes:
     ends: Pool
     marks: Marks = unmarked
     of: dict[Winding, ClassSamples] = field(default_factory=dict)
-    latest: dict[str, Windows] = field(default_factory=dict)
+    latest: dict[str, CurveWindows] = field(default_factory=dict)
     _denoisers: dict[Winding, WeightedSamples] = field(default_factory=dict)
     """Of classes that were weighed since their last windows"""
 
     def __contains__(self, kind: Winding) -> bool:
         return kind in self.of
 
-    def take(self, route: Route, count: int, windows: Windows) -> None:
+    def take(self, route: Route, count: int, windows: CurveWindows) -> None:
         """The windows of a route, of round `count`, into the samples of its class; `weigh` is to follow."""
         self.latest[route.name] = windows
         self.of.setdefault(route.winding, ClassSamples(self.ends.copy())).take(windows, count, route.name, self.ends)

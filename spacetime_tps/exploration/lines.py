@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from spacetime_tps.coordinates.circle import between, continuous, difference, to_read, winding
+from spacetime_tps.coordinates.naming import largest
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.geometry import curve
@@ -16,8 +17,6 @@ from spacetime_tps.geometry.families.protocol import Family
 SAME = 0.35
 """Radians, or 0.1 nm"""
 ENOUGH_INSIDE, STEP, MOST_STEPS = 0.99, 1.2, 12
-NAMED = 3
-"""Coordinates that a route's name tells of, at most"""
 
 
 def centers(eta: np.ndarray, family: Family) -> np.ndarray:
@@ -85,8 +84,7 @@ def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: 
     eta = np.concatenate([line(family, here, first, precision[: turn + 1]), line(family, via, second, precision[turn:])[1:]])
     name = coordinates.way_of(np.stack([here, here + first, here + first + second]), here, there)
     change = difference(here, there, family.angular)
-    most = np.sort(np.argsort(-np.abs(change), kind="stable")[:NAMED])
-    place = "_".join(f"{to_read(via, family.angular)[k]:.{0 if family.angular[k] else 1}f}" for k in most)
+    place = "_".join(f"{to_read(via, family.angular)[k]:.{0 if family.angular[k] else 1}f}" for k in largest(change))
     return Route(f"{name}_via_{place}", class_of(eta, family), eta)
 
 
@@ -126,15 +124,15 @@ def _near(p: np.ndarray, q: np.ndarray, family: Family) -> bool:
     return bool(max(distance.min(axis=0).max(), distance.min(axis=1).max()) < SAME)
 
 
-def end_precision(family: Family, center: np.ndarray, statistic: np.ndarray, inside: np.ndarray, floor: float) -> np.ndarray:
+def end_precision(family: Family, center: np.ndarray, features: np.ndarray, inside: np.ndarray, floor: float) -> np.ndarray:
     """Precisions (L,) of an end: from the floor up, in steps of 1.2, until 99 % of p_eta is inside the state.
 
-    center (D,): the end's values; statistic (S, E) and inside (S,): frames of plain MD in the end, and whether in its state. A tighter end
+    center (D,): the end's values; features (S, E) and inside (S,): frames of plain MD in the end, and whether in its state. A tighter end
     than that spends length, and with it steps, where nothing is gained.
     """
     precision = np.full(family.levels, floor)
     for _ in range(MOST_STEPS):
-        log_share = statistic @ at_precision(family, center, precision)
+        log_share = features @ at_precision(family, center, precision)
         weight = np.exp(log_share - log_share.max())
         if weight[inside].sum() >= ENOUGH_INSIDE * weight.sum():
             break

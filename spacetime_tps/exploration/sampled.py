@@ -24,7 +24,7 @@ KEPT = (
 )  # fmt: skip
 """Names of all that is saved"""
 ROUNDS = "samples/rounds.json"
-FRAMES = ("statistic", "log_weight", "ensembles", "counts")
+FRAMES = ("features", "log_weight", "ensembles", "counts")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Curve:
     """(S, atoms, 3) nm"""
     velocities: np.ndarray
     """(S, atoms, 3) nm/ps"""
-    statistic: np.ndarray
+    features: np.ndarray
     """(S, E)"""
     log_weight: np.ndarray
     """(S,) Boltzmann"""
@@ -149,7 +149,7 @@ def _curve(arrays: dict[str, np.ndarray], explored: Explored, kind: Winding) -> 
         arrays["kl_kT"],
         positions,
         velocities,
-        pool.statistic,
+        pool.features,
         samples.log_weight,
         pool.eta,
         pool.counts,
@@ -185,7 +185,7 @@ def _denoiser(explored: Explored) -> bytes:
     if best.winding in explored.trained:
         return explored.trained[best.winding].content
     samples = explored.classes.of[best.winding]
-    frames = {"statistic": torch.from_numpy(samples.pool.statistic), "log_weights": torch.from_numpy(samples.log_weight)}
+    frames = {"features": torch.from_numpy(samples.pool.features), "log_weights": torch.from_numpy(samples.log_weight)}
     return checkpoint.content("weighted_samples", frames)
 
 

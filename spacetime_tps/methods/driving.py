@@ -59,7 +59,7 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
     pace: its points, steps and stride. Raises SpacetimeError where no weighted frame of the curve is in A.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
-    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.a.contains(curve.positions), seeds)
+    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.a.contains(curve.positions), seeds)
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 
@@ -70,7 +70,7 @@ def drive_back(problem: Problem, simulation: Simulation, curve: Curve, pace: Gui
     Raises SpacetimeError where no weighted frame of the curve is in B.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)[::-1].copy()
-    starts = draw_starts(curve.log_weight + curve.statistic @ eta[0], problem.b.contains(curve.positions), seeds, state="B")
+    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.b.contains(curve.positions), seeds, state="B")
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 

@@ -13,7 +13,7 @@ from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
-from spacetime_tps.pipeline.entries import avoidance_summary
+from spacetime_tps.pipeline.avoidance_summary import avoidance_summary
 from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import Embedded, embedded_highest

@@ -25,8 +25,9 @@ from spacetime_tps.molecules.forcefield import build_system, read_system, serial
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import Range, RmsdSpec, SystemSpec
+from spacetime_tps.problems.system import Range, SystemSpec
 from spacetime_tps.states.around import states_around
+from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import State, check_endpoints, state_of
 
 GRADIENT_TOLERANCE = 1.0
@@ -176,9 +177,9 @@ def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
     """A and B as states.json has them; nothing where the system leaves them open."""
     named = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
 
-    def condition(state: str, key: str, limits: Range | RmsdSpec) -> dict[str, Any]:
-        if isinstance(limits, RmsdSpec):
-            return limits.condition(molecule)
+    def condition(state: str, key: str, limits: Range | Definition) -> dict[str, Any]:
+        if isinstance(limits, Definition):
+            return {key: limits.entry(molecule)}
         for block in named:
             if key in block.names:
                 return block.condition(key, *limits)

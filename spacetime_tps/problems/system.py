@@ -1,44 +1,24 @@
-"""What a run is about: two structures, a force field, torsions and states, from a system folder or from two PDB files."""
+"""What a run is about: two structures, a force field, coordinates and states, from a system folder or from two PDB files."""
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, create_model, field_validator, model_validator
 
-from spacetime_tps.coordinates.molecule import Molecule
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
+from spacetime_tps.states.protocol import Definition
+from spacetime_tps.states.state import CONDITIONS
 from spacetime_tps.validation import Plain, StrictModel, first_error
 
 Range = tuple[float, float]
 
 
-class RmsdSpec(StrictModel):
-    """A distance from one of the two structures after superposition."""
-
-    to: Literal["start", "end"]
-    atoms: tuple[str, ...] | None = Field(None, min_length=1)
-    """'residue number:atom name'; all but hydrogen where it is left out"""
-    max_nm: float | None = Field(None, gt=0)
-    min_nm: float | None = Field(None, gt=0)
-
-    @model_validator(mode="after")
-    def _bounded(self) -> "RmsdSpec":
-        if self.max_nm is None and self.min_nm is None:
-            raise ValueError("an rmsd wants max_nm or min_nm")
-        return self
-
-    def condition(self, molecule: Molecule) -> dict[str, Any]:
-        """What a box of states.json holds for it. Raises SpacetimeError for atoms that there are not."""
-        limits = {"max_nm": self.max_nm, "min_nm": self.min_nm}
-        return {"rmsd": {"file": f"{self.to}.pdb", "atoms": [*molecule.chosen(self.atoms)], **{k: v for k, v in limits.items() if v}}}
-
-
-StateBox = dict[str, Range | RmsdSpec]
-"""Conditions that all hold: the names of coordinates, and 'rmsd'"""
+StateBox = dict[str, Range | SerializeAsAny[Definition]]
+"""Conditions that all hold: limits of named coordinates, and `Definition`s under keys of their own"""
 
 
 class SystemSpec(Plain):
@@ -80,6 +60,16 @@ class SystemSpec(Plain):
             kind_of(kind)
         return kinds
 
+    @field_validator("states", mode="before")
+    @classmethod
+    def _conditions(cls, states: Any) -> Any:
+        if not isinstance(states, dict):
+            return states
+        return {
+            name: [_box(name, box) if isinstance(box, dict) else box for box in boxes] if isinstance(boxes, list | tuple) else boxes
+            for name, boxes in states.items()
+        }
+
     @model_validator(mode="after")
     def _one_energy(self) -> "SystemSpec":
         if bool(self.forcefield) == (self.system is not None):
@@ -105,6 +95,27 @@ class SystemSpec(Plain):
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
         content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _box(state: str, box: dict[str, Any]) -> dict[str, Any]:
+    """A box of a state, what stands under the key of a condition as its `Definition`."""
+    found: dict[str, Any] = {}
+    for key, value in box.items():
+        definition = CONDITIONS[key].definition if key in CONDITIONS else None
+        if definition is None:
+            if isinstance(value, dict):
+                raise ValueError(f"state {state}: {key!r} wants two limits")
+            found[key] = value
+        elif isinstance(value, dict):
+            try:
+                found[key] = definition.model_validate(value)
+            except ValidationError as problem:
+                raise ValueError(f"state {state}: {key}: {first_error(problem)}") from problem
+        elif isinstance(value, definition):
+            found[key] = value
+        else:
+            raise ValueError(f"state {state}: {key!r} wants {', '.join(definition.model_fields)}")
+    return found
 
 
 def bundled_systems() -> dict[str, Path]:
@@ -153,10 +164,4 @@ def _spec(data: dict[str, Any], source: str) -> SystemSpec:
     for name, boxes in (spec.states or {}).items():
         if not boxes or not all(boxes):
             raise SpacetimeError(f"{source}: state {name} holds no range: it needs a box with one coordinate at least")
-        for box in boxes:
-            for key, limits in box.items():
-                if isinstance(limits, RmsdSpec) != (key == "rmsd"):
-                    raise SpacetimeError(
-                        f"{source}: state {name}: {key!r} wants {'to, max_nm or min_nm' if key == 'rmsd' else 'two limits'}"
-                    )
     return spec

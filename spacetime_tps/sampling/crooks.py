@@ -14,14 +14,14 @@ LEAST = 1.0
 """Paths, or frames, that both sides of a BAR must share: its standard error is sqrt(2) kT then. Below, the error itself means nothing"""
 
 
-def work(statistic: np.ndarray, eta: np.ndarray) -> float:
+def work(features: np.ndarray, eta: np.ndarray) -> float:
     """W = -sum_n (eta_{n+1} - eta_n) . T(x_n), the work (kT) on one path, x_n where the molecule is when the restraint changes (Jarzynski
     1997, doi:10.1103/PhysRevLett.78.2690; Crooks 1998, doi:10.1023/A:1023208217925).
 
-    statistic: T (F, E) of the frames of a path; eta (F, E): of the restraint that each was made under. The last frame before each change
+    features: T (F, E) of the frames of a path; eta (F, E): of the restraint that each was made under. The last frame before each change
     must be among them. Holding the restraint costs nothing.
     """
-    return float(-(np.diff(eta, axis=0) * statistic[:-1]).sum())
+    return float(-(np.diff(eta, axis=0) * features[:-1]).sum())
 
 
 @dataclass(frozen=True)

@@ -72,17 +72,17 @@ def boltzmann_weights(
     return Weights(log_weight, -logsumexp(log_weight - bias, axis=1))
 
 
-def neighbours(statistic: Sequence[np.ndarray], eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def neighbours(features: Sequence[np.ndarray], eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """BAR (Bennett 1976, doi:10.1016/0021-9991(76)90078-4) from each of K windows to the next.
 
-    statistic: T (n_k, E) of each window's frames; eta (K, E). Returns free-energy differences (K-1,) in kT and overlaps (K-1,). The
+    features: T (n_k, E) of each window's frames; eta (K, E). Returns free-energy differences (K-1,) in kT and overlaps (K-1,). The
     overlap is 2 * integral of p_i p_j / (p_i + p_j): one for equal windows, zero for windows that share nothing, whose difference means
     nothing then. Raises SpacetimeError where a window has no frames.
     """
-    _check_filled(np.array([len(t) for t in statistic]), _window_names(len(statistic)))
+    _check_filled(np.array([len(t) for t in features]), _window_names(len(features)))
     found = [
         bar(-(a @ step), b @ step)  # work, in kT, of moving a frame to the other window
-        for a, b, step in zip(statistic[:-1], statistic[1:], np.diff(eta, axis=0), strict=True)
+        for a, b, step in zip(features[:-1], features[1:], np.diff(eta, axis=0), strict=True)
     ]
     return np.array([f.value for f in found]), np.array([f.overlap for f in found])
 
@@ -205,14 +205,14 @@ class Profile:
     """(K,) frames that are as good as independent"""
 
 
-def profile(statistic: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profile:
+def profile(features: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profile:
     """MBAR over windows alone, its asymptotic errors and overlap matrix (Klimovich, Shirts, Mobley 2015, doi:10.1007/s10822-015-9840-9).
 
-    statistic: for each window the T (F, E) of each walk through it, in order of time; eta (K, E). Each walk is thinned by the statistical
+    features: for each window the T (F, E) of each walk through it, in order of time; eta (K, E). Each walk is thinned by the statistical
     inefficiency of its bias towards the next window. Raises SpacetimeError as `boltzmann_weights` does.
     """
     steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
-    thinned = [np.concatenate([walk[:: inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(statistic, steps, strict=True)]
+    thinned = [np.concatenate([walk[:: inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(features, steps, strict=True)]
     counts = np.array([len(t) for t in thinned])
     differences, _ = neighbours(thinned, eta)
     mbar = _solve(-(eta @ np.concatenate(thinned).T), counts, np.append(0.0, np.cumsum(differences)), _window_names(len(eta)))

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.sampling.free_energy import OUTSIDE, Weights, boltzmann_weights, inefficiency
-from spacetime_tps.sampling.windows import Windows
+from spacetime_tps.sampling.windows import CurveWindows
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
@@ -26,7 +26,7 @@ class Pool:
     b: State
     positions: list[np.ndarray] = field(default_factory=list)
     velocities: list[np.ndarray] = field(default_factory=list)
-    windows: list[Windows] = field(default_factory=list)
+    windows: list[CurveWindows] = field(default_factory=list)
     _ends: list[np.ndarray] = field(default_factory=list)
     _correlated: list[np.ndarray] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class Pool:
             self.coordinates, self.a, self.b, [*self.positions], [*self.velocities], [*self.windows], [*self._ends], [*self._correlated]
         )
 
-    def add(self, windows: Windows) -> None:
+    def add(self, windows: CurveWindows) -> None:
         """Take in the frames of a curve's windows."""
         for k in range(len(windows.eta)):
             ways = (windows.forward, windows.backward)
@@ -64,7 +64,7 @@ class Pool:
         self.windows.append(windows)
 
     @property
-    def statistic(self) -> np.ndarray:
+    def features(self) -> np.ndarray:
         """T (S, E) of all frames, ordered by ensemble: MD in A, MD in B, then window by window."""
         return self.coordinates.features(np.concatenate(self.positions))
 
@@ -86,8 +86,8 @@ class Pool:
 
     def weights(self) -> Weights:
         """MBAR over the whole pool. Raises SpacetimeError where an end has no frames, or ensembles do not overlap."""
-        statistic = self.statistic
-        bias = -(self.eta @ statistic.T)
+        features = self.features
+        bias = -(self.eta @ features.T)
         for row, state in enumerate((self.a, self.b)):
             bias[row] = np.where(state.contains(np.concatenate(self.positions)), 0.0, OUTSIDE)
         names = ["the MD in A", "the MD in B"]

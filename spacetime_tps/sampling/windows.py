@@ -21,7 +21,7 @@ class WindowPlan:
 
 
 @dataclass(frozen=True)
-class Windows:
+class CurveWindows:
     """K windows of one curve, with their frames from the walk A to B (forward) and B to A (backward)."""
 
     eta: np.ndarray
@@ -60,7 +60,7 @@ def window_walks(
     return walk(eta, seeds[0], start), walk(eta[::-1], seeds[1], end)
 
 
-def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward: Frames) -> Windows:
+def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward: Frames) -> CurveWindows:
     """Put the two walks of `window_walks` together; the backward frames' point index is turned to count from A."""
     backward = replace(backward, point=len(eta) - 1 - backward.point)
     ways = [[coordinates.features(f.positions[f.point == k]) for k in range(len(eta))] for f in (forward, backward)]
@@ -71,4 +71,4 @@ def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward:
     )  # fmt: skip
     steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
     correlated = np.array([[inefficiency(t @ step) for t, step in zip(way, steps, strict=True)] for way in ways])
-    return Windows(eta, forward, backward, overlap, profile, forward_profile, backward_profile, correlated)
+    return CurveWindows(eta, forward, backward, overlap, profile, forward_profile, backward_profile, correlated)

@@ -25,7 +25,7 @@ class Batch:
     """Of its window, as JSON"""
     center: float
     stiffness: float
-    statistic: np.ndarray
+    features: np.ndarray
     """(F, E) T of the walks' stored frames, those of a broken molecule left out"""
     in_a: np.ndarray
     """(F,) bool"""
@@ -39,7 +39,7 @@ class Batch:
     point_walk: np.ndarray
     point_frame: np.ndarray
     """Index of the point in its walk's trajectory"""
-    point_statistic: np.ndarray
+    point_features: np.ndarray
     """(P, E)"""
     shot_point: np.ndarray
     """Index of the shot's point"""
@@ -76,7 +76,7 @@ class Batch:
         return int(self.shot_evaluations.sum())
 
     @property
-    def path_statistics(self) -> list[np.ndarray]:
+    def path_features(self) -> list[np.ndarray]:
         """T (P, E) of each path's points."""
         return np.split(self.points, np.cumsum(self.path_points)[:-1]) if len(self.path_points) else []
 
@@ -92,7 +92,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Trial:
+class WindowTrial:
     """What a window gave."""
 
     window: Window
@@ -110,7 +110,7 @@ class Trial:
         return (self.reached_b + 1.0) / (self.ended + 2.0)
 
 
-def trials(batches: list[Batch]) -> list[Trial]:
+def window_trials(batches: list[Batch]) -> list[WindowTrial]:
     """What each window of a crossing gave, in the order they were tried. A window that did not stay on top counts by its slide alone."""
     found: dict[Window, list[Batch]] = {}
     for batch in batches:
@@ -123,14 +123,14 @@ def outcomes_of(batch: Batch) -> Outcomes:
     ends = np.stack([batch.shot_forward, batch.shot_backward])
     count = len(batch.point_walk)
     reached = np.bincount(batch.shot_point, (ends == IN_B).sum(axis=0), count)
-    return Outcomes(batch.point_statistic, reached, np.bincount(batch.shot_point, (ends >= 0).sum(axis=0), count), batch.point_walk)
+    return Outcomes(batch.point_features, reached, np.bincount(batch.shot_point, (ends >= 0).sum(axis=0), count), batch.point_walk)
 
 
-def _trial(window: Window, batches: list[Batch]) -> Trial:
+def _trial(window: Window, batches: list[Batch]) -> WindowTrial:
     shots = sum(len(b.shot_point) for b in batches)
-    if not window.stays(np.concatenate([b.statistic for b in batches])):
+    if not window.stays(np.concatenate([b.features for b in batches])):
         slid = np.mean([b.onward for b in batches]) > 0.5
-        return Trial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
+        return WindowTrial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
     ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
     paths = sum(len(b.path_shot) for b in batches)
-    return Trial(window, True, int((ends == IN_B).sum()), int((ends >= 0).sum()), paths / max(shots, 1))
+    return WindowTrial(window, True, int((ends == IN_B).sum()), int((ends >= 0).sum()), paths / max(shots, 1))

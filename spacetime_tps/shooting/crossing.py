@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from spacetime_tps.shooting.batches import Trial
+from spacetime_tps.shooting.batches import WindowTrial
 from spacetime_tps.shooting.reaction_coordinate import spanning
 from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.windows.linear import Linear
@@ -24,7 +24,7 @@ MOST_WINDOWS = 8
 FRUITLESS = 4
 PER_DEVIATION = 4
 """Places that a top is looked for at"""
-APART = 4.0
+DISTINCT = 4.0
 """Deviations between windows that are different crossings"""
 
 
@@ -68,7 +68,7 @@ def crossings_of(frames: RouteFrames[Any], variables: Sequence[Variable], *, sti
         begin, end = _ends(frames, variable)
         places = np.linspace(begin, end, 2 * max(round(0.5 * PER_DEVIATION * abs(end - begin) * stiffness**0.5), 1) + 1)
         windows = [Window(variable, float(c), stiffness) for c in places]
-        psi = [float(logsumexp(frames.log_weight + w.log_factor(frames.statistic))) for w in windows]
+        psi = [float(logsumexp(frames.log_weight + w.log_factor(frames.features))) for w in windows]
         lowest = 1 + int(np.argmin(psi[1:-1]))
         found.append((max(psi) - psi[lowest], Crossing(frames.route, windows[lowest], float(np.sign(end - begin)) or 1.0, psi[lowest])))
     return [crossing for _, crossing in sorted(found, key=lambda pair: -pair[0])]
@@ -84,12 +84,12 @@ def _ends(frames: RouteFrames[Any], variable: Variable) -> tuple[float, float]:
 
 
 def distinct(crossings: Sequence[Crossing]) -> list[Crossing]:
-    """Crossings of different variables, or `APART` deviations (30 degrees of an angle) from each other on the same one. Routes that cross
+    """Crossings of different variables, or `DISTINCT` deviations (30 degrees of an angle) apart on the same one. Routes that cross
     together are one crossing, named by the first."""
     kept: list[Crossing] = []
     for c in crossings:
         same = [k for k in kept if k.window.variable == c.window.variable]
-        if all(_gap(k.window, c.window) > (np.radians(30.0) if c.window.variable.period else APART * c.window.deviation) for k in same):
+        if all(_gap(k.window, c.window) > (np.radians(30.0) if c.window.variable.period else DISTINCT * c.window.deviation) for k in same):
             kept.append(c)
     return kept
 
@@ -98,7 +98,7 @@ def _gap(first: Window, second: Window) -> float:
     return float(abs(first.apart(np.array(second.center))))
 
 
-def next_window(crossing: Crossing, trials: Sequence[Trial]) -> tuple[Window, bool]:
+def next_window(crossing: Crossing, trials: Sequence[WindowTrial]) -> tuple[Window, bool]:
     """The window to try next and whether it is the one to stay with, from the windows tried so far, in their order.
 
     A window that slides off the top is made twice as stiff; one whose trajectories mostly end in one state is moved towards the other. Once
@@ -122,7 +122,7 @@ def next_window(crossing: Crossing, trials: Sequence[Trial]) -> tuple[Window, bo
     return replace(last.window, center=last.window.center + step * onward, stiffness=stiffness), False
 
 
-def hopeless(trials: Sequence[Trial]) -> bool:
+def hopeless(trials: Sequence[WindowTrial]) -> bool:
     """Whether `FRUITLESS` windows have been tried and none of their shots was reactive."""
     return len(trials) >= FRUITLESS and all(t.reactive == 0.0 for t in trials)
 

@@ -15,7 +15,7 @@ from spacetime_tps.shooting.sites import Site
 from spacetime_tps.windows.window import Window
 
 DRAWS = 20
-COLUMNS = ("statistic", "in_a", "walk")
+COLUMNS = ("features", "in_a", "walk")
 
 
 class FreeEnergies(Generic[Start]):

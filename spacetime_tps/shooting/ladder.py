@@ -46,7 +46,7 @@ class EnsembleFrames:
 
     log_factor: Callable[[np.ndarray], np.ndarray]
     """Log of its density over Boltzmann's, up to a constant, at T (..., E)"""
-    statistic: np.ndarray
+    features: np.ndarray
     """(F, E)"""
     in_a: np.ndarray
     """(F,) bool"""
@@ -60,10 +60,10 @@ def log_partitions(reference: np.ndarray, ensembles: Sequence[EnsembleFrames]) -
     reference (S, E): T of plain MD inside A. The ensembles come in an order in which each overlaps the one before, the first one A. Raises
     SpacetimeError where they do not overlap.
     """
-    statistic = np.concatenate([reference, *(e.statistic for e in ensembles)])
+    features = np.concatenate([reference, *(e.features for e in ensembles)])
     inside = np.concatenate([np.ones(len(reference), dtype=bool), *(e.in_a for e in ensembles)])
-    bias = np.stack([np.where(inside, 0.0, OUTSIDE), *(-e.log_factor(statistic) for e in ensembles)])
-    counts = np.array([len(reference), *(len(e.statistic) for e in ensembles)])
+    bias = np.stack([np.where(inside, 0.0, OUTSIDE), *(-e.log_factor(features) for e in ensembles)])
+    counts = np.array([len(reference), *(len(e.features) for e in ensembles)])
     ordered = [EnsembleFrames(_flat, reference, inside[: len(reference)], np.zeros(len(reference))), *ensembles]
     guess = np.cumsum([0.0, *(_roughly(low, high) for low, high in pairwise(ordered))])
     names = ["the MD in A", *(f"rung {k} of {len(ensembles)} up from A" for k in range(1, len(ensembles) + 1))]
@@ -75,10 +75,10 @@ def relative(ensembles: Sequence[EnsembleFrames]) -> np.ndarray:
     """psi (K,) of ensembles relative to the first one, by MBAR among themselves. Raises SpacetimeError where they do not overlap."""
     if len(ensembles) == 1:
         return np.zeros(1)
-    statistic = np.concatenate([e.statistic for e in ensembles])
-    bias = np.stack([-e.log_factor(statistic) for e in ensembles])
+    features = np.concatenate([e.features for e in ensembles])
+    bias = np.stack([-e.log_factor(features) for e in ensembles])
     guess = np.cumsum([0.0, *(_roughly(low, high) for low, high in pairwise(ensembles))])
-    free_energy = boltzmann_weights(bias, np.array([len(e.statistic) for e in ensembles]), guess).free_energy
+    free_energy = boltzmann_weights(bias, np.array([len(e.features) for e in ensembles]), guess).free_energy
     return _known(free_energy[0] - free_energy)
 
 
@@ -108,15 +108,15 @@ def ladder_error(reference: np.ndarray, ensembles: Sequence[EnsembleFrames], *, 
 
 def _roughly(low: EnsembleFrames, high: EnsembleFrames) -> float:
     """A first guess of the free energy of one ensemble over another's: exponential averages from both sides, halfway."""
-    up = np.log(len(low.statistic)) - logsumexp(high.log_factor(low.statistic) - low.log_factor(low.statistic))
-    down = logsumexp(low.log_factor(high.statistic) - high.log_factor(high.statistic)) - np.log(len(high.statistic))
+    up = np.log(len(low.features)) - logsumexp(high.log_factor(low.features) - low.log_factor(low.features))
+    down = logsumexp(low.log_factor(high.features) - high.log_factor(high.features)) - np.log(len(high.features))
     return float(0.5 * (up + down))
 
 
-def _flat(statistic: np.ndarray) -> np.ndarray:
-    return np.zeros(statistic.shape[:-1])
+def _flat(features: np.ndarray) -> np.ndarray:
+    return np.zeros(features.shape[:-1])
 
 
 def _repeated(ensemble: EnsembleFrames, labels: np.ndarray, times: np.ndarray) -> EnsembleFrames:
     index = np.repeat(np.arange(len(ensemble.walk)), times[np.searchsorted(labels, ensemble.walk)])
-    return EnsembleFrames(ensemble.log_factor, ensemble.statistic[index], ensemble.in_a[index], ensemble.walk[index])
+    return EnsembleFrames(ensemble.log_factor, ensemble.features[index], ensemble.in_a[index], ensemble.walk[index])

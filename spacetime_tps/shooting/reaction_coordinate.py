@@ -2,9 +2,11 @@
 
 A trajectory from x reaches B with probability p_B(x). With logit p_B = b0 + b . T(x) outcomes have a likelihood, and the b that makes it
 largest says which combination of features the committor depends on (doi:10.1063/1.2234477). A ridge keeps b small where few points say
-anything of it; how strong, and whether b tells more than the variable that points were drawn along, is decided on walks left out.
+anything of it. Whether b tells more than the variable that points were drawn along is decided on walks left out, and how strong the
+ridge is, on walks left out of the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +42,10 @@ class Outcomes:
     walk: np.ndarray
     """(P,) labels: points of one walk are left out together"""
 
+    def of(self, points: np.ndarray) -> "Outcomes":
+        """Those of some points, bool (P,)."""
+        return Outcomes(self.features[points], self.reached_b[points], self.ended[points], self.walk[points])
+
 
 @dataclass(frozen=True)
 class Found:
@@ -65,7 +71,7 @@ def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray)
     curve (N, E): mean T along the route, from A to B.
     """
     seen = outcomes.ended > 0
-    o = Outcomes(outcomes.features[seen], outcomes.reached_b[seen], outcomes.ended[seen], outcomes.walk[seen])
+    o = outcomes.of(seen)
     missed = o.ended - o.reached_b
     if min(o.reached_b.sum(), missed.sum()) < FEWEST or len(np.unique(o.walk)) < FOLDS:
         return None
@@ -74,12 +80,9 @@ def committor_variable(outcomes: Outcomes, current: Variable, curve: np.ndarray)
     mean, scale = o.features.mean(axis=0)[use], spread[use]
     z = (o.features[:, use] - mean) / scale
     along = _about_mean(current, o.features)[:, None]
-    known = _held_out(along, o, 0.0)
-    trials = {ridge: _held_out(z, o, ridge) for ridge in RIDGES}
-    best = max(trials, key=lambda ridge: float(trials[ridge].sum()))
-    gains = _by_walk(trials[best] - known, o.walk)
+    gains = _by_walk(_held_out(z, o, RIDGES) - _held_out(along, o, (0.0,)), o.walk)
     gain, error = float(gains.sum()), float(np.sqrt(len(gains)) * gains.std(ddof=1))
-    offset, slope = _fit(z, o.reached_b, o.ended, best)
+    offset, slope = _fit(z, o.reached_b, o.ended, _ridge(z, o, RIDGES))
     direction = np.zeros(len(use))
     direction[use] = slope / scale
     if gain < SURE * error or direction @ (curve[-1] - curve[0]) <= 0.0:
@@ -110,12 +113,20 @@ def _fit(z: np.ndarray, reached: np.ndarray, ended: np.ndarray, ridge: float) ->
     return float(found[0]), found[1:]
 
 
-def _held_out(z: np.ndarray, o: Outcomes, ridge: float) -> np.ndarray:
-    """(P,) log-likelihood of each point's outcomes under the fit to the other folds of walks."""
+def _ridge(z: np.ndarray, o: Outcomes, ridges: Sequence[float]) -> float:
+    """The ridge under which walks that were left out are likeliest."""
+    if len(ridges) == 1:
+        return ridges[0]
+    return max(ridges, key=lambda ridge: float(_held_out(z, o, (ridge,)).sum()))
+
+
+def _held_out(z: np.ndarray, o: Outcomes, ridges: Sequence[float]) -> np.ndarray:
+    """(P,) log-likelihood of each point's outcomes under the fit to the other folds of walks, its ridge chosen on those alone."""
     labels = np.unique(o.walk)
     found = np.zeros(len(z))
     for fold in range(FOLDS):
         out = np.isin(o.walk, labels[fold::FOLDS])
+        ridge = _ridge(z[~out], o.of(~out), ridges)
         offset, slope = _fit(z[~out], o.reached_b[~out], o.ended[~out], ridge)
         logit = offset + z[out] @ slope
         found[out] = o.reached_b[out] * log_expit(logit) + (o.ended - o.reached_b)[out] * log_expit(-logit)

@@ -27,7 +27,7 @@ class RouteFrames(Generic[Start]):
     """(N, E) mean T along it, squares left at zero"""
     cost: np.ndarray
     """(N,) kT, of confining the system to each of its points"""
-    statistic: np.ndarray
+    features: np.ndarray
     """(S, E) T of the frames"""
     log_weight: np.ndarray
     """(S,) log of normalised Boltzmann weights"""
@@ -41,8 +41,8 @@ class RouteFrames(Generic[Start]):
     """A frame as the engine starts from it"""
     windows: Sequence[EnsembleFrames] = ()
     """Ensembles along the route from A on, which link its top to A where no ladder does"""
-    unsettled: str = ""
-    """What people call it, where the weights of its frames cannot be trusted"""
+    untrusted: str = ""
+    """Why the weights of its frames cannot be trusted, if they cannot"""
     third_basin: str = ""
     """What people call the place, where the route rests between A and B in a basin that is neither"""
 

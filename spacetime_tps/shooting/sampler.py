@@ -10,14 +10,14 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import behind, neediest
-from spacetime_tps.shooting.batches import trials
+from spacetime_tps.shooting.batches import window_trials
 from spacetime_tps.shooting.engine import ShootingEngine, Start
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
-from spacetime_tps.shooting.reaction_coordinate import NAME
 from spacetime_tps.shooting.route import RouteFrames
+from spacetime_tps.shooting.selection import sites_of
 from spacetime_tps.shooting.settings import ShootingSettings
-from spacetime_tps.shooting.sites import Site, sites_of
+from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
@@ -107,15 +107,15 @@ class ShotSampler(Generic[Start]):
         if not any(site.paths for site in sites):
             return np.zeros(0)
         linked = self.free_energies.linked(sites)
-        windows, psi, shots, statistics = [], [], [], []
+        windows, psi, shots, features = [], [], [], []
         for number, site in enumerate(sites):
             if not site.batches:
                 continue
             windows += list(site.windows)
             psi += list(self.free_energies.psi(number, site, linked=linked, quick=quick))
             shots += [sum(len(b.shot_point) for b in of) for of in site.windows.values()]
-            statistics += [s for b in site.batches for s in b.path_statistics]
-        return path_weights(statistics, ShotDensity(windows, np.array(psi), np.array(shots, dtype=float)))
+            features += [s for b in site.batches for s in b.path_features]
+        return path_weights(features, ShotDensity(windows, np.array(psi), np.array(shots, dtype=float)))
 
     def spent(self, sites: Sequence[Site[Start]]) -> int:
         """So far, with the ladders that are still to be walked and earlier trials of committors."""
@@ -129,7 +129,7 @@ class ShotSampler(Generic[Start]):
         return max(tenth, told)
 
     def _tell_of(self, site: Site[Start]) -> None:
-        last = next(t for t in trials(site.batches) if t.window == site.latest)
+        last = next(t for t in window_trials(site.batches) if t.window == site.latest)
         self.say(
             f"  window at {place_name(last.window)}, stiffness {last.window.stiffness:.0f}: {last.reactive:.2f} of shots reactive, "
             f"{last.share:.2f} of trajectories end in B" + ("" if last.stays else "; slides off the top")
@@ -139,7 +139,7 @@ class ShotSampler(Generic[Start]):
         """Say where the windows of a site go over to another variable, and why."""
         if not site.batches or window.variable == site.latest.variable:
             return
-        found = site.committor() if window.variable.name == NAME else None
+        found = site.committor() if site.fitted(window.variable) else None
         why = (
             f"tells more of where trajectories end, by {found.gain:.0f} ± {found.gain_error:.0f} in the log-likelihood of walks left out"
             if found

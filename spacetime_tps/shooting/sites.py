@@ -1,23 +1,20 @@
-"""Where to shoot from: the tops of routes, each with weighted frames that walks can start from, and the batches that were shot there."""
+"""A place to shoot from: the top of a route, weighted frames that walks can start from, and the batches that were shot there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import takewhile
-from typing import Any, Generic
+from typing import Generic
 
 import numpy as np
 
 from spacetime_tps.sampling.starts import draw_starts
-from spacetime_tps.shooting.batches import Batch, Trial, outcomes_of, trials
-from spacetime_tps.shooting.crossing import MOST_WINDOWS, Crossing, chord, crossings_of, distinct, hopeless, next_window, tangent
+from spacetime_tps.shooting.batches import Batch, WindowTrial, outcomes_of, window_trials
+from spacetime_tps.shooting.crossing import MOST_WINDOWS, Crossing, hopeless, next_window
 from spacetime_tps.shooting.engine import Start
-from spacetime_tps.shooting.reaction_coordinate import NAME, Found, Outcomes, committor_variable
+from spacetime_tps.shooting.reaction_coordinate import Found, Outcomes, committor_variable
 from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
-
-FITS = 2
-"""Variables fitted to the shots of a site, at most"""
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,13 @@ class Site(Generic[Start]):
     @property
     def in_a(self) -> np.ndarray:
         """T (R, E) of equilibrium draws in A."""
-        return self.frames.statistic[self.frames.plain]
+        return self.frames.features[self.frames.plain]
 
     @property
-    def tried(self) -> dict[Variable, list[Trial]]:
+    def tried(self) -> dict[Variable, list[WindowTrial]]:
         """What the windows on each variable gave, in the order they were tried."""
-        found: dict[Variable, list[Trial]] = {}
-        for trial in trials(self.batches):
+        found: dict[Variable, list[WindowTrial]] = {}
+        for trial in window_trials(self.batches):
             found.setdefault(trial.window.variable, []).append(trial)
         return found
 
@@ -80,20 +77,28 @@ class Site(Generic[Start]):
         """Whether the windows on the latest variable are hopeless."""
         return bool(self.batches) and hopeless(self.tried[self.latest.variable])
 
+    @property
+    def guesses(self) -> dict[Variable, Crossing]:
+        """The crossings by their variables, in the order that these are tried in."""
+        return {c.window.variable: c for c in (self.crossing, *self.instead)}
+
+    def fitted(self, variable: Variable) -> bool:
+        """Whether a variable was found from shots here."""
+        return variable not in self.guesses
+
     def onward(self, variable: Variable) -> float:
         """As Crossing has it, for any variable of the site: one that is fitted grows from A to B."""
-        known = {c.window.variable: c.onward for c in (self.crossing, *self.instead)}
-        return known.get(variable, 1.0)
+        return 1.0 if self.fitted(variable) else self.guesses[variable].onward
 
     @property
     def hopeless(self) -> bool:
         """Whether windows enough were tried on every variable without a reactive shot."""
         tried = self.tried
-        return all(c.window.variable in tried for c in (self.crossing, *self.instead)) and all(map(hopeless, tried.values()))
+        return all(variable in tried for variable in self.guesses) and all(map(hopeless, tried.values()))
 
     def starts(self, window: Window, seeds: Sequence[int]) -> list[Start]:
         """Draws from a window among the weighted frames, one a seed."""
-        drawn = draw_starts(self.frames.log_weight + window.log_factor(self.frames.statistic), self.frames.whole, seeds)
+        drawn = draw_starts(self.frames.log_weight + window.log_factor(self.frames.features), self.frames.whole, seeds)
         return [self.frames.start(int(k)) for k in drawn]
 
     def starts_in_a(self, window: Window, seeds: Sequence[int]) -> list[Start]:
@@ -128,50 +133,8 @@ class Site(Generic[Start]):
 
     def committor(self) -> Found | None:
         """The variable that the committor depends on by all shots so far, if it tells more than the latest one."""
-        if sum(variable.name == NAME for variable in self.tried) >= self.fits:
+        if sum(map(self.fitted, self.tried)) >= self.fits:
             return None
         rows = [outcomes_of(batch) for batch in self.batches]
         together = (np.concatenate([getattr(row, f.name) for row in rows]) for f in fields(Outcomes))
         return committor_variable(Outcomes(*together), self.latest.variable, self.frames.curve)
-
-
-def sites_of(
-    routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable], *, stiffness: float, margin_kT: float
-) -> tuple[list[Site[Start]], list[tuple[Crossing, str]]]:
-    """Crossings worth shooting from, and those that are left out, with the reason.
-
-    variables: those that every path passes through, ordered by the barrier that the best route has on them; where there are none, or none
-    holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
-    nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
-
-    Routes whose frames cannot be trusted are left out, other than the best. Where that goes straight from A to B, those that rest in a
-    third basin are too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
-    """
-    best, found = routes[0], []
-    why_not = [_why_not(r, best) for r in routes]
-    direct = [r for r, why in zip(routes, why_not, strict=True) if not why]
-    others = (chord(best.curve), tangent(best.curve, best.cost))
-    order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
-    for frames in direct:
-        tops = sorted(crossings_of(frames, order, stiffness=stiffness), key=lambda c: order.index(c.window.variable))
-        inside = float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))
-        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 else 0))
-    kept = distinct([s.crossing for s in found])
-    sites = [s for s in found if s.crossing in kept]
-    cost = [s.log_population - s.crossing.log_partition for s in sites]
-    above = [c - min(cost) for c in cost]
-    why = "by the windows of the rounds it costs about {:.0f} kT more than the best one, for a share of {:.0e} or so"
-    dear = [(s.crossing, why.format(c, np.exp(-c))) for s, c in zip(sites, above, strict=True) if c > margin_kT]
-    dear += [(crossings_of(r, order, stiffness=stiffness)[0], why) for r, why in zip(routes, why_not, strict=True) if why]
-    return [s for s, c in zip(sites, above, strict=True) if c <= margin_kT], dear
-
-
-def _why_not(route: RouteFrames[Any], best: RouteFrames[Any]) -> str:
-    """Why a route is not shot from; nothing where it is, as the best one in any case."""
-    if route is best:
-        return ""
-    if route.unsettled:
-        return route.unsettled
-    if route.third_basin and not best.third_basin:
-        return f"it rests in a basin that is neither A nor B, {route.third_basin}: that way is two transitions"
-    return ""

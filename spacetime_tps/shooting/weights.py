@@ -23,22 +23,22 @@ class ShotDensity:
     shots: np.ndarray
     """n (K,)"""
 
-    def log_factor(self, statistic: np.ndarray) -> np.ndarray:
+    def log_factor(self, features: np.ndarray) -> np.ndarray:
         """log f (P,) at T (P, E): f = sum_k n_k exp(b_k - psi_k), the balance heuristic (Veach and Guibas 1995)."""
         with np.errstate(divide="ignore"):
-            return np.asarray(logsumexp(log_factors(self.windows, statistic) - self.log_partition + np.log(self.shots), axis=-1))
+            return np.asarray(logsumexp(log_factors(self.windows, features) - self.log_partition + np.log(self.shots), axis=-1))
 
 
-def path_weights(statistics: Sequence[np.ndarray], region: ShotDensity) -> np.ndarray:
+def path_weights(features: Sequence[np.ndarray], region: ShotDensity) -> np.ndarray:
     """Statistical weights (paths,) of reactive paths: 1 / sum of f over all points that the path could have been shot from.
 
-    statistics: T (P, E) of those points, path by path (Batch.path_statistics). A path X with equilibrium probability P(X) is shot from its
+    features: T (P, E) of those points, path by path (Batch.path_features). A path X with equilibrium probability P(X) is shot from its
     point x_i with probability P(X) p_k(x_i) / p(x_i), p the equilibrium density, so that P(X) sum_i f(x_i) of it are expected in all, and
     the inverse undoes that (Menzl, Singraber, Dellago 2016; Jung, Okazaki, Hummer 2017; Lazzeri, Bolhuis, Covino 2025).
 
     Their sum is an estimate of how many reactive paths, both directions counted, begin per spacing of the points at equilibrium.
     """
-    return np.exp([-logsumexp(region.log_factor(s)) for s in statistics]) if len(statistics) else np.zeros(0)
+    return np.exp([-logsumexp(region.log_factor(s)) for s in features]) if len(features) else np.zeros(0)
 
 
 def resampled(clusters: np.ndarray, *, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -95,12 +95,12 @@ def judged(storage: Storage, problem: Problem, method: Method, name: str, route:
     frames = path.frames
     if not frames.stable:
         return Transition(name, method.name, "unstable", 0, float("nan"), None, 0, frames.evaluations, path.seed, None, route, "")
-    statistic = problem.coordinates.held_features(frames.positions)
-    bias = -problem.model.kT * (path.eta * statistic).sum(-1)
+    features = problem.coordinates.held_features(frames.positions)
+    bias = -problem.model.kT * (path.eta * features).sum(-1)
     level = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
     file, highest = keep_path(storage, problem, name, frames, bias=bias, level=level)
     ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
-    spent = round(work(statistic, path.eta), 4)
+    spent = round(work(features, path.eta), 4)
     return Transition(
         name, method.name, "ok", int(is_hit(frames, *ends)), highest, spent, len(frames), frames.evaluations, path.seed, None, route, file
     )

@@ -8,7 +8,7 @@ import numpy as np
 from spacetime_tps.coordinates.distances import distance
 from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.molecule import Cell
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, Read
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,12 @@ class DistanceRange:
     high: float
     cell: Cell | None = None
 
-    key = "distances"
+    key, listed, definition = "distances", True, None
+
+    @staticmethod
+    def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[DistanceRange]":
+        """Of ranges [i, j, low, high]."""
+        return [DistanceRange((int(d[0]), int(d[1])), float(d[2]), float(d[3]), cell) for d in entry]
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         """For positions (..., atoms, 3): bool (...)."""

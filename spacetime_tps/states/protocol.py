@@ -1,12 +1,19 @@
 """What the rest of the package asks of a state: which frames are in it."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from spacetime_tps.coordinates.molecule import Cell, Molecule
+from spacetime_tps.validation import StrictModel
+
+Read = Callable[[str], np.ndarray]
+"""Positions (atoms, 3), nm, of a structure file named in states.json"""
+
 
 class Condition(Protocol):
-    """One condition on a frame. Implementations are frozen, and stand in `states.state.CONDITIONS` by their key in states.json."""
+    """One condition on a frame. Implementations are frozen; their classes stand in `states.state.CONDITIONS`."""
 
     @property
     def key(self) -> str:
@@ -23,3 +30,30 @@ class Condition(Protocol):
 
     def apart(self, other: "Condition") -> bool:
         """Whether no frame can meet this condition and another one; False where that cannot be told."""
+
+
+class Definition(StrictModel):
+    """What a user writes in system.yaml for a condition that has a key of its own there."""
+
+    def entry(self, molecule: Molecule) -> Any:
+        """What a box of states.json holds for it. Raises SpacetimeError for atoms that there are not."""
+        raise NotImplementedError
+
+
+class ConditionKind(Protocol):
+    """A class of conditions: how they are read, from what a user writes and from a run folder."""
+
+    @property
+    def key(self) -> str:
+        """Of its entry in a box of states.json."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether that entry is a list of such conditions, or one alone."""
+
+    @property
+    def definition(self) -> type[Definition] | None:
+        """Of its entry under its key in system.yaml; None where the names of coordinates stand there, with two limits."""
+
+    def of_entry(self, entry: Any, cell: Cell | None, read: Read) -> Sequence[Condition]:
+        """The conditions of an entry of states.json."""

@@ -1,13 +1,36 @@
 """A distance from a structure, after superposition."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from spacetime_tps.coordinates.lengths import PER_NM
+from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.superposition import rmsd
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, Definition, Read
+
+
+class RmsdDefinition(Definition):
+    """A distance from one of the two structures after superposition."""
+
+    to: Literal["start", "end"]
+    atoms: tuple[str, ...] | None = Field(None, min_length=1)
+    """'residue number:atom name'; all but hydrogen where it is left out"""
+    max_nm: float | None = Field(None, gt=0)
+    min_nm: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "RmsdDefinition":
+        if self.max_nm is None and self.min_nm is None:
+            raise ValueError("an rmsd wants max_nm or min_nm")
+        return self
+
+    def entry(self, molecule: Molecule) -> dict[str, Any]:
+        """As Definition.entry."""
+        limits = {"max_nm": self.max_nm, "min_nm": self.min_nm}
+        return {"file": f"{self.to}.pdb", "atoms": [*molecule.chosen(self.atoms)], **{k: v for k, v in limits.items() if v}}
 
 
 @dataclass(frozen=True)
@@ -22,7 +45,15 @@ class RmsdRange:
     high: float
     low: float = 0.0
 
-    key = "rmsd"
+    key, listed, definition = "rmsd", False, RmsdDefinition
+
+    @staticmethod
+    def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[RmsdRange]":
+        """Of {"file", "atoms", "max_nm" or "min_nm" or both}."""
+        atoms = tuple(int(a) for a in entry["atoms"])
+        x = read(entry["file"])[np.array(atoms)]
+        reference = tuple((float(p[0]), float(p[1]), float(p[2])) for p in x)
+        return [RmsdRange(entry["file"], atoms, reference, float(entry.get("max_nm", np.inf)), float(entry.get("min_nm", 0.0)))]
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         """For positions (..., atoms, 3): bool (...)."""

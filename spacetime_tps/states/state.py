@@ -1,6 +1,6 @@
 """States A and B: a frame is in a state when all conditions of one of its boxes hold; and the states.json that says so."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +9,12 @@ import numpy as np
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.distance_range import DistanceRange
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, ConditionKind, Read
 from spacetime_tps.states.rmsd_range import RmsdRange
 from spacetime_tps.states.torsion_range import TorsionRange
 
 Box = tuple[Condition, ...]
 """All of these"""
-Read = Callable[[str], np.ndarray]
-"""Positions (atoms, 3), nm, of a structure file named in states.json"""
 
 
 @dataclass(frozen=True)
@@ -38,27 +36,8 @@ class State:
         return [_box_to_json(box) for box in self.boxes]
 
 
-def _torsions(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
-    return [TorsionRange((int(t[0]), int(t[1]), int(t[2]), int(t[3])), float(t[4]), float(t[5])) for t in entry]
-
-
-def _distances(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
-    return [DistanceRange((int(d[0]), int(d[1])), float(d[2]), float(d[3]), cell) for d in entry]
-
-
-def _rmsd(entry: Any, cell: Cell | None, read: Read) -> list[Condition]:
-    atoms = tuple(int(a) for a in entry["atoms"])
-    x = read(entry["file"])[np.array(atoms)]
-    reference = tuple((float(p[0]), float(p[1]), float(p[2])) for p in x)
-    return [RmsdRange(entry["file"], atoms, reference, float(entry.get("max_nm", np.inf)), float(entry.get("min_nm", 0.0)))]
-
-
-CONDITIONS: dict[str, Callable[[Any, Cell | None, Read], list[Condition]]] = {
-    TorsionRange.key: _torsions, DistanceRange.key: _distances, RmsdRange.key: _rmsd,
-}  # fmt: skip
-"""From an entry of a box in states.json, by its key. A new kind of condition is added here."""
-SINGLE = (RmsdRange.key,)
-"""Keys whose entry is one condition, not a list of them"""
+CONDITIONS: dict[str, ConditionKind] = {kind.key: kind for kind in (TorsionRange, DistanceRange, RmsdRange)}
+"""By their key in a box of states.json. A new kind of condition is added here."""
 
 
 def state_of(boxes: Sequence[dict[str, Any]], *, cell: Cell | None, read: Read) -> State:
@@ -68,19 +47,19 @@ def state_of(boxes: Sequence[dict[str, Any]], *, cell: Cell | None, read: Read) 
         unknown = set(box) - set(CONDITIONS)
         if unknown:
             raise SpacetimeError(f"states.json holds an unknown condition {sorted(unknown)[0]!r}; there are {', '.join(CONDITIONS)}")
-        found.append(tuple(condition for key, entry in box.items() for condition in CONDITIONS[key](entry, cell, read)))
+        found.append(tuple(condition for key, entry in box.items() for condition in CONDITIONS[key].of_entry(entry, cell, read)))
     return State(tuple(found))
 
 
 def _box_to_json(box: Box) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for condition in box:
-        if condition.key in SINGLE:
-            if condition.key in found:
-                raise SpacetimeError(f"a box of states.json can hold one {condition.key} only")
-            found[condition.key] = condition.to_json()
-        else:
+        if CONDITIONS[condition.key].listed:
             found.setdefault(condition.key, []).append(condition.to_json())
+        elif condition.key in found:
+            raise SpacetimeError(f"a box of states.json can hold one {condition.key} only")
+        else:
+            found[condition.key] = condition.to_json()
     return found
 
 

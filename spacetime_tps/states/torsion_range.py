@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.coordinates.circle import within
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.torsions import Torsions
-from spacetime_tps.states.protocol import Condition
+from spacetime_tps.states.protocol import Condition, Read
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,12 @@ class TorsionRange:
     low: float
     high: float
 
-    key = "torsions"
+    key, listed, definition = "torsions", True, None
+
+    @staticmethod
+    def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[TorsionRange]":
+        """Of ranges [i, j, k, l, low, high]."""
+        return [TorsionRange((int(t[0]), int(t[1]), int(t[2]), int(t[3])), float(t[4]), float(t[5])) for t in entry]
 
     def includes(self, degrees: np.ndarray | float) -> np.ndarray:
         """Whether angles (...) lie in the range; one of zero width is the whole circle."""

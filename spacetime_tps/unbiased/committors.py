@@ -46,7 +46,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Trials:
+class CommittorTrials:
     """Shots that tell committors alone: their points were chosen by earlier outcomes, so that their paths are of no known density."""
 
     walk: np.ndarray
@@ -58,12 +58,12 @@ class Trials:
     evaluations: np.ndarray
 
     @staticmethod
-    def read(storage: Storage) -> "Trials":
+    def read(storage: Storage) -> "CommittorTrials":
         """All that were made so far."""
         if not storage.has(TRIALS):
-            return Trials(np.zeros(0, dtype="<U1"), *(np.zeros(0, dtype=int) for _ in FIELDS[1:]))
+            return CommittorTrials(np.zeros(0, dtype="<U1"), *(np.zeros(0, dtype=int) for _ in FIELDS[1:]))
         arrays = storage.arrays(TRIALS)
-        return Trials(**{name: arrays[name] for name in FIELDS})
+        return CommittorTrials(**{name: arrays[name] for name in FIELDS})
 
     def at(self, walk: str, frame: int) -> tuple[int, int]:
         """How many trajectories from a point reached B, and how many ended in a state."""
@@ -81,7 +81,7 @@ class Trials:
 
 def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
     """Every shooting point outside the states, with its committor: two trials a shot."""
-    crossing, frame, window, statistic, reached, trials = [], [], [], [], [], []
+    crossing, frame, window, features, reached, trials = [], [], [], [], [], []
     for number, site in enumerate(ensemble.sites):
         for count, batch in enumerate(site.batches):
             ends = np.stack([batch.shot_forward, batch.shot_backward], axis=1)
@@ -90,20 +90,20 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
                 crossing.append(number)
                 frame.append((f"{number}_{count:04d}_{batch.point_walk[point]}", int(batch.point_frame[point])))
                 window.append(batch.window)
-                statistic.append(batch.point_statistic[point])
+                features.append(batch.point_features[point])
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int((mine >= 0).sum()))
-    values = values_of(np.array(statistic).reshape(-1, coordinates.dimension), coordinates.family())
+    values = values_of(np.array(features).reshape(-1, coordinates.dimension), coordinates.family())
     read = to_read(values, coordinates.angular)
-    at = [w.read(float(w.variable.value(t))) for w, t in zip(window, statistic, strict=True)]
+    at = [w.read(float(w.variable.value(t))) for w, t in zip(window, features, strict=True)]
     return Points(np.array(crossing), frame, window, read, np.array(at), Committors(np.array(reached), np.array(trials)))
 
 
 def shoot_again(
     ensemble: Ensemble, points: Points, problem: Problem, simulation: Simulation, settings: UnbiasedSettings, *, seed: int
-) -> Trials:
+) -> CommittorTrials:
     """Trials at the points nearest to one half, as many as are missing and the budget allows, kept beside those that there are."""
-    known = Trials.read(simulation.storage)
+    known = CommittorTrials.read(simulation.storage)
     rows: list[tuple[str, int, int, int]] = []
     tasks = []
     for k in points.committors.near_half()[: settings.states].tolist():
@@ -125,10 +125,10 @@ def shoot_again(
     columns = [np.array(c) for c in zip(*fresh, strict=True)] if fresh else [np.zeros(0, dtype=getattr(known, f).dtype) for f in FIELDS]
     every = {name: np.concatenate([getattr(known, name), column]) for name, column in zip(FIELDS, columns, strict=True)}
     simulation.storage.put_arrays(TRIALS, every)
-    return Trials(**every)
+    return CommittorTrials(**every)
 
 
-def tried_again(points: Points, trials: Trials) -> Committors:
+def tried_again(points: Points, trials: CommittorTrials) -> Committors:
     """Of all points, from the fresh trials alone: the first ones chose the point."""
     return Committors(*(np.array(c, dtype=int) for c in zip(*(trials.at(*f) for f in points.frame), strict=True)))
 

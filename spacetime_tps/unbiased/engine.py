@@ -72,14 +72,14 @@ class OpenMMShooting:
         outcomes = self._outcomes(window, shot_from, seeds, first)
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
-        statistic, in_a, walk = self.seen(walked)
+        features, in_a, walk = self.seen(walked)
         batch = Batch(
             crossing=site, pilot=pilot, variable=json.dumps(window.variable.to_json()),
             center=window.center, stiffness=window.stiffness,
-            statistic=statistic, in_a=in_a, walk=walk, onward=window.shift(statistic) * onward > 0.0,
+            features=features, in_a=in_a, walk=walk, onward=window.shift(features) * onward > 0.0,
             walk_evaluations=sum(f.evaluations for f in walked), broken=self.settings.shots * (len(chosen) - len(whole)) + lost,
             point_walk=_integers(p.walk for p in whole), point_frame=_integers(p.frame for p in whole),
-            point_statistic=self.problem.coordinates.features(np.array([p.positions for p in whole]).reshape(-1, *starts[0][0].shape)),
+            point_features=self.problem.coordinates.features(np.array([p.positions for p in whole]).reshape(-1, *starts[0][0].shape)),
             shot_point=np.repeat(np.arange(len(whole)), self.settings.shots),
             shot_seed=_integers(seeds), shot_first=_integers(first),
             shot_forward=_integers(o.ends[0] for o in outcomes), shot_backward=_integers(o.ends[1] for o in outcomes),
@@ -144,22 +144,22 @@ class OpenMMShooting:
 
     def _paths(self, name: str, outcomes: Sequence[Outcome], kept: Sequence[int]) -> dict[str, np.ndarray]:
         """Write the reactive paths `kept`; the batch's columns that describe them."""
-        names, ways, highest, lengths, statistics = [], [], [], [], []
+        names, ways, highest, lengths, points = [], [], [], [], []
         for k in kept:
-            path, statistic = outcomes[k].path, outcomes[k].features
+            path, features = outcomes[k].path, outcomes[k].features
             assert path is not None
-            assert statistic is not None
+            assert features is not None
             names.append(f"{STAGE}_{name}_{k:04d}")
             _, energy = keep_path(self.simulation.storage, self.problem, names[-1], path)
             highest.append(energy)
             lengths.append(len(path))
             ways.append(self.problem.coordinates.way_of(self.problem.coordinates.values(path.positions), *self.problem.ends))
-            statistics.append(statistic)
+            points.append(features)
         return {
             "path_shot": _integers(kept), "path_name": np.array(names, dtype=str),
             "path_way": np.array(ways, dtype=str), "path_max_energy": np.array(highest, dtype=float), "path_frames": _integers(lengths),
-            "path_points": _integers(len(s) for s in statistics),
-            "points": np.concatenate([np.zeros((0, self.problem.coordinates.dimension)), *statistics]),
+            "path_points": _integers(len(s) for s in points),
+            "points": np.concatenate([np.zeros((0, self.problem.coordinates.dimension)), *points]),
         }  # fmt: skip
 
 

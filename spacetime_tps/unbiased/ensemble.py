@@ -17,7 +17,7 @@ from spacetime_tps.storage.protocol import Row, Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots, thinned
 from spacetime_tps.unbiased.averages import averages, counts, path_density
 from spacetime_tps.unbiased.committors import (
-    Trials,
+    CommittorTrials,
     committor_columns,
     committor_rows,
     shoot_again,
@@ -96,7 +96,7 @@ def sample_unbiased(
         route_frames(curve, problem, engine.integrity.holds(curve.positions), disagreement=kT)
         for curve, kT in zip(sampled.curves, apart, strict=True)
     ]
-    again = int(Trials.read(simulation.storage).evaluations.sum())
+    again = int(CommittorTrials.read(simulation.storage).evaluations.sum())
     sampler = ShotSampler(engine, settings, seed=seed, say=simulation.progress.say, again=again)
     ensemble = sampler.sample(routes, problem.coordinates.separating(*problem.boxes))
     scale = len(ensemble.weight) / ensemble.weight.sum()
@@ -163,7 +163,7 @@ def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequenc
     return found
 
 
-def _more_shots(trials: Trials) -> list[Sequence[Any]]:
+def _more_shots(trials: CommittorTrials) -> list[Sequence[Any]]:
     """Shots for committors alone, as rows of shots.csv."""
     columns = (trials.walk, trials.frame, trials.seed, trials.first, trials.forward, trials.backward, trials.evaluations)
     rows: list[Sequence[Any]] = []

@@ -12,7 +12,7 @@ FEW = 30.0
 """Effective paths, below which bootstrap errors say little"""
 HEAVY = 0.2
 """Of all weight, on one path"""
-APART = 3.0
+HALVES_APART = 3.0
 """Standard errors between the halves of the shots"""
 UNDECIDED = 0.1
 """Of trajectories that met neither state"""
@@ -55,7 +55,7 @@ def against(record: Mapping[str, Any]) -> list[str]:
             "softer one (unbiased.stiffness)"
         )
     for name, apart in record["halves_apart"].items():
-        if apart is not None and apart > APART:
+        if apart is not None and apart > HALVES_APART:
             found.append(
                 f"{name} of the earlier and of the later paths differ by {apart:.1f} standard errors: walks have not seen "
                 "everything yet; give them more time (unbiased.equilibration, unbiased.gap), or compare another seed"

@@ -111,7 +111,7 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
     with Simulation(problem.model, storage=Folder(run)) as simulation:
         sampled = Sampled.load(simulation)
     best = sampled.curves[0]
-    samples = WeightedSamples(torch.from_numpy(best.statistic), torch.from_numpy(best.log_weight))
+    samples = WeightedSamples(torch.from_numpy(best.features), torch.from_numpy(best.log_weight))
     found = rivals(best, samples, family, settings.geodesic, sampled.record["kappa_floor"])
     curves = tuple(replace(best, route=name, eta=curve.eta.numpy()) for name, curve in found.items())
     method = Rivals(curves)

@@ -42,7 +42,7 @@ def mixture(samples: WeightedSamples, lessons: Lessons, family: Family, settings
         train(torsional, lessons, lessons, steps=settings.steps, seed=seed)
         return torsional.requires_grad_(False)
     if isinstance(family, Cartesian):
-        gaussian = cartesian_networks.Mixture(samples.statistic[:, list(family.locations)], samples.log_weights, GAUSSIANS)
+        gaussian = cartesian_networks.Mixture(samples.features[:, list(family.locations)], samples.log_weights, GAUSSIANS)
         train(gaussian, lessons, lessons, steps=GAUSSIAN_STEPS, seed=seed, loss=cartesian_loss, rates=GAUSSIAN_RATES)
         return gaussian.requires_grad_(False)
     return None
@@ -64,7 +64,7 @@ def compared(data: Ensembles, family: Family, curve: torch.Tensor, settings: Den
     told: Unseen | None = fitted.record.unseen
     assert told is not None
     return {
-        "coordinates": len(family.angular), "frames": len(data.samples.statistic), "windows": told.windows,
+        "coordinates": len(family.angular), "frames": len(data.samples.features), "windows": told.windows,
         "effective_samples": float(kept.moments(data.eta[held]).effective_samples.median()),
         NETWORK: told.denoiser, MIXTURE: None if rival is None else unseen(rival, data, held, family).denoiser, SAMPLES: told.samples,
         "standard_error": told.standard_error, "network_s": trained - begin, "mixture_s": time.perf_counter() - trained,
@@ -81,7 +81,7 @@ def ensembles(run: Path) -> tuple[Ensembles, Coordinates, torch.Tensor, Denoiser
     problem = preparation.load(run)
     with Simulation(problem.model, processes=1, storage=Folder(run)) as simulation:
         best = Sampled.load(simulation).curves[0]
-    samples = WeightedSamples(torch.from_numpy(best.statistic), torch.from_numpy(best.log_weight))
+    samples = WeightedSamples(torch.from_numpy(best.features), torch.from_numpy(best.log_weight))
     data = Ensembles(samples, torch.from_numpy(best.ensembles), torch.from_numpy(best.counts))
     settings = validated(yaml.safe_load((run / "config.yaml").read_text())["settings"]).denoiser
     return data, problem.coordinates, torch.from_numpy(best.eta), settings

@@ -154,7 +154,7 @@ def guided(learned: Learned, found: Found, paths: int, limit: float, generator: 
     """Walk `paths` paths along a geodesic from draws of its first distribution."""
     eta = found.geodesic.eta
     plan = adaptive_plan(eta, learned.denoiser, FAMILY, steps=STEPS, mobility=MOBILITY)
-    chance = torch.softmax(learned.denoiser.statistic @ eta[0] + learned.denoiser.log_weights, dim=0)
+    chance = torch.softmax(learned.denoiser.features @ eta[0] + learned.denoiser.log_weights, dim=0)
     start = learned.coordinates[torch.multinomial(chance, paths, replacement=True, generator=generator)]
     walked = anneal(learned.surface, learned.kT, FAMILY, plan, start, generator, longest=LONGEST)
     lag = _lag(learned, eta, walked)
@@ -168,8 +168,8 @@ def guided(learned: Learned, found: Found, paths: int, limit: float, generator: 
 
 def _lag(learned: Learned, eta: Tensor, walked: Walked) -> np.ndarray:
     """Means of U and of the bias minus their quadrature values, in standard errors (N, 2)."""
-    share = torch.softmax(learned.exact.statistic @ eta.T + learned.exact.log_weights[:, None], dim=0)
-    exact = torch.stack([share.T @ learned.exact_energy, -(eta * (share.T @ learned.exact.statistic)).sum(-1)], -1)
+    share = torch.softmax(learned.exact.features @ eta.T + learned.exact.log_weights[:, None], dim=0)
+    exact = torch.stack([share.T @ learned.exact_energy, -(eta * (share.T @ learned.exact.features)).sum(-1)], -1)
     seen = torch.stack([walked.energy, walked.bias], -1)
     error = seen.std(0) / len(seen) ** 0.5
     return ((seen.mean(0) - exact) / error).numpy()

@@ -92,7 +92,7 @@ def search(
     floor, spent = first_floor, 0
     while True:
         some = min(round(len(denoiser.log_weights) * floor / ALL_SAMPLES), len(denoiser.log_weights))
-        coarse = WeightedSamples(denoiser.statistic[:some], denoiser.log_weights[:some])
+        coarse = WeightedSamples(denoiser.features[:some], denoiser.log_weights[:some])
         paths = lattice_paths(coarse, *ends, level=floor, size=LATTICE, barrier_weight=BARRIER, allowed=allowed)
         if not paths and floor * RAISE > LAST_FLOOR:
             raise SpacetimeError("the forbidden regions leave no way from one end to the other, however narrow the distributions")

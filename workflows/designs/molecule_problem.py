@@ -76,16 +76,16 @@ class Problem:
 
 
 def frames(run: Path) -> tuple[np.ndarray, Tensor, Tensor]:
-    """Positions (S, atoms, 3) nm, statistic (S, 4) and log weights (S,) of the best route's class."""
+    """Positions (S, atoms, 3) nm, features (S, 4) and log weights (S,) of the best route's class."""
     positions, _, _ = read_trr(run / "samples/weighted_1.trr")
     with np.load(run / "samples/weighted_1.npz") as data:
-        return positions, torch.from_numpy(data["statistic"]), torch.from_numpy(data["log_weight"])
+        return positions, torch.from_numpy(data["features"]), torch.from_numpy(data["log_weight"])
 
 
-def split(statistic: Tensor, log_weight: Tensor) -> tuple[WeightedSamples, WeightedSamples, Tensor]:
+def split(features: Tensor, log_weight: Tensor) -> tuple[WeightedSamples, WeightedSamples, Tensor]:
     """Four fifths to learn from, one fifth held out, in blocks of 10 neighbours of the walks; and which are to learn from."""
-    learn = (torch.arange(len(statistic)) // 10) % 5 != 0
-    return WeightedSamples(statistic[learn], log_weight[learn]), WeightedSamples(statistic[~learn], log_weight[~learn]), learn
+    learn = (torch.arange(len(features)) // 10) % 5 != 0
+    return WeightedSamples(features[learn], log_weight[learn]), WeightedSamples(features[~learn], log_weight[~learn]), learn
 
 
 def supported(truth: WeightedSamples, eta: Tensor) -> tuple[Tensor, Moments]:
@@ -98,13 +98,13 @@ def supported(truth: WeightedSamples, eta: Tensor) -> tuple[Tensor, Moments]:
 def torsions(run: Path, truth: Path) -> Problem:
     """In (phi, psi), around the geodesic that the run found."""
     family = VonMises(2)
-    _, statistic, log_weight = frames(run)
-    training, held, _ = split(statistic, log_weight)
+    _, features, log_weight = frames(run)
+    training, held, _ = split(features, log_weight)
     best = WeightedSamples(*frames(truth)[1:])
     lessons, held_out = (
         teach(
             s,
-            draw_eta(family.center(s.statistic), n, low=LOW, high=HIGH, generator=torch.Generator().manual_seed(SEEDS[name])),
+            draw_eta(family.center(s.features), n, low=LOW, high=HIGH, generator=torch.Generator().manual_seed(SEEDS[name])),
             family=family,
         )
         for s, n, name in ((training, LESSONS, "lessons"), (held, HELD_OUT, "held out"))
@@ -124,13 +124,13 @@ def cartesian(run: Path, truth: Path) -> Problem:
     """In heavy-atom Cartesians, units of 0.1 nm, around the mean structures along the run's geodesic."""
     family = Cartesian(30)
     heavy = mdtraj.load_topology(run / "topology.pdb").select("not element H")
-    mine, statistic, log_weight = frames(run)
+    mine, features, log_weight = frames(run)
     others, _, other_weight = frames(truth)
     x, y = (superposed(torch.from_numpy(p[:, heavy].astype(float)), torch.from_numpy(mine[0, heavy].astype(float))) for p in (mine, others))
     center = x.mean(0)
     x, y = x - center, y - center
     best = WeightedSamples(family.features(y), other_weight)
-    return _cartesian(family, x, log_weight, best, _along(run, statistic, log_weight, x, family))
+    return _cartesian(family, x, log_weight, best, _along(run, features, log_weight, x, family))
 
 
 def thinned(run: Path) -> Problem:
@@ -139,13 +139,13 @@ def thinned(run: Path) -> Problem:
     Two runs differ by their MBAR weights, which no denoiser can mend; here they agree, and what is left is what few frames cost.
     """
     family = Cartesian(30)
-    positions, statistic, log_weight = frames(run)
+    positions, features, log_weight = frames(run)
     heavy = mdtraj.load_topology(run / "topology.pdb").select("not element H")
     x = superposed(torch.from_numpy(positions[:, heavy].astype(float)), torch.from_numpy(positions[0, heavy].astype(float)))
     x = x - x.mean(0)
     few = (torch.arange(len(x)) // 10) % 10 == 0
     best = WeightedSamples(family.features(x[~few]), log_weight[~few])
-    return _cartesian(family, x[few], log_weight[few], best, _along(run, statistic, log_weight, x, family))
+    return _cartesian(family, x[few], log_weight[few], best, _along(run, features, log_weight, x, family))
 
 
 def superposed(x: Tensor, reference: Tensor) -> Tensor:
@@ -157,11 +157,11 @@ def superposed(x: Tensor, reference: Tensor) -> Tensor:
     return 10.0 * (x @ ((u * flip[:, None]) @ v)).flatten(1)
 
 
-def _along(run: Path, statistic: Tensor, log_weight: Tensor, x: Tensor, family: Cartesian) -> Tensor:
+def _along(run: Path, features: Tensor, log_weight: Tensor, x: Tensor, family: Cartesian) -> Tensor:
     """Mean structures along the run's geodesic, at sigma/alpha = 0.04 nm."""
     with np.load(run / "geodesic.npz") as data:
         eta = torch.from_numpy(data["eta"])
-    share = torch.softmax(log_weight + eta @ statistic.T, dim=-1)
+    share = torch.softmax(log_weight + eta @ features.T, dim=-1)
     return family.natural(share @ x, torch.full((len(eta), 1), -2.0 * math.log(ROUTE), dtype=torch.double))
 
 
@@ -172,7 +172,7 @@ def _cartesian(family: Cartesian, x: Tensor, log_weight: Tensor, best: WeightedS
         for s, z, n, name in ((training, x[learn], LESSONS, "lessons"), (held, x[~learn], HELD_OUT, "held out"))
     )
     generator = torch.Generator().manual_seed(SEEDS["judged"])
-    judged, judged_truth = supported(best, draw_noisy(best.statistic[:, :-1], CANDIDATES, generator=generator))
+    judged, judged_truth = supported(best, draw_noisy(best.features[:, :-1], CANDIDATES, generator=generator))
     on, on_truth = supported(best, along)
     level = torch.exp(-0.5 * family.level(judged)[:, 0])
     return Problem(
@@ -218,7 +218,7 @@ def torsion_designs(p: Problem) -> list[tuple[str, Callable[[], Denoiser], int, 
 
 
 def cartesian_designs(p: Problem) -> list[tuple[str, Callable[[], Denoiser], int, dict[str, float] | float, Callable[..., Tensor]]]:
-    x = p.training.statistic[:, :-1]
+    x = p.training.features[:, :-1]
 
     def gaussians() -> networks.Mixture:
         return networks.Mixture(x, p.training.log_weights, GAUSSIANS)

@@ -30,10 +30,10 @@ def route_frames(
     inside = np.flatnonzero(in_a)
     chance = np.exp(weight[inside])
     plain = np.random.default_rng(seed).choice(inside, DRAWN, p=chance / chance.sum())
-    points, statistic = x.numpy(), family.features(x)
-    along = WeightedSamples(statistic, log_weight).moments(eta).mean.numpy()
+    points, features = x.numpy(), family.features(x)
+    along = WeightedSamples(features, log_weight).moments(eta).mean.numpy()
     return RouteFrames(
-        route, features_of_centers(eta.numpy(), family), without_squares(along, family), cost.numpy(), statistic.numpy(), weight, in_a,
+        route, features_of_centers(eta.numpy(), family), without_squares(along, family), cost.numpy(), features.numpy(), weight, in_a,
         np.ones(len(x), dtype=bool), plain, lambda frame: points[frame],
     )  # fmt: skip
 
@@ -50,9 +50,9 @@ def stiffness_that_stays(frames: RouteFrames[np.ndarray], variables: Sequence[Va
     rng, stiffness = np.random.default_rng(seed), SOFTEST
     while stiffness < STIFFEST:
         crossing, *_ = crossings_of(frames, variables, stiffness=stiffness)
-        log_share = frames.log_weight + crossing.window.log_factor(frames.statistic)
+        log_share = frames.log_weight + crossing.window.log_factor(frames.features)
         share = np.exp(log_share - log_share.max())
-        if crossing.window.stays(frames.statistic[rng.choice(len(share), DRAWN, p=share / share.sum())]):
+        if crossing.window.stays(frames.features[rng.choice(len(share), DRAWN, p=share / share.sum())]):
             break
         stiffness *= 2.0
     return stiffness

@@ -48,7 +48,7 @@ class SurfaceShooting:
         (frames,) = self._walk([window], np.stack(starts), steps, generator)
         self._ends[site, number] = frames[-1]
         seen = frames[discard:][STORED - 1 :: STORED] if self.gap >= STORED else frames[discard:]
-        statistic, in_a, walker = self._seen(seen)
+        features, in_a, walker = self._seen(seen)
         index = np.arange(discard + self.gap - 1, steps, self.gap)
         at = frames[index].swapaxes(0, 1).reshape(-1, frames.shape[-1])
         source = np.repeat(np.arange(len(at)), self.shots)
@@ -59,10 +59,10 @@ class SurfaceShooting:
         ends[free], taken[free] = found.outcome, found.steps.sum(axis=1)
         batch = Batch(
             crossing=site, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
-            statistic=statistic, in_a=in_a, walk=walker, onward=window.shift(statistic) * onward > 0.0,
+            features=features, in_a=in_a, walk=walker, onward=window.shift(features) * onward > 0.0,
             walk_evaluations=len(starts) * (1 + steps), broken=0,
             point_walk=np.repeat(np.arange(len(starts)), points), point_frame=np.tile(index, len(starts)),
-            point_statistic=self._features(at),
+            point_features=self._features(at),
             shot_point=source, shot_seed=np.full(len(source), seed), shot_first=np.ones(len(source), dtype=int),
             shot_forward=ends[:, 0], shot_backward=ends[:, 1], shot_evaluations=taken, shot_stable=np.ones(len(source), dtype=bool),
             **self._paths(name, found, free),

@@ -63,9 +63,9 @@ def training_frames(target: Target, generator: torch.Generator) -> Ensembles:
     eta = torch.cat([torch.zeros(1, 4, dtype=torch.double), TORSIONS.natural(centers, torch.full_like(centers, WINDOW_LEVEL))])
     counts = torch.tensor([PLAIN, *[EACH] * len(centers)])
     drawn = [target.draw(int(n), generator, at) for n, at in zip(counts, eta, strict=True)]
-    statistic = TORSIONS.features(torch.cat(drawn))
-    density = eta @ statistic.T + (counts.double().log() - target.exact.moments(eta).log_partition)[:, None]
-    return Ensembles(WeightedSamples(statistic, -torch.logsumexp(density, dim=0)), eta, counts)
+    features = TORSIONS.features(torch.cat(drawn))
+    density = eta @ features.T + (counts.double().log() - target.exact.moments(eta).log_partition)[:, None]
+    return Ensembles(WeightedSamples(features, -torch.logsumexp(density, dim=0)), eta, counts)
 
 
 def score_deviation(denoised: Tensor, other: Tensor, log_snr: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def deviations(target: Target, sampled: Trajectories, seed: int) -> Deviations:
             ends_apart=float((ends - sampled.centers[-1]).square().sum(-1).mean().sqrt()),
             to_frames=_to_frames(on_circles(last), data.samples),
         )
-    return Deviations(found, _to_frames(fresh, data.samples), models, len(data.samples.statistic))
+    return Deviations(found, _to_frames(fresh, data.samples), models, len(data.samples.features))
 
 
 def _ends(model: Denoiser, start: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,4 +111,4 @@ def _ends(model: Denoiser, start: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _to_frames(points: Tensor, frames: WeightedSamples) -> float:
-    return float(torch.cdist(points, frames.statistic).amin(-1).median())
+    return float(torch.cdist(points, frames.features).amin(-1).median())

@@ -54,8 +54,8 @@ def triangle_excess(matrix: np.ndarray) -> float:
 
 def conformations(target: Target, count: int, known: Tensor, generator: torch.Generator) -> Tensor:
     """Angles (count, 2), each in turn the farthest from those before it and from known (K, 2), of points that are not high."""
-    rows = torch.randperm(len(target.exact.statistic), generator=generator)[:CANDIDATES]
-    angles = TORSIONS.center(target.exact.statistic[rows])
+    rows = torch.randperm(len(target.exact.features), generator=generator)[:CANDIDATES]
+    angles = TORSIONS.center(target.exact.features[rows])
     height = target.height(angles)
     low = angles[height < target.height(known).min() + HIGHEST]
     return low[farthest(TORSIONS.features(low), TORSIONS.features(known), count)]
@@ -167,7 +167,7 @@ class Distances:
         """Spearman's, over held-out pairs."""
         d = self.held_out
         rival = {"torsion distance": d.torsion_distance.numpy(), "RMSD": self.held_out_rmsd, "widest noise on the way": -d.widest.numpy()}
-        return {name: float(spearmanr(d.length, values).statistic) for name, values in rival.items()}
+        return {name: float(spearmanr(d.length, values).features) for name, values in rival.items()}
 
     @property
     def noise_by_distance(self) -> list[float]:
@@ -178,7 +178,7 @@ class Distances:
     @property
     def noise_with_distance(self) -> float:
         """Spearman's of the torsion distance and minus the lowest kappa on the way, over the pairs learned from."""
-        return float(spearmanr(self.learned.torsion_distance, -self.learned.widest).statistic)
+        return float(spearmanr(self.learned.torsion_distance, -self.learned.widest).features)
 
     def relative_error(self, predicted: Tensor) -> float:
         """Root mean square of (predicted - length) / length over held-out pairs."""

@@ -64,7 +64,7 @@ class Shifted:
 
 def shifted(target: Target, sampled: Trajectories, conformers: Tensor) -> Shifted:
     """Compare along the sampled trajectories."""
-    points, weights = target.coarse.statistic, target.coarse.log_weights.exp()
+    points, weights = target.coarse.features, target.coarse.log_weights.exp()
     few = sampled.centers[:, :STARTS]
     differences = [
         (target.coarse.moments(at.exp() * z).mean - mean_shift(z, points, weights, torch.exp(-0.5 * at))).abs().max()
@@ -74,7 +74,7 @@ def shifted(target: Target, sampled: Trajectories, conformers: Tensor) -> Shifte
     low = SCHEDULE[SCHEDULE <= FINEST]
     ends = TORSIONS.center(full_shifts(sampled.centers[0], target.coarse, low))
     flow = TORSIONS.center(sampled.centers[-1])
-    data = TORSIONS.center(target.exact.statistic)
+    data = TORSIONS.center(target.exact.features)
     near_data, near_flow, near_ends = (nearest(x, conformers) for x in (data, flow, ends))
     mine = torch.stack([target.exact.log_weights.exp()[near_data == k].sum() for k in range(len(conformers))])
     levels = low[::EVERY]

@@ -59,7 +59,7 @@ def memory(target: Target, conformers: Tensor, seed: int) -> Memory:
     """Measure it on the exact denoiser."""
     generator = torch.Generator().manual_seed(seed)
     x = TORSIONS.features(target.draw(DRAWS, generator))
-    middle = target.exact.log_weights.exp() @ target.exact.statistic
+    middle = target.exact.log_weights.exp() @ target.exact.features
     divergences, errors, shifts = [], [], []
     for at in SCHEDULE:
         eta = SPACE.at(noised(x, at, generator), at.expand(DRAWS, 1))
@@ -70,7 +70,7 @@ def memory(target: Target, conformers: Tensor, seed: int) -> Memory:
         shifts.append((mean - middle).square().sum(-1).mean())
     divergence = torch.stack(divergences)
     turned = torch.stack([_returned(target, conformers, at, generator) for at in TURNS])
-    near = nearest(TORSIONS.center(target.exact.statistic), conformers)
+    near = nearest(TORSIONS.center(target.exact.features), conformers)
     one = noise((1, 4), SCHEDULE[0], family=SPACE, generator=generator).expand(REPEATS, 4)
     repeated = reverse_sde(one, SCHEDULE, target.model, family=SPACE, generator=generator)[-1]
     fresh = TORSIONS.features(target.draw(REPEATS, generator))
@@ -88,14 +88,14 @@ def memory(target: Target, conformers: Tensor, seed: int) -> Memory:
 
 def _returned(target: Target, conformers: Tensor, log_snr: Tensor, generator: torch.Generator) -> Tensor:
     """Share (K,) of walkers, noised to log_snr from within each conformer's part of the data, that the reverse SDE takes back there."""
-    near = nearest(TORSIONS.center(target.exact.statistic), conformers)
+    near = nearest(TORSIONS.center(target.exact.features), conformers)
     model = Embedded(target.coarse)
     schedule = SCHEDULE[(log_snr <= SCHEDULE) & (SCHEDULE <= FINEST)]
     shares = []
     for k in range(len(conformers)):
         inside = torch.where(near == k, target.exact.log_weights, -torch.inf)
         rows = torch.multinomial(torch.softmax(inside, dim=0), EACH, replacement=True, generator=generator)
-        start = noised(target.exact.statistic[rows], log_snr, generator)
+        start = noised(target.exact.features[rows], log_snr, generator)
         end = reverse_sde(start, schedule, model, family=SPACE, generator=generator)[-1]
         shares.append((nearest(TORSIONS.center(end), conformers) == k).double().mean())
     return torch.stack(shares)

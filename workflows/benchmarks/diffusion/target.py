@@ -50,10 +50,10 @@ class Target:
 
     def draw(self, count: int, generator: torch.Generator, eta: Tensor | None = None) -> Tensor:
         """Independent angles (count, 2) of p_0, or of p_eta at eta (4,): points by their weights, spread evenly over their cells."""
-        log_weight = self.exact.log_weights if eta is None else self.exact.log_weights + self.exact.statistic @ eta
+        log_weight = self.exact.log_weights if eta is None else self.exact.log_weights + self.exact.features @ eta
         rows = torch.multinomial(torch.softmax(log_weight, dim=0), count, replacement=True, generator=generator)
         spread = self.cell * (torch.rand(count, 2, generator=generator, dtype=torch.double) - 0.5)
-        return TORSIONS.center(self.exact.statistic[rows]) + spread
+        return TORSIONS.center(self.exact.features[rows]) + spread
 
     def height(self, angles: Tensor) -> Tensor:
         """KL(p_eta || p_0) (..., ) in kT at angles (..., 2) and kappa 50: what holding the molecule there costs."""
@@ -94,9 +94,9 @@ def run_target(folder: Path) -> Target:
     if not path.is_file():
         raise SpacetimeError(f"{folder} holds no weighted frames (samples/weighted_1.npz): give a finished run")
     with np.load(path) as data:
-        statistic, log_weight = torch.from_numpy(data["statistic"]), torch.from_numpy(data["log_weight"])
-    if statistic.shape[1] != TORSIONS.dimension or not torch.allclose(statistic.square().sum(-1), torch.tensor(2.0).double()):
-        raise SpacetimeError(f"the frames of {folder} are not in two torsions: features have shape {tuple(statistic.shape)}")
-    every = -(-len(statistic) // FRAMES)
-    samples = WeightedSamples(statistic[::every], log_weight[::every])
+        features, log_weight = torch.from_numpy(data["features"]), torch.from_numpy(data["log_weight"])
+    if features.shape[1] != TORSIONS.dimension or not torch.allclose(features.square().sum(-1), torch.tensor(2.0).double()):
+        raise SpacetimeError(f"the frames of {folder} are not in two torsions: features have shape {tuple(features.shape)}")
+    every = -(-len(features) // FRAMES)
+    samples = WeightedSamples(features[::every], log_weight[::every])
     return Target(f"weighted frames of {folder.name}", samples, samples, 0.0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.naming import place
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import Forbidden
@@ -16,9 +17,6 @@ LAG = (
     "The best curve keeps out of the forbidden regions, yet some paths enter: the molecule lags behind the restraint. Slower paths "
     "(guided.points), stronger restraints (geodesic.floor, with more windows.count) or a wider avoidance.margin hold it closer."
 )
-
-PLACED = 6
-"""Coordinates that a sentence can name, at most"""
 
 
 def avoidance_summary(
@@ -57,10 +55,8 @@ def cannot_be_met(route: dict[str, Any], coordinates: Coordinates) -> str | None
     nearest = ""
     if worst["center"] is not None:
         center = np.array(worst["center"])
-        center = np.where(coordinates.angular, (center + 180.0) % 360.0 - 180.0, center)
-        places = zip(coordinates.names, center, coordinates.angular, strict=True)
-        place = ", ".join(f"{name} {value:.{0 if angle else 1}f}" for name, value, angle in places)
-        where = f", nearest at {place}:" if len(center) <= PLACED else ", at its nearest"
+        at = place(coordinates.names, np.where(coordinates.angular, np.radians(center), center), coordinates.angular)
+        where = f", nearest at {at}:" if at else ", at its nearest"
         nearest = f"{where} {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
     return (
         f"The constraint cannot be met: the best curve found, {route['name']}, {how} the region {worst['region']!r} "
