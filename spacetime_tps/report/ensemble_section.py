@@ -3,22 +3,20 @@
 import html
 from typing import Any
 
+from spacetime_tps.coordinates.naming import MOST
 from spacetime_tps.report.html import number, table
-from spacetime_tps.unbiased import verdict
+from spacetime_tps.unbiased.verdict import cautions
 
 CAPTIONS = {
     "unbiased_map": "Where transition paths spend their time between the states, every path with its weight. Red: transition states, from which half of "
     "all fresh trajectories went to B.",
     "committor": "Left: share of trajectories from the shooting points that reached B first, point by point and pooled, with 95 % intervals. Right: points "
     "that looked like one half, shot from again.",
-    "distributions": "Lengths and highest energies under their weights. Guided paths last longer, and more frames find higher energies: compare each with its "
-    "own thermal reference.",
+    "distributions": "Lengths and highest energies under their weights. More frames find higher energies: compare paths of each length with their own thermal "
+    "reference.",
     "weights": "A path's weight is one over the number of ways it could have been shot. A few weights far above the rest mean that paths exist which "
     "are hardly ever shot.",
 }
-SHOWN = 4
-"""Coordinates that a channel is told by, at most"""
-UNEVEN, UNDECIDED, UNLINKED = 20.0, 0.01, 1.0
 
 
 def section(u: dict[str, Any], figures: dict[str, str]) -> str:
@@ -41,27 +39,14 @@ def warnings(u: dict[str, Any]) -> list[str]:
     found = [f"These paths are not an ensemble yet: {reason}." for reason in u.get("not_an_ensemble_because", ())]
     if u["effective_paths"] < u["wanted"]:
         found.append(f"{u['effective_paths']:.0f} effective paths instead of {u['wanted']}: {u['stopped_because']}.")
-    if u["largest_weight_over_mean"] > UNEVEN:
-        found.append(
-            f"One path weighs {u['largest_weight_over_mean']:.0f} times the mean: there are paths that the windows hardly see. Averages may still move; "
-            "a softer window (unbiased.stiffness) or more shots help."
-        )
-    if UNDECIDED < u["undecided_fraction"] <= verdict.UNDECIDED:
-        found.append(
-            f"{u['undecided_fraction']:.1%} of trajectories met neither state within {u['longest_steps']} steps (unbiased.longest): long paths are missing."
-        )
-    if any((c["free_energy_error_kT"] or 0.0) > UNLINKED for c in u["crossings"]):
-        found.append(
-            "The free energy of a crossing is uncertain by more than 1 kT: its share and the rate are no better than that (unbiased.rung_steps)."
-        )
-    return found
+    return found + cautions(u)
 
 
 def _figures_of_merit(u: dict[str, Any]) -> str:
     def pm(e: dict[str, float], form: str = ".1f") -> str:
         return f"{e['value']:{form}} ± {e['standard_error']:{form}}"
 
-    effect = u["design_effect"]
+    effect, rate = u["design_effect"], u["rate_per_ns"]
     rows = [
         ["effective paths, (Σw)²/Σw²", f"{u['effective_paths']:.0f} of {u['paths']}"],
         ["stopped because", u["stopped_because"]],
@@ -76,7 +61,10 @@ def _figures_of_merit(u: dict[str, Any]) -> str:
             f"{u['largest_weight_over_mean']:.1f}; {u['share_of_heaviest_percent']:.1%}",
         ],
         ["transition states (transition_states.trr)", str(u["transition_states"])],
-        ["rate A to B, per ns", pm(u["rate_per_ns"], ".3g")],
+        [
+            "rate A to B, per ns",
+            pm(rate, ".3g") if rate["standard_error"] < rate["value"] else "not known: its error is larger than itself",
+        ],
         ["share of the time from A that is spent in A, by plain MD there", pm(u["in_A_of_time_from_A"], ".3f")],
         ["trajectories that met no state in time; unstable shots", f"{u['undecided_fraction']:.2%}; {u['unstable_shots']}"],
     ]
@@ -91,7 +79,7 @@ def _routes(u: dict[str, Any]) -> str:
     channels = [
         [
             f"{_place(u['crossings'][c['crossing']])}: "
-            + ", ".join(f"{name} = {at:.3g} ± {c['spread'][name]:.2g}" for name, at in list(c["center"].items())[:SHOWN]),
+            + ", ".join(f"{name} = {at:.3g} ± {c['spread'][name]:.2g}" for name, at in list(c["center"].items())[:MOST]),
             str(c["paths"]), f"{c['share']['value']:.4f} ± {c['share']['standard_error']:.4f}",
         ]
         for c in u["channels"]

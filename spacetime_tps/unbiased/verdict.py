@@ -20,6 +20,14 @@ REACTIVE = 0.05
 """Of shots; where the window's variable decides, a third and more are"""
 
 
+UNEVEN = 20.0
+"""Weight over the mean, of one path"""
+MISSING = 0.01
+"""Of trajectories that met neither state, where it is worth a word"""
+UNLINKED = 1.0
+"""kT, error of the free energy of a crossing"""
+
+
 def earlier(sites: Sequence[Site[Any]]) -> np.ndarray:
     """(paths,) bool: which paths are from the first half of their site's paths, batch by batch."""
     found = []
@@ -70,5 +78,26 @@ def against(record: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{main['reactive_fraction']:.1%} of shots were reactive: {main['variable']} alone does not decide where they go; name "
             "coordinates that do"
+        )
+    return found
+
+
+def cautions(record: Mapping[str, Any]) -> list[str]:
+    """What a reader of an ensemble has to know that speaks not against it, one sentence each; record: as for `against`."""
+    found = []
+    if record["largest_weight_over_mean"] > UNEVEN:
+        found.append(
+            f"One path weighs {record['largest_weight_over_mean']:.0f} times the mean: there are paths that the windows hardly see. "
+            "Averages may still move; a softer window (unbiased.stiffness) or more shots help."
+        )
+    if MISSING < record["undecided_fraction"] <= UNDECIDED:
+        found.append(
+            f"{record['undecided_fraction']:.1%} of trajectories met neither state within {record['longest_steps']} steps "
+            "(unbiased.longest): long paths are missing."
+        )
+    if any((c["free_energy_error_kT"] or 0.0) > UNLINKED for c in record["crossings"]):
+        found.append(
+            "The free energy of a crossing is uncertain by more than 1 kT: its share and the rate are no better than that "
+            "(unbiased.rung_steps)."
         )
     return found
