@@ -118,7 +118,7 @@ def test_nearness_agrees_with_sums_over_the_samples(flat: WeightedSamples) -> No
     around = (np.abs(angles[:, 0]) <= 30.5) & (np.abs(angles[:, 1] + 15) <= 45.5)
     assert near[0].probability == pytest.approx(weight[inside].sum(0).max())
     assert near[0].divergence == pytest.approx(-math.log(weight[around].sum(0).max()))
-    assert near[0].center == pytest.approx((0.0, 40.0), abs=0.1)
+    assert np.degrees(near[0].center) == pytest.approx((0.0, 40.0), abs=0.1)
     assert not near[0].crosses
     assert near[0].lack == pytest.approx(0.9 * 7.0 - near[0].divergence)
     # KL between products of von Mises distributions whose second centers are 60 degrees apart, from the closed form of each factor.

@@ -21,6 +21,7 @@ from spacetime_tps.coordinates import registry as kinds
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import Lengths
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
+from spacetime_tps.coordinates.naming import place
 from spacetime_tps.coordinates.protocol import Boxes, HeldFrame, Term
 from spacetime_tps.denoisers import registry as trainers
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
@@ -85,7 +86,11 @@ class Angles(Lengths):
 
     @property
     def unit(self) -> tuple[str, ...]:
-        return ("radians",) * len(self.atoms)
+        return ("degrees",) * len(self.atoms)
+
+    @property
+    def scale(self) -> np.ndarray:
+        return np.full(len(self.atoms), np.degrees(1.0))
 
     @property
     def dimension(self) -> int:
@@ -109,7 +114,7 @@ class Angles(Lengths):
         return bool(np.abs(b - a).max() > 0.3)
 
     def separating(self, a: Boxes, b: Boxes) -> tuple[Linear, ...]:
-        return (Linear(self.names[0], (1.0, *(0.0 for _ in self.atoms))),)
+        return (Linear(self.names[0], (1.0, *(0.0 for _ in self.atoms)), float(np.degrees(1.0))),)
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         return {}
@@ -119,7 +124,7 @@ class Angles(Lengths):
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
         found = (ranges(box, "angles", three) for three in self.atoms)
-        return [(math.radians(r[0][0]), math.radians(r[0][1])) if r else None for r in found]
+        return [r[0] if r else None for r in found]
 
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
@@ -201,9 +206,9 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     preparation.save(problem, scissors / "run")
     assert preparation.load(scissors / "run").fingerprint == problem.fingerprint
     drawn = RunData(scissors / "run")
-    assert drawn.ranges("A", 0) == [pytest.approx((math.radians(50.0), math.radians(85.0)))]
-    assert drawn.ranges("B", 0) == [pytest.approx((math.radians(110.0), math.radians(150.0)))]
-    assert "blades_radians" in committor_columns(problem.coordinates)
+    assert drawn.ranges("A", 0) == [(50.0, 85.0)]
+    assert drawn.ranges("B", 0) == [(110.0, 150.0)]
+    assert "blades_degrees" in committor_columns(problem.coordinates)
 
     (held,) = bind(parse_regions(["blades=90:100"]), problem, dict[str, bytes]().__getitem__)
     theta = np.radians([89.0, 91.0, 99.0, 101.0, 106.0])
@@ -213,6 +218,9 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     np.testing.assert_array_equal(held.contains(bent), [False, True, True, False, False])
     np.testing.assert_array_equal(held.holds(problem.coordinates.values(bent)), [False, True, True, False, False])
     np.testing.assert_array_equal(held.wider(math.radians(5.0)).contains(bent), [True, True, True, True, False])
+    (there,) = bind(parse_regions(["blades=95 kappa=150"]), problem, dict[str, bytes]().__getitem__)
+    np.testing.assert_array_equal(there.contains(bent), [True, True, True, True, False])  # within sqrt(4 / 150) rad, 9.4 degrees
+    assert place(problem.coordinates, np.radians([95.0])) == "blades 95"
     with pytest.raises(SpacetimeError, match="names 'handles', which is none of the coordinates blades"):
         bind(parse_regions(["handles=90:100"]), problem, dict[str, bytes]().__getitem__)
 
@@ -224,7 +232,7 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     assert [row.hit for row in values["guided"]] == [1, 1]
     (crossing,) = values["unbiased"].record["crossings"]
     assert crossing["variable"] == "blades"
-    assert math.radians(85.0) < crossing["center"] < math.radians(110.0)
+    assert 85.0 < crossing["center"] < 110.0
     for row in values["unbiased"].rows:
         theta = problem.coordinates.values(storage.frames(row.file)[0])[:, 0]
         assert np.degrees(theta[0]) <= 85.0

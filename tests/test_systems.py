@@ -21,7 +21,7 @@ ENDS = {"cyclohexane": ("chair", "inverted"), "wca_dimer": ("compact", "extended
 def built(name: str) -> openmm.System:
     script = runpy.run_path(str(ROOT / "workflows" / f"build_{name}.py"))
     if name == "cyclohexane":
-        system: openmm.System = script["build_system"](script["cyclohexane"]())
+        system: openmm.System = script["opls_system"](script["cyclohexane"]())
         return system
     return script["source"]().system
 

@@ -97,7 +97,7 @@ def test_ways_are_named_by_what_turns_most_in_the_order_of_the_torsions() -> Non
     ]  # fmt: skip
     assert [w.name for w in torsions.ways(a, b, 2)] == ["t+100_u-60_w+170", "t-260_u-60_w+170"]
     most = torsions.ways(degrees(0, 0, 0, 0, 0), degrees(100.0, -60.0, 40.0, 170.0, -90.0), 1)
-    assert most[0].name == "t+100_w+170_x-90"
+    assert most[0].name == "t+100_u-60_w+170_x-90"
     ring = Torsions(NAMES, FOURS, (False, True, False, True, False))
     assert [w.name for w in ring.ways(a, b, 8)] == ["t+100_u-60_w+170", "t-260_u-60_w+170"]
     assert torsions.ways(a, a + 0.1, 6)[0].name == "direct"
@@ -125,7 +125,7 @@ def test_ways_of_a_product_join_what_the_blocks_tell() -> None:
     assert product.way_of(a + np.linspace(0.0, 1.0, 30)[:, None] * ways[2].change, a, b) == "t-270_u-120"
     assert Product((far, far)).ways(a[:2], b[:2], 5)[0].name == "direct"
     assert product.names == ("t", "d", "u")
-    assert product.unit == ("degrees", "Å", "degrees")
+    assert product.unit == ("degrees", "nm", "degrees")
 
 
 def test_differences_and_windings_by_hand() -> None:

@@ -18,7 +18,7 @@ from spacetime_tps.molecules.structure import Structure, write_pdb
 
 KCAL = 4.184
 # Jorgensen, Maxwell and Tirado-Rives, J. Am. Chem. Soc. 118, 11225 (1996); bonds and angles of hydrocarbons as in its parameter files.
-CHARGE = {"C": -0.12, "H": 0.06}
+CHARGE = 0.06  # of each hydrogen; a carbon makes up for its own
 SIGMA = {"C": 0.35, "H": 0.25}  # nm
 EPSILON = {"C": 0.066 * KCAL, "H": 0.030 * KCAL}  # kJ/mol
 BOND = {"CC": (0.1529, 268.0), "CH": (0.1090, 340.0)}  # nm; kcal/mol/A^2 of E = k (r - r0)^2
@@ -51,8 +51,14 @@ def paths(topology: app.Topology, atoms: int) -> list[tuple[int, ...]]:
     return [chain for chain in chains if chain[0] < chain[-1]]
 
 
-def build_system(topology: app.Topology) -> openmm.System:
+def opls_system(topology: app.Topology) -> openmm.System:
+    """OPLS-AA of a saturated hydrocarbon."""
     element = [atom.element.symbol for atom in topology.atoms()]
+    charge = [CHARGE if symbol == "H" else 0.0 for symbol in element]
+    for pair in paths(topology, 2):
+        for one, other in (pair, pair[::-1]):
+            if element[one] == "C" and element[other] == "H":
+                charge[one] -= CHARGE
     system = openmm.System()
     bonds, angles, torsions, pairs = (
         openmm.HarmonicBondForce(),
@@ -62,7 +68,7 @@ def build_system(topology: app.Topology) -> openmm.System:
     )
     for atom in topology.atoms():
         system.addParticle(atom.element.mass)
-        pairs.addParticle(CHARGE[atom.element.symbol], SIGMA[atom.element.symbol], EPSILON[atom.element.symbol])
+        pairs.addParticle(charge[atom.index], SIGMA[atom.element.symbol], EPSILON[atom.element.symbol])
 
     def kind(chain: tuple[int, ...]) -> str:
         word = "".join(element[atom] for atom in chain)
@@ -84,7 +90,7 @@ def build_system(topology: app.Topology) -> openmm.System:
         scale = 0.0 if (i, j) in ends[0] | ends[1] else SCALE_14 if (i, j) in ends[2] else 1.0
         one, two = element[i], element[j]
         sigma, epsilon = math.sqrt(SIGMA[one] * SIGMA[two]), math.sqrt(EPSILON[one] * EPSILON[two])
-        pairs.addException(i, j, scale * CHARGE[one] * CHARGE[two], sigma, scale * epsilon)
+        pairs.addException(i, j, scale * charge[i] * charge[j], sigma, scale * epsilon)
     for force in (bonds, angles, torsions, pairs):
         system.addForce(force)
     return system
@@ -113,7 +119,7 @@ def minimised(system: openmm.System, positions: np.ndarray) -> tuple[np.ndarray,
 
 def main() -> None:
     topology = cyclohexane()
-    system = build_system(topology)
+    system = opls_system(topology)
     FOLDER.mkdir(exist_ok=True)
     write_text(FOLDER / "system.xml", openmm.XmlSerializer.serialize(system))
     start, energy = minimised(system, chair(True))

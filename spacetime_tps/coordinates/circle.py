@@ -38,8 +38,3 @@ def meet(first: tuple[float, float], second: tuple[float, float]) -> bool:
     """Whether two ranges of angles, degrees, share more than an end: then one of them begins in the other."""
     beyond = 1e-6
     return bool(within(second[0] + beyond, *first) or within(first[0] + beyond, *second))
-
-
-def to_read(values: np.ndarray, angular: np.ndarray) -> np.ndarray:
-    """Values (..., D) as people read them: degrees where `angular` (D,), 0.1 nm as they are elsewhere."""
-    return np.where(angular, np.degrees(values), values)

@@ -47,16 +47,8 @@ class Distances(Lengths):
     """name: two atoms, each 'residue number:atom name'"""
 
     @property
-    def unit(self) -> tuple[str, ...]:
-        return ("Å",) * len(self.atoms)
-
-    @property
     def dimension(self) -> int:
         return len(self.atoms) + 1
-
-    @property
-    def angular(self) -> np.ndarray:
-        return np.zeros(len(self.atoms), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -91,7 +83,7 @@ class Distances(Lengths):
                     (min(r[0] for box in state for r in box), max(r[1] for box in state for r in box)) for state in (in_a, in_b)
                 )
                 if a_high <= b_low or b_high <= a_low:
-                    found.append(Linear(self.names[k], tuple(float(i == k) for i in range(self.dimension))))
+                    found.append(Linear(self.names[k], tuple(float(i == k) for i in range(self.dimension)), 1.0 / PER_NM))
         return tuple(found)
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
@@ -111,9 +103,8 @@ class Distances(Lengths):
         return {"distances": [[*self.atoms[self.names.index(name)], low, high]]}
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
-        """In 0.1 nm."""
         found = (ranges(box, "distances", pair) for pair in self.atoms)
-        return [(PER_NM * limits[0][0], PER_NM * limits[0][1]) if limits else None for limits in found]
+        return [limits[0] if limits else None for limits in found]
 
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]

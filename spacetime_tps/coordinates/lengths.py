@@ -13,6 +13,23 @@ PER_NM = 10.0
 class Lengths(ABC):
     """D lengths in 0.1 nm; T = (values, sum of their squares)."""
 
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """D + 1."""
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        return ("nm",) * (self.dimension - 1)
+
+    @property
+    def scale(self) -> np.ndarray:
+        return np.full(self.dimension - 1, 1.0 / PER_NM)
+
+    @property
+    def angular(self) -> np.ndarray:
+        return np.zeros(self.dimension - 1, dtype=bool)
+
     @abstractmethod
     def values(self, positions: np.ndarray) -> np.ndarray:
         """(..., D) of positions (..., atoms, 3) in nm."""

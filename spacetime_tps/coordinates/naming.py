@@ -1,10 +1,8 @@
 """How places and ways are told in words: by the coordinates that matter most, few enough to be read."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from spacetime_tps.coordinates.circle import to_read
+from spacetime_tps.coordinates.protocol import Coordinates
 
 MOST = 4
 """Coordinates that a name or a sentence holds"""
@@ -15,9 +13,19 @@ def largest(change: np.ndarray) -> list[int]:
     return sorted(np.argsort(-np.abs(change), kind="stable")[:MOST].tolist())
 
 
-def place(names: Sequence[str], values: np.ndarray, angular: np.ndarray) -> str:
-    """Values (D,), radians or 0.1 nm, as in 'phi 0, d 3.1'; nothing where there are more than `MOST`."""
-    if len(names) > MOST:
+def read(coordinates: Coordinates, values: np.ndarray) -> np.ndarray:
+    """Values (..., D) in the units of the coordinates; those that wrap between -180 and 180 degrees."""
+    wrapped = np.where(coordinates.angular, (values + np.pi) % (2.0 * np.pi) - np.pi, values)
+    return np.asarray(coordinates.scale * wrapped)
+
+
+def short(coordinates: Coordinates, values: np.ndarray) -> list[str]:
+    """Values (D,) as words: whole degrees, 0.01 nm."""
+    return [f"{value:.{0 if unit == 'degrees' else 2}f}" for value, unit in zip(read(coordinates, values), coordinates.unit, strict=True)]
+
+
+def place(coordinates: Coordinates, values: np.ndarray) -> str:
+    """Values (D,) as in 'phi 0, d 0.31'; nothing where there are more than `MOST`."""
+    if len(coordinates.names) > MOST:
         return ""
-    read = np.where(angular, (to_read(values, angular) + 180.0) % 360.0 - 180.0, values)
-    return ", ".join(f"{name} {value:.{0 if angle else 1}f}" for name, value, angle in zip(names, read, angular, strict=True))
+    return ", ".join(f"{name} {value}" for name, value in zip(coordinates.names, short(coordinates, values), strict=True))

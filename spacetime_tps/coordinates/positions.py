@@ -44,16 +44,8 @@ class Positions(Lengths):
         return tuple(f"{label}_{axis}" for label in self.labels for axis in "xyz")
 
     @property
-    def unit(self) -> tuple[str, ...]:
-        return ("Å",) * (3 * len(self.atoms))
-
-    @property
     def dimension(self) -> int:
         return 3 * len(self.atoms) + 1
-
-    @property
-    def angular(self) -> np.ndarray:
-        return np.zeros(3 * len(self.atoms), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:

@@ -36,6 +36,10 @@ class Product:
         return tuple(itertools.chain.from_iterable(block.unit for block in self.blocks))
 
     @property
+    def scale(self) -> np.ndarray:
+        return np.concatenate([block.scale for block in self.blocks])
+
+    @property
     def dimension(self) -> int:
         return sum(block.dimension for block in self.blocks)
 

@@ -68,7 +68,11 @@ class Coordinates(Protocol):
 
     @property
     def unit(self) -> tuple[str, ...]:
-        """Of each value as people read it: 'degrees', 'Å' (D,)."""
+        """Of each value as people read and write it: 'degrees', 'nm' (D,)."""
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(D,) what values are multiplied by to be in their `unit`."""
 
     @property
     def dimension(self) -> int:
@@ -76,7 +80,7 @@ class Coordinates(Protocol):
 
     @property
     def angular(self) -> np.ndarray:
-        """(D,) bool: which values are angles that wrap at 2 pi."""
+        """(D,) bool: which values wrap at 2 pi."""
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -90,7 +94,8 @@ class Coordinates(Protocol):
         """The exponential family of T, with `angular` as here."""
 
     def values(self, positions: np.ndarray) -> np.ndarray:
-        """(..., D) of positions (..., atoms, 3) in nm: radians, or 0.1 nm, which is about the size of thermal motion."""
+        """(..., D) of positions (..., atoms, 3) in nm: radians, or 0.1 nm, which is about the size of thermal motion. `scale` makes them
+        what people read."""
 
     def features(self, positions: np.ndarray) -> np.ndarray:
         """T (..., E) of positions (..., atoms, 3) in nm."""
@@ -115,13 +120,13 @@ class Coordinates(Protocol):
         here's file. It ends at WELL_BEFORE of the way there at most; empty where nothing changes enough."""
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
-        """What a box of states.json holds where system.yaml bounds the value `name`, both in degrees or nm.
+        """What a box of states.json holds where system.yaml bounds the value `name`, both in its unit.
 
         Raises SpacetimeError where no condition bounds it, and for a range that is none.
         """
 
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
-        """For each of D values the range that a box of states.json sets, as people read it; None where it sets none."""
+        """For each of D values the range that a box of states.json sets, in its unit; None where it sets none."""
 
     def to_json(self) -> list[dict[str, Any]]:
         """Its blocks as plain data, for coordinates.json."""

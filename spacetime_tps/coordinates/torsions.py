@@ -45,6 +45,10 @@ class Torsions:
         return ("degrees",) * len(self.atoms)
 
     @property
+    def scale(self) -> np.ndarray:
+        return np.full(len(self.atoms), np.degrees(1.0))
+
+    @property
     def dimension(self) -> int:
         return 2 * len(self.atoms)
 

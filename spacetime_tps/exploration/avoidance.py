@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.coordinates.circle import to_read
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
@@ -61,7 +60,7 @@ class Avoidance:
                 along = held.region.divergence(denoiser, held.around)(curve, moments)
                 divergence = float(along.min())
                 at = lines.centers(eta, self.family)[int(along.argmin())]
-                center = tuple(to_read(at, self.family.angular).round(1).tolist())
+                center = tuple(at.tolist())
             if inside.any():
                 least = from_samples(denoiser.restricted(inside))(curve, moments).min()
                 probability = float(torch.exp(-least))

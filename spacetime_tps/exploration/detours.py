@@ -36,10 +36,10 @@ def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndar
     found = []
     for region in regions:
         inside = np.flatnonzero(region.holds(centers))
-        for past in _sides(centers, inside, passable(region, coordinates), away, family.angular) if len(inside) else []:
+        for past in _sides(centers, inside, passable(region, coordinates), away, coordinates) if len(inside) else []:
             eta = lines.at_precision(family, past.centers, precision)
             if not any(r.holds(lines.center_line(eta, family)).any() for r in regions):
-                place = f"{past.edge:+.{0 if family.angular[past.coordinate] else 1}f}"
+                place = f"{past.edge:+.{0 if family.angular[past.coordinate] else 2}f}"
                 found.append(Route(f"{route.name}_past_{names[past.coordinate]}{place}", lines.class_of(eta, family), eta))
     return found
 
@@ -60,10 +60,10 @@ class _Past:
     """(N, D)"""
     coordinate: int
     edge: float
-    """Where the curve passes, as people read it"""
+    """Where the curve passes, in its unit"""
 
 
-def _sides(centers: np.ndarray, inside: np.ndarray, ranges: Ranges, away: float, angular: np.ndarray) -> list[_Past]:
+def _sides(centers: np.ndarray, inside: np.ndarray, ranges: Ranges, away: float, coordinates: Coordinates) -> list[_Past]:
     """The centers (N, D) moved out of a region by one coordinate, down or up; inside: the indices of those in it."""
     index = np.arange(len(centers))
     apart = np.abs(index[:, None] - inside)
@@ -72,12 +72,12 @@ def _sides(centers: np.ndarray, inside: np.ndarray, ranges: Ranges, away: float,
     bump *= np.minimum(np.minimum(index, index[::-1]) / HELD, 1.0)
     moved = []
     for k, low, high in ranges:
-        unit, turn = (np.degrees(1.0), 360.0) if angular[k] else (1.0, np.inf)
+        unit, turn = coordinates.scale[k], 360.0 if coordinates.angular[k] else np.inf
         here, clear = unit * centers[:, k], unit * away
         for edge, shift in ((low - clear, -_up(here - low, turn) - clear), (high + clear, _up(high - here, turn) + clear)):
             past = centers.copy()
             past[:, k] += bump * shift[nearest] / unit
-            moved.append(_Past(past, k, (edge + 180.0) % 360.0 - 180.0 if angular[k] else edge))
+            moved.append(_Past(past, k, (edge + 180.0) % 360.0 - 180.0 if coordinates.angular[k] else edge))
     return moved
 
 

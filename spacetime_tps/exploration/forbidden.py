@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from spacetime_tps.coordinates.boxes import together
-from spacetime_tps.coordinates.circle import to_read, within
-from spacetime_tps.coordinates.lengths import PER_NM
+from spacetime_tps.coordinates.circle import within
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
@@ -82,7 +81,7 @@ class Box:
         ranges = self.ranges
         if not ranges:
             return np.zeros(values.shape[:-1], dtype=bool)
-        read, angular = to_read(values, self.coordinates.angular), self.coordinates.angular
+        read, angular = self.coordinates.scale * values, self.coordinates.angular
         sides = [
             within(read[..., k], low, high) if angular[k] else (read[..., k] >= low) & (read[..., k] <= high) for k, low, high in ranges
         ]
@@ -112,9 +111,8 @@ class Point:
     @property
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
         """As far as it reaches each way."""
-        half, angular = np.sqrt(self._reach), self.coordinates.angular
-        units = to_read(np.ones(len(self.center)), angular)
-        return tuple((k, float(u * (c - half)), float(u * (c + half))) for k, (c, u) in enumerate(zip(self.center, units, strict=True)))
+        half, scale = np.sqrt(self._reach), self.coordinates.scale
+        return tuple((k, float(u * (c - half)), float(u * (c + half))) for k, (c, u) in enumerate(zip(self.center, scale, strict=True)))
 
     @property
     def _reach(self) -> float:
@@ -192,5 +190,4 @@ def _center(region: ForbiddenPoint, coordinates: Coordinates) -> np.ndarray:
     left_out = [name for name in coordinates.names if name not in region.point]
     if left_out:
         raise SpacetimeError(f"a point wants every coordinate, and {left_out[0]} is left out")
-    center = np.array([region.point[name] for name in coordinates.names])
-    return np.where(coordinates.angular, np.radians(center), PER_NM * center)
+    return np.array([region.point[name] for name in coordinates.names]) / coordinates.scale

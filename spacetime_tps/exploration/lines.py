@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from spacetime_tps.coordinates.circle import between, continuous, difference, to_read, winding
-from spacetime_tps.coordinates.naming import largest
+from spacetime_tps.coordinates.circle import between, continuous, difference, winding
+from spacetime_tps.coordinates.naming import largest, short
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.geometry import curve
@@ -84,7 +84,8 @@ def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: 
     eta = np.concatenate([line(family, here, first, precision[: turn + 1]), line(family, via, second, precision[turn:])[1:]])
     name = coordinates.way_of(np.stack([here, here + first, here + first + second]), here, there)
     change = difference(here, there, family.angular)
-    place = "_".join(f"{to_read(via, family.angular)[k]:.{0 if family.angular[k] else 1}f}" for k in largest(change))
+    told = short(coordinates, via)
+    place = "_".join(told[k] for k in largest(change))
     return Route(f"{name}_via_{place}", class_of(eta, family), eta)
 
 

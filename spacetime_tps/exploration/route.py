@@ -27,7 +27,7 @@ class Nearness:
     probability: float
     """P_eta(region), the largest along the curve; 0 where no sample is in it"""
     center: tuple[float, ...] | None
-    """Center of the curve where the divergence is least, as people read it"""
+    """Values of the center of the curve where the divergence is least"""
     crosses: bool
     """Whether the line of its centers runs through the region: samples then must, even where the weight of p_eta lies on either side"""
 

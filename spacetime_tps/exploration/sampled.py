@@ -208,13 +208,13 @@ def _record(explored: Explored, problem: Problem) -> dict[str, Any]:
             {"round": s.round, "route": s.route, "lowest_overlap": s.lowest_overlap, "forward_backward_kT": s.disagreement}
             for s in explored.sets
         ],
-        "routes": [_describe(r) for r in explored.routes],
+        "routes": [_describe(r, problem.coordinates.scale) for r in explored.routes],
         "training": trained,
         "evaluations": {"training_md": explored.ends.evaluations, "windows": explored.evaluations, "geodesic": 0},
     }
 
 
-def _describe(route: Route) -> dict[str, Any]:
+def _describe(route: Route, scale: np.ndarray) -> dict[str, Any]:
     g = route.geodesic
     return {
         "name": route.name,
@@ -231,7 +231,8 @@ def _describe(route: Route) -> dict[str, Any]:
         "nearness": [
             {
                 "region": n.region, "divergence_nats": n.divergence, "floor_nats": n.floor, "lack_nats": n.lack, "p_eta": n.probability,
-                "center": None if n.center is None else list(n.center), "crosses": n.crosses, "margin_share": n.margin,
+                "center": None if n.center is None else (scale * n.center).round(4).tolist(),
+                "crosses": n.crosses, "margin_share": n.margin,
             }
             for n in route.nearness
         ],

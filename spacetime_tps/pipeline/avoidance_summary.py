@@ -55,7 +55,7 @@ def cannot_be_met(route: dict[str, Any], coordinates: Coordinates) -> str | None
     nearest = ""
     if worst["center"] is not None:
         center = np.array(worst["center"])
-        at = place(coordinates.names, np.where(coordinates.angular, np.radians(center), center), coordinates.angular)
+        at = place(coordinates, center / coordinates.scale)
         where = f", nearest at {at}:" if at else ", at its nearest"
         nearest = f"{where} {worst['divergence_nats']:.1f} nats from it and its margin, {worst['floor_nats']:g} are wanted"
     return (

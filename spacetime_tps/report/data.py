@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.circle import continuous, to_read
+from spacetime_tps.coordinates.circle import continuous
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
@@ -79,7 +79,7 @@ class RunData:
 
     def read(self, values: np.ndarray) -> np.ndarray:
         """Values (..., D) of the coordinates as people read them."""
-        return to_read(values, self.coordinates.angular)
+        return np.asarray(self.coordinates.scale * values)
 
     @cached_property
     def states(self) -> dict[str, list[dict[str, Any]]]:

@@ -68,12 +68,12 @@ def _grouping(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def centre_of(values: np.ndarray, weight: np.ndarray, angular: bool) -> tuple[float, float]:
-    """Weighted mean and spread of values (n,): of angles in radians the mean direction and its spread, in degrees."""
+    """Weighted mean and spread of values (n,): of angles the mean direction and its spread."""
     if not angular:
         mean = float(weight @ values / weight.sum())
         return mean, float(np.sqrt(weight @ (values - mean) ** 2 / weight.sum()))
     z = (weight * np.exp(1j * values)).sum() / weight.sum()
-    return float(np.degrees(np.angle(z))), float(np.degrees(np.sqrt(max(-2.0 * np.log(abs(z)), 0.0))))
+    return float(np.angle(z)), float(np.sqrt(max(-2.0 * np.log(abs(z)), 0.0)))
 
 
 def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:

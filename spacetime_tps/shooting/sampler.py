@@ -150,4 +150,4 @@ class ShotSampler(Generic[Start]):
 
 def place_name(window: Window) -> str:
     """A window's variable and center as people read them."""
-    return f"{window.variable.name} {window.place:.{1 if window.variable.period else 2}f}"
+    return f"{window.variable.name} {window.place:.{1 if window.variable.period else 3}f}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spacetime_tps.coordinates.circle import to_read
+from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
@@ -167,10 +167,10 @@ def channel_shares(
             member = np.zeros(len(ensemble.weight))
             member[mine[channel == group]] = 1.0
             mass = ensemble.weight * member
-            at = {names[k]: centre_of(places[:, k], mass[mine], bool(angular[k])) for k in others}
+            at = {names[k]: coordinates.scale[k] * np.array(centre_of(places[:, k], mass[mine], bool(angular[k]))) for k in others}
             found.append({
                 "crossing": number, "paths": int(member.sum()), "share": weighted_mean(member, ensemble.weight, times).to_json(),
-                "center": {name: middle for name, (middle, _) in at.items()}, "spread": {name: spread for name, (_, spread) in at.items()},
+                **{key: {name: float(pair[k]) for name, pair in at.items()} for k, key in enumerate(("center", "spread"))},
             })  # fmt: skip
     return found
 
@@ -181,8 +181,7 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
     paths: coordinates (F, D), weight (paths,). density_I_J (bins, bins) sums to one over the frames of the ensemble between the
     states; edges_I as people read the coordinate. Pairs are left out where there are more than `PAIRED` coordinates.
     """
-    at = np.concatenate([p[1:-1] for p in paths])
-    at = to_read(at, coordinates.angular)
+    at = read(coordinates, np.concatenate([p[1:-1] for p in paths]))
     mass = np.repeat(weight, [len(p) - 2 for p in paths])
     edges = [
         np.arange(-180.0, 180.0 + BIN, BIN) if angular else np.linspace(at[:, k].min(), at[:, k].max() + 1e-6, BINS + 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacetime_tps.coordinates.circle import to_read
+from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.shooting import Shot
@@ -94,9 +94,10 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int((mine >= 0).sum()))
     values = values_of(np.array(features).reshape(-1, coordinates.dimension), coordinates.family())
-    read = to_read(values, coordinates.angular)
     at = [w.read(float(w.variable.value(t))) for w, t in zip(window, features, strict=True)]
-    return Points(np.array(crossing), frame, window, read, np.array(at), Committors(np.array(reached), np.array(trials)))
+    return Points(
+        np.array(crossing), frame, window, read(coordinates, values), np.array(at), Committors(np.array(reached), np.array(trials))
+    )
 
 
 def shoot_again(
@@ -142,8 +143,8 @@ def transition_states(points: Points, again: Committors, storage: Storage) -> Fr
 
 
 def column_of(name: str, unit: str) -> str:
-    """The column of committor.csv that holds a coordinate: NAME_degrees, or NAME_angstrom."""
-    return f"{name}_{unit.replace('Å', 'angstrom')}"
+    """The column of committor.csv that holds a coordinate: NAME_degrees, or NAME_nm."""
+    return f"{name}_{unit}"
 
 
 def committor_columns(coordinates: Coordinates) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def _third_basin(curve: Curve, problem: Problem, in_a: np.ndarray, mean: np.ndar
         return ""
     coordinates = problem.coordinates
     values = values_of(mean[point], coordinates.family())
-    return place(coordinates.names, values, coordinates.angular) or f"at {point / (len(curve.eta) - 1):.2f} of its curve"
+    return place(coordinates, values) or f"at {point / (len(curve.eta) - 1):.2f} of its curve"
 
 
 def _start(curve: Curve, frame: int) -> Start:

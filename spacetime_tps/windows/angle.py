@@ -18,6 +18,7 @@ class Angle:
 
     kind = "angle"
     period = 2.0 * np.pi
+    scale = 180.0 / np.pi
     energy = "-stiffness*(f0*cos(center)+f1*sin(center))"
 
     @property

@@ -13,6 +13,7 @@ class Linear:
     name: str
     direction: tuple[float, ...]
     """(E,)"""
+    scale: float = 1.0
 
     kind = "linear"
     period = None
@@ -41,12 +42,12 @@ class Linear:
 
     def embedded(self, first: int, dimension: int) -> "Linear":
         """The same in a longer T, of which this one's begins at entry `first`."""
-        return Linear(self.name, (*[0.0] * first, *self.direction, *[0.0] * (dimension - first - len(self.direction))))
+        return Linear(self.name, (*[0.0] * first, *self.direction, *[0.0] * (dimension - first - len(self.direction))), self.scale)
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name, "direction": [*self.direction]}
+        return {"kind": self.kind, "name": self.name, "direction": [*self.direction], "scale": self.scale}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Linear":
         """The inverse of `to_json`."""
-        return Linear(data["name"], tuple(data["direction"]))
+        return Linear(data["name"], tuple(data["direction"]), data["scale"])

@@ -25,6 +25,10 @@ class Variable(Protocol):
         """Of s, where it wraps."""
 
     @property
+    def scale(self) -> float:
+        """What s is multiplied by to be in the unit that people read it in."""
+
+    @property
     def functionals(self) -> tuple[tuple[float, ...], ...]:
         """Coefficients (E,) of f0 = c . T, f1, ..."""
 

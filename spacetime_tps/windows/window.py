@@ -42,8 +42,9 @@ class Window:
         return apart if period is None else (apart + 0.5 * period) % period - 0.5 * period
 
     def read(self, value: float) -> float:
-        """A value of the variable as people read it: degrees from -180 to 180 where it wraps, else in its own unit."""
-        return float((np.degrees(value) + 180.0) % 360.0 - 180.0) if self.variable.period else value
+        """A value of the variable as people read it, within half a period of zero where it wraps."""
+        period = self.variable.period
+        return float(self.variable.scale * (value if period is None else (value + 0.5 * period) % period - 0.5 * period))
 
     @property
     def place(self) -> float:

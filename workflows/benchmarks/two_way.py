@@ -168,8 +168,7 @@ def _crossing(folder: Path, problem: Problem) -> "Selector":
         raise SpacetimeError(f"{folder} has no unbiased stage: finish the run with unbiased.paths above zero first")
     best = max(crossings, key=lambda c: float(c["shots"]) * float(c["reactive_fraction"]))
     variable = variable_of(best["of"])
-    center = float(np.radians(best["center"])) if variable.period else float(best["center"])
-    window = Window(variable, center, float(best["stiffness"]))
+    window = Window(variable, float(best["center"]) / variable.scale, float(best["stiffness"]))
     return Selector(window, WALK)
 
 

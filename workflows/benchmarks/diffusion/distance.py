@@ -167,7 +167,7 @@ class Distances:
         """Spearman's, over held-out pairs."""
         d = self.held_out
         rival = {"torsion distance": d.torsion_distance.numpy(), "RMSD": self.held_out_rmsd, "widest noise on the way": -d.widest.numpy()}
-        return {name: float(spearmanr(d.length, values).features) for name, values in rival.items()}
+        return {name: float(spearmanr(d.length, values).statistic) for name, values in rival.items()}
 
     @property
     def noise_by_distance(self) -> list[float]:
@@ -178,7 +178,7 @@ class Distances:
     @property
     def noise_with_distance(self) -> float:
         """Spearman's of the torsion distance and minus the lowest kappa on the way, over the pairs learned from."""
-        return float(spearmanr(self.learned.torsion_distance, -self.learned.widest).features)
+        return float(spearmanr(self.learned.torsion_distance, -self.learned.widest).statistic)
 
     def relative_error(self, predicted: Tensor) -> float:
         """Root mean square of (predicted - length) / length over held-out pairs."""
