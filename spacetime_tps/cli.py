@@ -80,7 +80,7 @@ def run(
         if system is not None:
             spec = load_system(system, temperature=temperature)
         elif start and end and forcefield:
-            spec = two_structures(start, end, forcefield=tuple(forcefield), temperature=300.0 if temperature is None else temperature)
+            spec = two_structures(start, end, forcefield=tuple(forcefield), temperature=temperature)
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {

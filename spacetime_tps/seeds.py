@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 
 
-def seed_of(root: int, stage: str, index: int) -> int:
-    """The seed of one task: a positive 31-bit number fixed by the run's seed, the stage's name and the task's index."""
-    sequence = np.random.SeedSequence([root, zlib.crc32(stage.encode()), index])
+def seed_of(root: int, purpose: str, index: int) -> int:
+    """The seed of one task: an odd positive 31-bit number fixed by the run's seed, what the task is for and its index."""
+    sequence = np.random.SeedSequence([root, zlib.crc32(purpose.encode()), index])
     return int(sequence.generate_state(1)[0] & 0x7FFFFFFE) + 1

@@ -42,7 +42,7 @@ def batch(
     forward, backward = ends or (np.full(shots, IN_B), np.full(shots, IN_A))
     return Batch(
         crossing=0, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
-        features=np.zeros((1, 4)), in_a=np.zeros(1, dtype=bool), walk=np.zeros(1, dtype=int), onward=True, walk_evaluations=300 * shots,
+        features=np.zeros((1, 4)), in_a=np.zeros(1, dtype=bool), walk=np.zeros(1, dtype=int), ahead=True, walk_evaluations=300 * shots,
         broken=broken, point_walk=np.array(walkers), point_frame=np.arange(shots), point_features=np.zeros((shots, 4)),
         shot_point=np.arange(shots), shot_seed=np.arange(shots), shot_first=np.full(shots, 10), shot_forward=np.array(forward),
         shot_backward=np.array(backward), shot_evaluations=np.full(shots, 70), shot_stable=np.array([k != 1 for k in range(shots)]),

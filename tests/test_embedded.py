@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.sampling.embedded import Embedded, embedded_highest
+from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 
 
 def found(
     highest: list[float], frames: list[int], weight: list[float], runs: list[tuple[list[float], str]], total: int, **options: object
-) -> Embedded:
+) -> EmbeddedReference:
     """Runs: energies, and where the frames are, a in A."""
     energies = [np.array(e, dtype=float) for e, _ in runs]
     inside = [np.array([letter == "a" for letter in where]) for _, where in runs]

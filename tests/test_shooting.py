@@ -24,6 +24,7 @@ from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.engine import first_frame
+from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.units import thermal_energy
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
@@ -82,7 +83,7 @@ def held_at(window: Window) -> np.ndarray:
 
 def of_frame(frames: Frames, index: int, parameters: np.ndarray, seed: int, **changes: object) -> Shot:
     x, v = (of[index].astype(float) for of in (frames.positions, frames.velocities))
-    first = first_frame(seed, stride=STRIDE, spacing=SPACING)
+    first = first_frame(seed, UnbiasedSettings(stride=STRIDE, spacing=SPACING, gap=12 * STRIDE))
     return dataclasses.replace(Shot(x, v, HELD, parameters, seed, first, STRIDE, SPACING, 20_000, A, B, ONE), **changes)
 
 
@@ -296,7 +297,8 @@ def test_free_flight_goes_straight_through_the_join(first: int) -> None:
 def test_first_frames_are_even_whatever_the_number_of_places() -> None:
     # Chi-square of 2000 draws at its 99.99th percentile of up to 7 degrees of freedom, 29.9; five numbers, fixed seeds.
     for places in (1, 2, 4, 5, 8):
-        drawn = [first_frame(seed_of(1, "shot", k), stride=3 * places, spacing=3) for k in range(2000)]
+        settings = UnbiasedSettings(stride=3 * places, spacing=3, gap=3 * places)
+        drawn = [first_frame(seed_of(1, "shot", k), settings) for k in range(2000)]
         value, count = np.unique(drawn, return_counts=True)
         assert value.tolist() == [3 * (k + 1) for k in range(places)]
         assert ((count - 2000 / places) ** 2 / (2000 / places)).sum() < 29.9

@@ -16,7 +16,7 @@ from spacetime_tps.pipeline.avoidance_summary import LAG, avoidance_summary
 from spacetime_tps.pipeline.run import estimate
 from spacetime_tps.pipeline.summary import failure, paths_summary, references_of, summarise
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.sampling.embedded import Embedded
+from spacetime_tps.sampling.embedded import EmbeddedReference
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.memory import Memory
@@ -29,7 +29,7 @@ def thermal_energies(sampled: Sampled, problem: Problem, given: Settings) -> np.
     return references_of(Guided(), sampled, None, problem, given)[0]
 
 
-def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, given: Settings) -> Embedded | None:
+def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, given: Settings) -> EmbeddedReference | None:
     return references_of(Guided(), sampled, unbiased, problem, given)[1]
 
 
@@ -128,17 +128,17 @@ def test_paths_are_counted_whatever_became_of_them() -> None:
     }  # fmt: skip
     assert got["max_energy_kj_mol"] == {"mean": 42.5, "std": 1.5, "count": 2}
     assert set(got) == {"paths", "hits", "hit_rate", "unstable", "evaluations_per_path", "max_energy_kj_mol"}
-    missed = paths_summary(GUIDED[2:], np.array([1.0, 2.0]), Embedded(1.0, 0.1, 0.0))
+    missed = paths_summary(GUIDED[2:], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
     assert missed["max_energy_kj_mol"] == {"mean": None, "std": None, "count": 0}
     assert not any("above" in key for key in missed)
-    one = paths_summary(GUIDED[:1], np.array([1.0, 2.0]), Embedded(1.0, 0.1, 0.0))
+    one = paths_summary(GUIDED[:1], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
     assert not any("above" in key for key in one), "one path has no error"
     assert not any("thermal" in key for key in paths_summary(GUIDED[:2], np.array([1.0])))
 
 
 def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:
     """Two paths at 41 and 44: their mean has an error of 1.5; the thermal mean of 5, 8 and 11 one of sqrt(3)."""
-    got = paths_summary(GUIDED, np.array([5.0, 8.0, 11.0]), Embedded(20.0, 2.0, 0.0))
+    got = paths_summary(GUIDED, np.array([5.0, 8.0, 11.0]), EmbeddedReference(20.0, 2.0, 0.0))
     assert got["max_energy_above_thermal_kj_mol"] == {"mean": 34.5, "standard_error": pytest.approx(math.hypot(1.5, math.sqrt(3.0)))}
     assert got["max_energy_above_embedded_kj_mol"] == {"mean": 22.5, "standard_error": pytest.approx(2.5)}
 

@@ -63,13 +63,13 @@ def drawn(window: Window, count: int, seed: int) -> np.ndarray:
 
 def batch(
     window: Window, features: np.ndarray, *, ends: Sequence[tuple[int, int]] = (), paths: Sequence[Sequence[float]] = (),
-    pilot: bool = False, taken: int = 10, walked: int = 100, onward: bool = True, walks: int = 4,
+    pilot: bool = False, taken: int = 10, walked: int = 100, ahead: bool = True, walks: int = 4,
 ) -> Batch:  # fmt: skip
     """Shots with these ends and costs, and paths with points at these s; walks of equal lengths."""
     none, shots, count = np.zeros(0, dtype=int), len(ends), len(paths)
     return Batch(
         crossing=0, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
-        features=features, in_a=features[:, 0] < EDGE, walk=np.arange(len(features)) * walks // len(features), onward=onward,
+        features=features, in_a=features[:, 0] < EDGE, walk=np.arange(len(features)) * walks // len(features), ahead=ahead,
         walk_evaluations=walked, broken=0, point_walk=none, point_frame=none, point_features=np.zeros((0, 1)),
         shot_point=np.zeros(shots, dtype=int), shot_seed=np.zeros(shots, dtype=int), shot_first=np.zeros(shots, dtype=int),
         shot_forward=np.array([e[0] for e in ends], dtype=int), shot_backward=np.array([e[1] for e in ends], dtype=int),
@@ -111,8 +111,8 @@ def test_trials_count_what_ended_where() -> None:
     on = drawn(TOP, 400, 1)
     flat = np.full((10, 1), 3.0)  # not at the flank's center
     found = window_trials([
-        batch(TOP, on, ends=ENDS, paths=[[0.0]]), batch(FLANK, flat, ends=ENDS[:3], onward=False),
-        batch(TOP, on, ends=ENDS[:2], paths=[[0.0], [0.1]]), batch(replace(FLANK, center=0.0), flat, ends=ENDS[:3], onward=True),
+        batch(TOP, on, ends=ENDS, paths=[[0.0]]), batch(FLANK, flat, ends=ENDS[:3], ahead=False),
+        batch(TOP, on, ends=ENDS[:2], paths=[[0.0], [0.1]]), batch(replace(FLANK, center=0.0), flat, ends=ENDS[:3], ahead=True),
     ])  # fmt: skip
     assert found == [
         WindowTrial(TOP, True, 6, 9, 0.5),

@@ -264,8 +264,8 @@ def test_batches_of_a_surface_hold_what_was_walked_and_shot() -> None:
     assert len(batch.features) == 4 * (30 // STORED)
     assert batch.walk.tolist() == [0, 1, 2, 3] * 6
     np.testing.assert_array_equal(batch.in_a, batch.features[:, 0] < -1.0)
-    assert batch.onward == (batch.features[:, 0].mean() > 0.4)
-    assert engine.batch(0, 1, window, [np.array([0.4])] * 4, points=3, pilot=True, discard=7, onward=-1.0).onward == (
+    assert batch.ahead == (batch.features[:, 0].mean() > 0.4)
+    assert engine.batch(0, 1, window, [np.array([0.4])] * 4, points=3, pilot=True, discard=7, onward=-1.0).ahead == (
         engine.done(0)[1].features[:, 0].mean() < 0.4
     )
     assert batch.point_walk.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]

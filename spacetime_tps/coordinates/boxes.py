@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from spacetime_tps.errors import SpacetimeError
+
 
 def ranges(box: dict[str, Any], key: str, atoms: Sequence[int]) -> list[tuple[float, float]]:
     """The limits that a box sets on a group of n atoms, in the file's unit, where entries of `key` are n atoms, low, high."""
@@ -11,9 +13,17 @@ def ranges(box: dict[str, Any], key: str, atoms: Sequence[int]) -> list[tuple[fl
 
 
 def together(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One box in which the conditions of all parts hold."""
+    """One box in which the conditions of all parts hold. Raises SpacetimeError where two hold a condition that a box can hold once."""
     found: dict[str, Any] = {}
     for part in parts:
         for key, entry in part.items():
+            if key in found and not isinstance(entry, list):
+                raise SpacetimeError(f"a box can hold one {key} only")
             found[key] = [*found[key], *entry] if key in found else entry
     return found
+
+
+def rmsd_entry(file: str, atoms: Iterable[int], *, max_nm: float | None = None, min_nm: float | None = None) -> dict[str, Any]:
+    """What stands under `rmsd` in a box: the distance of atoms from those of a structure file after superposition, between two limits."""
+    limits = {"max_nm": max_nm, "min_nm": min_nm}
+    return {"file": file, "atoms": [*atoms], **{key: value for key, value in limits.items() if value is not None}}

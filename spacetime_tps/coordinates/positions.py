@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from spacetime_tps.coordinates.boxes import rmsd_entry
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
 from spacetime_tps.coordinates.molecule import Molecule
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
@@ -80,7 +81,7 @@ class Positions(Lengths):
         return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Whether the atoms are 0.05 nm apart, root mean square."""
+        """Whether the atoms are `CHANGED` apart."""
         return bool(np.sqrt(((b - a) ** 2).sum() / len(self.atoms)) > CHANGED)
 
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
@@ -93,7 +94,7 @@ class Positions(Lengths):
         apart = float(rmsd(y, x))
         if apart * PER_NM <= CHANGED:
             return {}
-        return {"rmsd": {"file": file, "atoms": [*self.atoms], "max_nm": round(WELL_BEFORE * apart, 4)}}
+        return {"rmsd": rmsd_entry(file, self.atoms, max_nm=round(WELL_BEFORE * apart, 4))}
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
         """None: raises SpacetimeError."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacetime_tps.coordinates.boxes import together
+from spacetime_tps.coordinates.boxes import rmsd_entry, together
 from spacetime_tps.coordinates.circle import within
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.denoisers.samples import WeightedSamples
@@ -23,7 +23,7 @@ from spacetime_tps.states.state import State, state_of
 EXTENT = 2.0
 """Times the mean square distance D/kappa that the noise alone makes, within which a molecule counts as at a point"""
 
-Read = Callable[[str], bytes]
+ReadBytes = Callable[[str], bytes]
 """The content of the copy of a structure by its name (`StructureFile.kept`), as `Storage.content`"""
 
 
@@ -139,7 +139,7 @@ class Point:
         return from_point(torch.from_numpy(lines.at_precision(family, self.center, np.full(family.levels, self.kappa))), denoiser)
 
 
-def bind(forbidden: Sequence[Forbidden], problem: Problem, read: Read) -> tuple[ForbiddenRegion, ...]:
+def bind(forbidden: Sequence[Forbidden], problem: Problem, read: ReadBytes) -> tuple[ForbiddenRegion, ...]:
     """The regions in the coordinates of a molecule.
 
     Raises SpacetimeError for a coordinate that there is not, for a range that is none, for a point that leaves one out, for a structure of
@@ -157,7 +157,7 @@ def bind(forbidden: Sequence[Forbidden], problem: Problem, read: Read) -> tuple[
     return bound
 
 
-def _bound(region: Forbidden, problem: Problem, read: Read) -> ForbiddenRegion:
+def _bound(region: Forbidden, problem: Problem, read: ReadBytes) -> ForbiddenRegion:
     try:
         if isinstance(region, ForbiddenBox):
             return Box(region.label, _state(region, problem, read), problem.coordinates)
@@ -169,18 +169,18 @@ def _bound(region: Forbidden, problem: Problem, read: Read) -> ForbiddenRegion:
         raise SpacetimeError(f"--avoid {region.label!r}: {wrong}") from wrong
 
 
-def _state(region: ForbiddenBox, problem: Problem, read: Read) -> State:
+def _state(region: ForbiddenBox, problem: Problem, read: ReadBytes) -> State:
     parts = [problem.coordinates.condition(name, *limits) for name, limits in region.box.items()]
     places: dict[str, np.ndarray] = {}
     if region.rmsd:
         atoms = molecule_of(problem.start, problem.end, problem.model.cell).chosen(None)
         places[region.rmsd.kept] = _positions(region.rmsd, problem, read)
-        parts.append({"rmsd": {"file": region.rmsd.kept, "atoms": [*atoms], "max_nm": region.rmsd.max_nm}})
+        parts.append({"rmsd": rmsd_entry(region.rmsd.kept, atoms, max_nm=region.rmsd.max_nm)})
     box: dict[str, Any] = together(parts)
     return state_of([box], cell=problem.model.cell, read=places.__getitem__)
 
 
-def _positions(structure: StructureFile, problem: Problem, read: Read) -> np.ndarray:
+def _positions(structure: StructureFile, problem: Problem, read: ReadBytes) -> np.ndarray:
     """(atoms, 3) in nm, in the order of the problem's atoms."""
     found = structure_of(read(structure.kept), structure.file)
     return same_order(problem.start, found, start_name="start.pdb", end_name=structure.file).positions

@@ -108,8 +108,7 @@ def unique(routes: Sequence[Route], taken: Collection[str] = ()) -> list[Route]:
 
 
 def distinct(routes: list[Route], coordinates: Coordinates) -> list[Route]:
-    """Routes ordered by rank. Of those in one class whose curves are never far enough apart to tell minima apart, the one followed longest
-    is kept."""
+    """Routes ordered by rank. Of those in one class whose curves run within `SAME` of each other, the one followed longest is kept."""
     family = coordinates.family()
     kept: list[Route] = []
     for route in sorted(routes, key=lambda r: -r.rounds):  # stable: earlier routes win ties

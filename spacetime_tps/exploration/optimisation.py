@@ -38,6 +38,11 @@ class CurveOptimiser:
         inputs = PenaltyInputs(self.family, self.settings, unit, floor, max(steepest, self.settings.steepest))
         return [make(inputs) for make in PENALTIES]
 
+    def penalties_on(self, start: torch.Tensor, denoiser: WeightedSamples, *, floor: float, push: float) -> list[Penalty]:
+        """All that a curve which sets out from `start` (N, E) is optimised under; push: weight of the forbidden regions."""
+        unit, steepest = lines.straight_energy(start, denoiser, self.family), self.straight_steepness(start, denoiser)
+        return [*self.penalties(unit, floor=floor, steepest=steepest), *self.regions(start, denoiser, push)]
+
     def regions(self, start: torch.Tensor, denoiser: WeightedSamples, weight: float) -> list[Penalty]:
         """The penalty of the forbidden regions on the way from the curve `start`, its weight in units of the straight curve's energy."""
         return self.avoidance.penalties(denoiser, start[[0, -1]], weight=weight * lines.straight_energy(start, denoiser, self.family))
@@ -46,13 +51,12 @@ class CurveOptimiser:
         """The geodesic reached from the curve `start` (N, E). The first time that a curve enters a region, the region pushes harder from
         pass to pass."""
         g = self.settings
-        unit, steepest = lines.straight_energy(start, denoiser, self.family), self.straight_steepness(start, denoiser)
         if not self.avoidance.regions:
-            return self._minimum(start, denoiser, self.penalties(unit, floor=floor, steepest=steepest))
+            return self._minimum(start, denoiser, self.penalties_on(start, denoiser, floor=floor, push=0.0))
         weights = self.pushes.weights
         for weight in weights if first and self.avoidance.crossed(start.numpy(), denoiser) else weights[-1:]:
             near = denoiser.supporting(start)
-            found = self._minimum(start, near, [*self.penalties(unit, floor=floor, steepest=steepest), *self.regions(start, near, weight)])
+            found = self._minimum(start, near, self.penalties_on(start, near, floor=floor, push=weight))
             start = found.eta
         return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
 

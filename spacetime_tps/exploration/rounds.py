@@ -181,15 +181,15 @@ class Rounds:
         start = torch.from_numpy(lines.at_precision(self.family, lines.centers(route.eta, self.family), self.precisions()))
         if route.unsettled:  # samples that are no equilibrium lead nowhere
             stays = evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
-            return [self._placed(replace(route, eta=stays.eta.numpy(), geodesic=stays), denoiser)]
+            return [self._placed(route.along(stays), denoiser)]
         found = self.optimiser.geodesic(start, denoiser, floor=self.floor.precision, first=route.geodesic is None)
         if lines.class_of(found.eta.numpy(), self.family) == route.winding:
             found = self.optimiser.trusted(start, found, denoiser)
-            return [self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), denoiser)]
+            return [self._placed(route.along(found), denoiser)]
         turned = lines.reclassed(route, found.eta.numpy(), self.family)
         self.simulation.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
         stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
-        return [self._placed(replace(route, geodesic=stays), denoiser), turned]
+        return [self._placed(route.along(stays), denoiser), turned]
 
     def through_minima(self, most: int, routes: Sequence[Route]) -> list[Route]:
         """Routes through minima that sampled frames fall into and none of `routes` passes, the lowest first; at most so many."""
@@ -257,10 +257,7 @@ class Rounds:
             return route
         samples, model = self.classes.denoiser(route.winding), trained[route.winding].denoiser
         start = torch.from_numpy(route.eta)
-        regions = self.optimiser.regions(start, samples, self.settings.avoidance.weights[-1])
-        unit = lines.straight_energy(start, samples, self.family)
-        steepest = self.optimiser.straight_steepness(start, samples)
-        penalties = [*self.optimiser.penalties(unit, floor=floor, steepest=steepest), *regions]
+        penalties = self.optimiser.penalties_on(start, samples, floor=floor, push=self.settings.avoidance.weights[-1])
         relaxed = polish.polished(start, model, samples, penalties, self.family, self.settings.geodesic)
 
         def described(eta: torch.Tensor) -> Geodesic:
@@ -277,7 +274,7 @@ class Rounds:
                 "class, out of regions, and to be followed by samples"
             )
             return route
-        return self._placed(replace(route, eta=found.eta.numpy(), geodesic=found), samples)
+        return self._placed(route.along(found), samples)
 
     def _placed(self, route: Route, denoiser: WeightedSamples) -> Route:
         """The route with how near it comes to the forbidden regions."""
@@ -285,7 +282,7 @@ class Rounds:
 
     def _lack(self, route: Route, curve: Geodesic, denoiser: WeightedSamples) -> float:
         """What another curve of the route lacks to the regions."""
-        return self._placed(replace(route, eta=curve.eta.numpy()), denoiser).lack
+        return self._placed(route.along(curve), denoiser).lack
 
 
 def _stood_still(lengths: Sequence[float], tolerance: float) -> int:

@@ -1,13 +1,13 @@
 """A route from A to B: its curve, what is known of it, and what routes are ranked by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spacetime_tps.geometry.geodesic import Geodesic
 
-DISAGREEMENT = 5.0
-"""kT between windows walked from A and from B beyond which a barrier says nothing"""
+DISAGREEMENT, DOUBT = 5.0, 2.0
+"""kT between windows walked from A and from B: beyond the one a barrier says nothing, beyond the other a reader has to know"""
 KEPT = 0.9
 """Share of a forbidden region's floor that counts as kept: the penalty is soft"""
 
@@ -63,6 +63,10 @@ class Route:
     twins: int = 0
     """Further routes found that lead through the same minimum with equal atoms renumbered, and are not followed"""
 
+    def along(self, geodesic: Geodesic) -> "Route":
+        """The route with another curve."""
+        return replace(self, eta=geodesic.eta.numpy(), geodesic=geodesic)
+
     @property
     def length(self) -> float:
         """Fisher-Rao length; nan before the first optimisation."""
@@ -93,3 +97,18 @@ class Route:
         """What routes are sorted by: those that keep out of forbidden regions first, of these those whose barrier is known, by barrier;
         with the nats that they lack where they do not keep out."""
         return self.lack > 0.0, self.unsettled, self.barrier + self.lack
+
+
+def disagreement_note(apart: float) -> str | None:
+    """What is to be said of windows walked from A and from B whose free energies differ by so many kT; None where they agree."""
+    if apart > DISAGREEMENT:
+        return (
+            f"Windows walked from A and from B still differ by {apart:.1f} kT on the best route, so that its barrier is not known: "
+            "a higher noise floor (geodesic.floor) tells basins apart, and more rounds (rounds.max_rounds) let it rise."
+        )
+    if apart > DOUBT:
+        return (
+            f"Windows walked from A and from B differ by {apart:.1f} kT: free energies are no better than that. Longer windows "
+            "(windows.steps) help."
+        )
+    return None

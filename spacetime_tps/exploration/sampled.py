@@ -16,15 +16,33 @@ from spacetime_tps.exploration.training import GROUP
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.free_energy import profile
+from spacetime_tps.sampling.pool import ENDS
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots
 
-KEPT = (
-    "routes/*.npz", "samples/weighted_*", "geodesic.npz", "free_energy.npz", "denoiser.pt", "samples/windows.npz", "samples/rounds.json",
+ROUTES, WEIGHTED = "routes", "samples/weighted"
+GEODESIC, FREE_ENERGY, DENOISER = "geodesic.npz", "free_energy.npz", "denoiser.pt"
+WINDOWS, ROUNDS = "samples/windows.npz", "samples/rounds.json"
+FILES = (
+    f"{ROUTES}/*.npz", f"{WEIGHTED}_*", GEODESIC, FREE_ENERGY, DENOISER, WINDOWS, ROUNDS,
 )  # fmt: skip
 """Names of all that is saved"""
-ROUNDS = "samples/rounds.json"
 FRAMES = ("features", "log_weight", "ensembles", "counts")
+
+
+def frames_file(rank: int) -> str:
+    """Positions and velocities of the weighted frames of a route's class, by its rank from 1 on."""
+    return f"{WEIGHTED}_{rank}.trr"
+
+
+def weights_file(rank: int | str) -> str:
+    """Features and weights of those frames."""
+    return f"{WEIGHTED}_{rank}.npz"
+
+
+def routes_in(storage: Storage) -> list[dict[str, np.ndarray]]:
+    """All optimised routes, best first."""
+    return [storage.arrays(f"{ROUTES}/{rank}.npz") for rank in range(1, len(storage.names(f"{ROUTES}/*.npz")) + 1)]
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,12 @@ class Curve:
     """(K, E) eta of the ensembles that the frames are from, in their order: MD in A, MD in B, windows"""
     counts: np.ndarray
     """(K,) frames of each"""
+
+    @property
+    def parts(self) -> list[slice]:
+        """(K,) where the frames of each are"""
+        ends = np.cumsum(self.counts).tolist()
+        return [slice(end - count, end) for end, count in zip(ends, self.counts.tolist(), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -76,18 +100,18 @@ class Sampled:
     def save(self, storage: Storage, problem: Problem) -> None:
         """routes/RANK.npz, geodesic.npz, free_energy.npz, denoiser.pt, samples/windows.npz, samples/rounds.json, samples/weighted_RANK;
         the walks in A and B are there."""
-        for pattern in KEPT:
+        for pattern in FILES:
             storage.remove(pattern)
         for rank, route in enumerate(self.routes, 1):
-            storage.put_arrays(f"routes/{rank}.npz", route)
+            storage.put_arrays(f"{ROUTES}/{rank}.npz", route)
         for rank, curve in zip(self.ranks, self.curves, strict=True):
             frames = snapshots(curve.positions, curve.velocities)
-            storage.put_frames(f"samples/weighted_{rank}.trr", frames, timestep=1.0, cell=problem.model.cell)
-            storage.put_arrays(f"samples/weighted_{rank}.npz", {key: getattr(curve, key) for key in FRAMES})
-        storage.put_arrays("geodesic.npz", self.routes[0])
-        storage.put_bytes("denoiser.pt", self.denoiser)
-        storage.put_arrays("samples/windows.npz", self.windows)
-        storage.put_arrays("free_energy.npz", self.free_energy)
+            storage.put_frames(frames_file(rank), frames, timestep=1.0, cell=problem.model.cell)
+            storage.put_arrays(weights_file(rank), {key: getattr(curve, key) for key in FRAMES})
+        storage.put_arrays(GEODESIC, self.routes[0])
+        storage.put_bytes(DENOISER, self.denoiser)
+        storage.put_arrays(WINDOWS, self.windows)
+        storage.put_arrays(FREE_ENERGY, self.free_energy)
         storage.put_record(ROUNDS, self.record)
 
     @staticmethod
@@ -97,18 +121,18 @@ class Sampled:
         record = storage.record(ROUNDS)
         if not isinstance(record, dict) or "routes" not in record:
             raise SpacetimeError(f"{ROUNDS} is damaged: it names no routes")
-        ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names("samples/weighted_*.npz"))
-        routes = [storage.arrays(f"routes/{rank}.npz") for rank in range(1, len(storage.names("routes/*.npz")) + 1)]
+        ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names(weights_file("*")))
+        routes = routes_in(storage)
         if not ranks or ranks[-1] > len(routes):
             raise SpacetimeError("files in routes/, or weighted frames in samples/, are missing: call run again")
         curves = []
         for rank in ranks:
-            route, frames = routes[rank - 1], storage.arrays(f"samples/weighted_{rank}.npz")
-            positions, velocities = storage.frames(f"samples/weighted_{rank}.trr")
+            route, frames = routes[rank - 1], storage.arrays(weights_file(rank))
+            positions, velocities = storage.frames(frames_file(rank))
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
-        windows, free_energy = storage.arrays("samples/windows.npz"), storage.arrays("free_energy.npz")
+        windows, free_energy = storage.arrays(WINDOWS), storage.arrays(FREE_ENERGY)
         ends = (_walks_in(simulation, state) for state in "AB")
-        return Sampled(curves, routes, ranks, windows, free_energy, storage.content("denoiser.pt"), record, *ends)
+        return Sampled(curves, routes, ranks, windows, free_energy, storage.content(DENOISER), record, *ends)
 
     @staticmethod
     def of(explored: Explored, problem: Problem, *, routes: int) -> "Sampled":
@@ -246,15 +270,15 @@ def _windows(explored: Explored) -> dict[str, np.ndarray]:
     }
     for samples in explored.classes.of.values():
         assert samples.weights is not None
-        pool, free_energy, weight = samples.pool, samples.weights.free_energy[2:], np.exp(samples.log_weight)
-        totals = np.add.reduceat(weight, np.concatenate([[0], np.cumsum(pool.counts)[:-1]]))[2:]
+        pool, free_energy, weight = samples.pool, samples.weights.free_energy[ENDS:], np.exp(samples.log_weight)
+        totals = np.add.reduceat(weight, np.concatenate([[0], np.cumsum(pool.counts)[:-1]]))[ENDS:]
         first = 0
         for (count, name), windows in zip(samples.sets, pool.windows, strict=True):
             size = len(windows.eta)
             columns["eta"].append(windows.eta)
             columns["round"].append(np.full(size, count))
             columns["route"].append(np.full(size, name))
-            columns["frames"].append(pool.counts[2 + first : 2 + first + size])
+            columns["frames"].append(pool.counts[ENDS + first : ENDS + first + size])
             columns["overlap"].append(np.append(windows.overlap, np.nan))
             columns["free_energy"].append(free_energy[first : first + size])
             columns["forward"].append(windows.forward_profile)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.interpolate import CubicSpline
 
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import CurveBias
@@ -13,11 +12,14 @@ from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families.protocol import Family
+from spacetime_tps.geometry.spline import resample
 from spacetime_tps.methods.settings import GuidedSettings, hold_points
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
+
+NONE = "no sampled frame is in state {}: widen the state or sample longer (training.steps_{})"
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,8 @@ def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int)
     A jump between points dissipates half its d_eta . d_mu, which the molecule keeps as heat: many points of few steps lose less than few
     points of many.
     """
-    chart = family.chart(torch.from_numpy(eta)).numpy()
-    fine = CubicSpline(np.linspace(0.0, 1.0, len(eta)), chart)(np.linspace(0.0, 1.0, points))
-    fine = family.from_chart(torch.from_numpy(fine)).numpy()
+    chart, position = family.chart(torch.from_numpy(eta)), torch.linspace(0.0, 1.0, len(eta), dtype=torch.double)
+    fine = family.from_chart(resample(chart, position, points)).numpy()
     return np.concatenate([fine, np.repeat(fine[-1:], hold_points(steps_per_point), axis=0)])
 
 
@@ -59,7 +60,7 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
     pace: its points, steps and stride. Raises SpacetimeError where no weighted frame of the curve is in A.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
-    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.a.contains(curve.positions), seeds)
+    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.a.contains(curve.positions), seeds, none=NONE.format("A", "a"))
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 
@@ -70,7 +71,7 @@ def drive_back(problem: Problem, simulation: Simulation, curve: Curve, pace: Gui
     Raises SpacetimeError where no weighted frame of the curve is in B.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)[::-1].copy()
-    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.b.contains(curve.positions), seeds, state="B")
+    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.b.contains(curve.positions), seeds, none=NONE.format("B", "b"))
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 

@@ -12,10 +12,11 @@ from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
-from spacetime_tps.files import read_yaml, write_text
+from spacetime_tps.files import write_text
 from spacetime_tps.molecules.structure import models_in
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.config import CONFIG, read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.progress import Progress, Silent
@@ -69,19 +70,14 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
 
     Raises SpacetimeError where the run is not finished, or a setting is none of the unbiased stage's.
     """
-    config = folder / "config.yaml"
-    if not config.exists() or not list(folder.glob("samples/weighted_*.trr")):
-        raise SpacetimeError(f"{folder} holds no finished run to shoot from: call run first")
-    content = read_yaml(config)
-    if not isinstance(content, dict) or not {"system", "inputs", "settings"} <= set(content):
-        raise SpacetimeError(f"{config} is not of a run")
+    content = read_config(folder)
     other = [a for a in assignments if not a.strip().startswith("unbiased.")]
     if other:
         raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
     settings = parse_settings(assignments, base=validated(content["settings"]))
     Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)
-    write_text(config, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
+    write_text(folder / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
     return _finish(folder, content["system"]["name"], problem, settings, progress or Silent())
 
 
@@ -114,11 +110,8 @@ def estimate(problem: Problem, settings: Settings) -> str:
 def _check_folder(out: Path, spec: SystemSpec) -> None:
     if out.exists() and not out.is_dir():
         raise SpacetimeError(f"{out} is a file; --out wants a folder")
-    config = out / "config.yaml"
-    if config.exists():
-        holds = read_yaml(config)
-        if not isinstance(holds, dict) or not {"system", "inputs", "settings"} <= set(holds):
-            raise SpacetimeError(f"{out} holds a config.yaml that is not of a run; choose another --out")
+    if (out / CONFIG).exists():
+        holds = read_config(out)
         if holds["system"]["name"] != spec.name:
             raise SpacetimeError(f"{out} holds a run of {holds['system']['name']!r}, not of {spec.name!r}; choose another --out")
         if holds["inputs"] != spec.inputs():
@@ -129,4 +122,4 @@ def _check_folder(out: Path, spec: SystemSpec) -> None:
 
 def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
     content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
-    write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+    write_text(out / CONFIG, yaml.safe_dump(content, sort_keys=False))

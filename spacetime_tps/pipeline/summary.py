@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.route import DISAGREEMENT
+from spacetime_tps.exploration.route import DISAGREEMENT, disagreement_note
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
@@ -16,7 +16,7 @@ from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.avoidance_summary import avoidance_summary
 from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.sampling.embedded import Embedded, embedded_highest
+from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 from spacetime_tps.sampling.thermal import thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
@@ -80,7 +80,7 @@ def summarise(
 
 def references_of(
     method: Method, sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings
-) -> tuple[np.ndarray, Embedded | None]:
+) -> tuple[np.ndarray, EmbeddedReference | None]:
     """Thermal energies, and the embedded reference, for paths as long as the method's and looked at as often."""
     frames, stride = method.frames(settings), method.stride(settings)
     runs = [thinned(run, stride // settings.training.stride) for run in sampled.in_a]
@@ -90,7 +90,9 @@ def references_of(
     return thermal_maxima(runs, frames, problem.a) - problem.zero, embedded
 
 
-def embedded_reference(runs: Sequence[Frames], unbiased: Unbiased | None, problem: Problem, *, frames: int, seed: int) -> Embedded | None:
+def embedded_reference(
+    runs: Sequence[Frames], unbiased: Unbiased | None, problem: Problem, *, frames: int, seed: int
+) -> EmbeddedReference | None:
     """Highest energy, kJ/mol above start.pdb, of unbiased paths embedded in equilibrium of A so that they are `frames` long.
 
     runs: plain MD that began in A, looked at as often as the paths. None where there are no unbiased paths, or no run stays in A for long
@@ -122,15 +124,10 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
                 "holds it closer; the files are kept."
             )
     apart = route["forward_backward_kT"]
-    if apart is not None and apart > DISAGREEMENT:
-        return (
-            f"Windows walked from A and from B still differ by {apart:.1f} kT on the best route, so that its barrier is not known: "
-            "a higher noise floor (geodesic.floor) tells basins apart, and more rounds (rounds.max_rounds) let it rise."
-        )
-    return None
+    return disagreement_note(apart) if apart is not None and apart > DISAGREEMENT else None
 
 
-def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: Embedded | None = None) -> dict[str, Any]:
+def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: EmbeddedReference | None = None) -> dict[str, Any]:
     """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol."""
     highest = np.array([r.max_energy_kj_mol for r in rows if r.hit])
     summary: dict[str, Any] = {

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.sampled import GEODESIC, frames_file
 from spacetime_tps.methods.driving import Driven, schedule
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.config import read_config
 from spacetime_tps.stages.paths import judged
 from spacetime_tps.stages.settings import validated
 from spacetime_tps.storage.folder import Folder
@@ -38,11 +39,11 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
     """
     problem = preparation.load(folder)
     storage = Folder(folder)
-    if not storage.has("samples/weighted_1.trr"):
+    if not storage.has(frames_file(1)):
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
-    settings = validated(yaml.safe_load((folder / "config.yaml").read_text())["settings"]).guided
-    positions, _ = storage.frames("samples/weighted_1.trr")
-    eta = schedule(problem.coordinates.family(), storage.arrays("geodesic.npz")["eta"], settings.points, settings.steps_per_point)
+    settings = validated(read_config(folder)["settings"]).guided
+    positions, _ = storage.frames(frames_file(1))
+    eta = schedule(problem.coordinates.family(), storage.arrays(GEODESIC)["eta"], settings.points, settings.steps_per_point)
     model, kept = problem.model, Folder(scratch)
     bias = CurveBias(problem.coordinates)
     dynamics, bare = Dynamics(model, bias), Dynamics(model, bias)

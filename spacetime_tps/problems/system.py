@@ -147,10 +147,11 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
     return _spec(data, str(folder / "system.yaml"))
 
 
-def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float) -> SystemSpec:
+def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float | None = None) -> SystemSpec:
     """A system of two PDB files alone; torsions and states are found when it is prepared."""
     name = f"{start.stem}_to_{end.stem}"
-    return _spec({"name": name, "start": start, "end": end, "forcefield": forcefield, "temperature_K": temperature}, "the system")
+    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": forcefield}
+    return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
 
 
 def _spec(data: dict[str, Any], source: str) -> SystemSpec:

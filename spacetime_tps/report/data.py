@@ -12,8 +12,9 @@ from spacetime_tps.coordinates.circle import continuous
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.files import read_yaml
+from spacetime_tps.exploration import sampled
 from spacetime_tps.paths.transition import TABLE, read_transitions
+from spacetime_tps.problems.config import read_config
 from spacetime_tps.storage.folder import Folder
 
 Row = dict[str, str]
@@ -51,15 +52,12 @@ class RunData:
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml"""
-        found = read_yaml(self.folder / "config.yaml")
-        if not isinstance(found, dict) or "system" not in found:
-            raise SpacetimeError(f"{self.folder / 'config.yaml'} is damaged: it names no system")
-        return found
+        return read_config(self.folder)
 
     @cached_property
     def rounds(self) -> dict[str, Any]:
         """samples/rounds.json"""
-        return self._record("samples/rounds.json", "routes", "kappa_floor")
+        return self._record(sampled.ROUNDS, "routes", "kappa_floor")
 
     @cached_property
     def thermal(self) -> np.ndarray:
@@ -112,24 +110,23 @@ class RunData:
     @cached_property
     def geodesic(self) -> dict[str, np.ndarray]:
         """geodesic.npz"""
-        return self.arrays("geodesic.npz")
+        return self.arrays(sampled.GEODESIC)
 
     @cached_property
     def routes(self) -> list[dict[str, np.ndarray]]:
         """All optimised routes, best first."""
-        count = len(list(self.folder.glob("routes/*.npz")))
-        return [self.arrays(f"routes/{rank}.npz") for rank in range(1, count + 1)]
+        return sampled.routes_in(self.storage)
 
     @cached_property
     def windows(self) -> dict[str, np.ndarray]:
         """samples/windows.npz"""
-        return self.arrays("samples/windows.npz")
+        return self.arrays(sampled.WINDOWS)
 
     @cached_property
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (S, D), as people read them, of the weighted frames of the best route's class, and their log weights (S,)."""
-        positions, _ = self.storage.frames("samples/weighted_1.trr")
-        return self.read(self.coordinates.values(positions)), self.arrays("samples/weighted_1.npz")["log_weight"]
+        positions, _ = self.storage.frames(sampled.frames_file(1))
+        return self.read(self.coordinates.values(positions)), self.arrays(sampled.weights_file(1))["log_weight"]
 
     @cached_property
     def unbiased(self) -> dict[str, Any]:

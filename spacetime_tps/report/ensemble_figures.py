@@ -7,11 +7,11 @@ from matplotlib.ticker import NullFormatter
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, plane
 from spacetime_tps.shooting.committor import Committors
+from spacetime_tps.unbiased.committors import column_of
+from spacetime_tps.unbiased.ensemble import DENSITY
 
 UNBIASED = "#0369a1"
 DRAWN = 20
-FIRST = 3
-"""The first column of committor.csv that holds a coordinate"""
 BINS = 12
 
 
@@ -20,7 +20,7 @@ def paths_map(run: RunData) -> Figure:
     i, j = run.shown
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     axes = figure.subplots()
-    data, points = run.arrays("samples/path_density.npz"), run.committors
+    data, points = run.arrays(DENSITY), run.committors
     marked = points["transition_state"] != ""
     edges = [data[f"edges_{k}"] for k in (i, j)]
     if i == j:
@@ -40,7 +40,8 @@ def paths_map(run: RunData) -> Figure:
     axes.plot([], [], color=UNBIASED, lw=1, label="unbiased paths")
     line(axes, run, run.read(run.geodesic["center"]), i, j, color=CURVE, lw=1.6, zorder=4)
     axes.plot([], [], color=CURVE, lw=1.6, label="geodesic")
-    x, y = (points[list(points)[FIRST + k]].astype(float) for k in (i, j))
+    names, unit = run.coordinates.names, run.coordinates.unit
+    x, y = (points[column_of(names[k], unit[k])].astype(float) for k in (i, j))
     axes.plot(x[marked], y[marked], "o", color=STATE_COLOURS["B"], ms=4, mec="white", mew=0.5, label="transition states", zorder=6)
     draw_states(axes, run, i, j, limits)
     plane(axes, run, i, j, limits)

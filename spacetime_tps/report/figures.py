@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import gaussian_filter
 
+from spacetime_tps.exploration.sampled import FREE_ENERGY
 from spacetime_tps.report.data import Row, RunData
 from spacetime_tps.units import thermal_energy
 
@@ -288,7 +289,7 @@ def windows_of_best(run: RunData) -> Figure:
     """Free energy along the best route's last windows with its error, from both directions too, and the overlap of all windows."""
     figure = Figure(figsize=(6.4, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    w = run.arrays("free_energy.npz")
+    w = run.arrays(FREE_ENERGY)
     s = np.linspace(0, 1, len(w["eta"]))
     free, error = w["free_energy_kT"], w["error_kT"]
     left.plot(s, w["forward_kT"], color=GUIDED, lw=1.2, label="A to B alone")

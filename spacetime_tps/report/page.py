@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import yaml
 
+from spacetime_tps.exploration.route import disagreement_note
 from spacetime_tps.files import write_bytes, write_text
 from spacetime_tps.report import ensemble_section, work_section
 from spacetime_tps.report.data import RunData
@@ -122,11 +123,9 @@ def _warnings(run: RunData) -> str:
         notes.append(html.escape(avoid["sentence"]))
     if route["effective_samples"] < floor:
         notes.append(f"A point of the curve rests on {route['effective_samples']:.0f} effective samples, fewer than {floor:.0f}.")
-    if route["forward_backward_kT"] > 2.0:
-        notes.append(
-            f"Windows walked from A and from B disagree by {route['forward_backward_kT']:.1f} kT: free energies are no better than that. "
-            "Longer windows (windows.steps) help."
-        )
+    apart = disagreement_note(route["forward_backward_kT"])
+    if apart and apart != run.summary["failed"]:
+        notes.append(apart)
     unstable = sum(stage["unstable"] for stage in run.summary["stages"].values())
     if unstable:
         notes.append(f"{unstable} paths were unstable and count as misses; a smaller dynamics.timestep_fs helps.")

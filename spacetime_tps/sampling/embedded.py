@@ -9,7 +9,7 @@ from spacetime_tps.errors import SpacetimeError
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedReference:
     """Highest energy of unbiased paths embedded in equilibrium frames of A."""
 
     mean: float
@@ -23,7 +23,7 @@ class Embedded:
 def embedded_highest(
     highest: np.ndarray, frames: np.ndarray, weight: np.ndarray, energies: Sequence[np.ndarray], inside: Sequence[np.ndarray], *,
     total: int, rng: np.random.Generator, draws: int = 1000, cluster: np.ndarray | None = None,
-) -> Embedded:  # fmt: skip
+) -> EmbeddedReference:  # fmt: skip
     """The mean highest energy of unbiased paths, each with a random stretch of equilibrium in A that makes it `total` frames long.
 
     A guided path of F frames has the time to fluctuate in A that an unbiased path of n < F frames is not given: its highest energy is to be
@@ -64,7 +64,7 @@ def embedded_highest(
         runs = rng.multinomial(counts.shape[1], np.full(counts.shape[1], 1.0 / counts.shape[1]))
         if weight @ times > 0.0:
             found.append(mean(times, runs))
-    return Embedded(
+    return EmbeddedReference(
         mean=mean(np.ones(len(weight)), np.ones(counts.shape[1])),
         standard_error=float(np.std(found)) if len(found) > 1 else float("nan"),
         too_long=float(weight[lack == 0].sum() / weight.sum()),

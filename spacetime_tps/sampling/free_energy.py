@@ -46,19 +46,20 @@ class Weights:
 
 
 def boltzmann_weights(
-    bias: np.ndarray, counts: np.ndarray, guess: np.ndarray, *, names: Sequence[str] | None = None, most: int | None = None
-) -> Weights:
+    bias: np.ndarray, counts: np.ndarray, guess: np.ndarray, *,
+    names: Sequence[str] | None = None, most: int | None = None, remedy: str = REMEDY,
+) -> Weights:  # fmt: skip
     """MBAR (Shirts and Chodera 2008, doi:10.1063/1.2978177).
 
     bias (K, S): bias energy in kT of every frame in every ensemble, frames ordered by the ensemble they come from; counts (K,): frames of
     each ensemble; guess (K,): first guess of the free energies, which decides how long this takes; names (K,): what errors call the
-    ensembles. Free energies are solved for with `most` frames, evenly spaced, or all where None: each step costs K^2 of them. All frames
-    get their weights either way, and f_k = -psi(eta_k) holds over them.
+    ensembles; remedy: what they say helps. Free energies are solved for with `most` frames, evenly spaced, or all where None: each step
+    costs K^2 of them. All frames get their weights either way, and f_k = -psi(eta_k) holds over them.
 
     Raises SpacetimeError where an ensemble is empty, where ensembles do not overlap (NoOverlap), or where no solver converges.
     """
     names = _window_names(len(counts)) if names is None else names
-    _check_filled(counts, names)
+    _check_filled(counts, names, remedy)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     total = int(counts.sum())
     part, share = bias, counts
@@ -66,7 +67,7 @@ def boltzmann_weights(
         share = np.maximum(counts * most // total, 1)
         picked = [start + np.linspace(0, n - 1, m).astype(int) for n, m, start in zip(counts, share, first, strict=True)]
         part = bias[:, np.concatenate(picked)]
-    f = np.asarray(_solve(part, share, guess, names).f_k)
+    f = np.asarray(_solve(part, share, guess, names, remedy).f_k)
     log_weight = -logsumexp((np.log(counts) + f)[:, None] - bias, axis=0)
     log_weight -= logsumexp(log_weight)
     return Weights(log_weight, -logsumexp(log_weight - bias, axis=1))
@@ -79,7 +80,7 @@ def neighbours(features: Sequence[np.ndarray], eta: np.ndarray) -> tuple[np.ndar
     overlap is 2 * integral of p_i p_j / (p_i + p_j): one for equal windows, zero for windows that share nothing, whose difference means
     nothing then. Raises SpacetimeError where a window has no frames.
     """
-    _check_filled(np.array([len(t) for t in features]), _window_names(len(features)))
+    _check_filled(np.array([len(t) for t in features]), _window_names(len(features)), REMEDY)
     found = [
         bar(-(a @ step), b @ step)  # work, in kT, of moving a frame to the other window
         for a, b, step in zip(features[:-1], features[1:], np.diff(eta, axis=0), strict=True)
@@ -150,11 +151,11 @@ def weakest_link(bias: np.ndarray, counts: np.ndarray) -> tuple[float, int, int]
     return weakest
 
 
-def _solve(bias: np.ndarray, counts: np.ndarray, guess: np.ndarray, names: Sequence[str]) -> Any:
+def _solve(bias: np.ndarray, counts: np.ndarray, guess: np.ndarray, names: Sequence[str], remedy: str) -> Any:
     """A converged pymbar.MBAR, by the first protocol that gets there."""
     gap, i, j = weakest_link(bias, counts)
     if gap > FAR:
-        raise NoOverlap(f"{names[i]} and {names[j]} do not overlap ({gap:.0f} kT apart at best); {REMEDY}")
+        raise NoOverlap(f"{names[i]} and {names[j]} do not overlap ({gap:.0f} kT apart at best); {remedy}")
     for protocol, start in ((ADAPTIVE, guess), (ROBUST, guess), (ROBUST, np.zeros(len(guess)))):
         with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -169,17 +170,17 @@ def _solve(bias: np.ndarray, counts: np.ndarray, guess: np.ndarray, names: Seque
             log_weight = -logsumexp((np.log(counts) + f)[:, None] - bias, axis=0)
             if np.abs(f + logsumexp(log_weight - bias, axis=1)).max() < TOLERANCE:  # not so where f is nan
                 return mbar
-    raise SpacetimeError(f"MBAR does not converge: {names[i]} and {names[j]} overlap least ({gap:.0f} kT apart at best); {REMEDY}")
+    raise SpacetimeError(f"MBAR does not converge: {names[i]} and {names[j]} overlap least ({gap:.0f} kT apart at best); {remedy}")
 
 
 def _window_names(count: int) -> list[str]:
     return [f"window {k + 1} of {count}" for k in range(count)]
 
 
-def _check_filled(counts: np.ndarray, names: Sequence[str]) -> None:
+def _check_filled(counts: np.ndarray, names: Sequence[str], remedy: str) -> None:
     empty = np.flatnonzero(counts == 0)
     if len(empty):
-        raise SpacetimeError(f"{names[empty[0]]} has no frames: the walk through it broke down or none was stored; {REMEDY}")
+        raise SpacetimeError(f"{names[empty[0]]} has no frames: the walk through it broke down or none was stored; {remedy}")
 
 
 def pymbar() -> ModuleType:
@@ -215,7 +216,7 @@ def profile(features: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profil
     thinned = [np.concatenate([walk[:: inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(features, steps, strict=True)]
     counts = np.array([len(t) for t in thinned])
     differences, _ = neighbours(thinned, eta)
-    mbar = _solve(-(eta @ np.concatenate(thinned).T), counts, np.append(0.0, np.cumsum(differences)), _window_names(len(eta)))
+    mbar = _solve(-(eta @ np.concatenate(thinned).T), counts, np.append(0.0, np.cumsum(differences)), _window_names(len(eta)), REMEDY)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = mbar.compute_free_energy_differences()

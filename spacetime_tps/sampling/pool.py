@@ -12,6 +12,9 @@ from spacetime_tps.sampling.windows import CurveWindows
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
+ENDS = 2
+"""The first ensembles of a pool: MD in A, MD in B"""
+
 
 @dataclass
 class Pool:
@@ -81,8 +84,8 @@ class Pool:
 
     @property
     def eta(self) -> np.ndarray:
-        """Natural parameters of the ensembles (K, E), zero for the MD in the ends."""
-        return np.concatenate([np.zeros((2, self.coordinates.dimension)), *(w.eta for w in self.windows)])
+        """Natural parameters of the ensembles (K, E): MD in A and in B, which are `ENDS` and zero, and the windows."""
+        return np.concatenate([np.zeros((ENDS, self.coordinates.dimension)), *(w.eta for w in self.windows)])
 
     def weights(self) -> Weights:
         """MBAR over the whole pool. Raises SpacetimeError where an end has no frames, or ensembles do not overlap."""

@@ -21,7 +21,7 @@ def behind(sites: Sequence[Site[Any]]) -> int | None:
     rivals = [n for n, s in enumerate(sites) if not s.hopeless]
     tops = [replace(sites[n].crossing, window=sites[n].latest) for n in rivals]
     apart = distinct(tops)
-    few = (n for n, top in zip(rivals, tops, strict=True) if top in apart and sum(not b.pilot for b in sites[n].batches) < LEAST)
+    few = (n for n, top in zip(rivals, tops, strict=True) if top in apart and sites[n].settled_batches < LEAST)
     return next(few, None) if len(apart) > 1 else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.shooting.reaction_coordinate import Outcomes
-from spacetime_tps.states.ends import IN_B
+from spacetime_tps.states.ends import IN_B, met
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
@@ -31,7 +31,7 @@ class Batch:
     """(F,) bool"""
     walk: np.ndarray
     """(F,): which walk each frame is from"""
-    onward: bool
+    ahead: bool
     """Whether the frames lie on B's side of the center, on average"""
     walk_evaluations: int
     broken: int
@@ -123,14 +123,14 @@ def outcomes_of(batch: Batch) -> Outcomes:
     ends = np.stack([batch.shot_forward, batch.shot_backward])
     count = len(batch.point_walk)
     reached = np.bincount(batch.shot_point, (ends == IN_B).sum(axis=0), count)
-    return Outcomes(batch.point_features, reached, np.bincount(batch.shot_point, (ends >= 0).sum(axis=0), count), batch.point_walk)
+    return Outcomes(batch.point_features, reached, np.bincount(batch.shot_point, met(ends).sum(axis=0), count), batch.point_walk)
 
 
 def _trial(window: Window, batches: list[Batch]) -> WindowTrial:
     shots = sum(len(b.shot_point) for b in batches)
     if not window.stays(np.concatenate([b.features for b in batches])):
-        slid = np.mean([b.onward for b in batches]) > 0.5
+        slid = np.mean([b.ahead for b in batches]) > 0.5
         return WindowTrial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
     ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
     paths = sum(len(b.path_shot) for b in batches)
-    return WindowTrial(window, True, int((ends == IN_B).sum()), int((ends >= 0).sum()), paths / max(shots, 1))
+    return WindowTrial(window, True, int((ends == IN_B).sum()), int(met(ends).sum()), paths / max(shots, 1))

@@ -9,7 +9,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.engine import ShootingEngine, Start
-from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.ladder import MOST_RUNGS, EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.windows.window import Window
@@ -80,7 +80,9 @@ class FreeEnergies(Generic[Start]):
             self._ladders[number] = self._climbed(number, site, windows) if windows else ([], 0)
         below = self._ladders[number][0] or site.frames.windows
         if not below:
-            raise SpacetimeError("no ladder of windows leads from there down to A within half a turn or 40 windows; use a softer window")
+            raise SpacetimeError(
+                f"no ladder of windows leads from there down to A within half a turn or {MOST_RUNGS} windows; use a softer window"
+            )
         return below
 
     def _rungs(self, site: Site[Start]) -> list[Window]:

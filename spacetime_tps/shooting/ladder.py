@@ -18,6 +18,7 @@ MET = 50.0
 """Effective frames of the MD in the state under the last rung, at least, and frames within two steps of it: frames of a well narrower
 than a window are worth the same under any window, one on the far side of a circle included"""
 MOST_RUNGS = 40
+REMEDY = "softer windows (unbiased.stiffness) or longer ladders (unbiased.rung_steps) help"
 
 
 def rungs(window: Window, onward: float, in_a: np.ndarray) -> list[Window]:
@@ -67,7 +68,7 @@ def log_partitions(reference: np.ndarray, ensembles: Sequence[EnsembleFrames]) -
     ordered = [EnsembleFrames(_flat, reference, inside[: len(reference)], np.zeros(len(reference))), *ensembles]
     guess = np.cumsum([0.0, *(_roughly(low, high) for low, high in pairwise(ordered))])
     names = ["the MD in A", *(f"rung {k} of {len(ensembles)} up from A" for k in range(1, len(ensembles) + 1))]
-    free_energy = boltzmann_weights(bias, counts, guess, names=names).free_energy
+    free_energy = boltzmann_weights(bias, counts, guess, names=names, remedy=REMEDY).free_energy
     return _known(free_energy[0] - free_energy[1:])
 
 
@@ -78,13 +79,13 @@ def relative(ensembles: Sequence[EnsembleFrames]) -> np.ndarray:
     features = np.concatenate([e.features for e in ensembles])
     bias = np.stack([-e.log_factor(features) for e in ensembles])
     guess = np.cumsum([0.0, *(_roughly(low, high) for low, high in pairwise(ensembles))])
-    free_energy = boltzmann_weights(bias, np.array([len(e.features) for e in ensembles]), guess).free_energy
+    free_energy = boltzmann_weights(bias, np.array([len(e.features) for e in ensembles]), guess, remedy=REMEDY).free_energy
     return _known(free_energy[0] - free_energy)
 
 
 def _known(psi: np.ndarray) -> np.ndarray:
     if not np.isfinite(psi).all():
-        raise SpacetimeError("its windows do not overlap: use softer windows (unbiased.stiffness) or longer ladders (unbiased.rung_steps)")
+        raise SpacetimeError(f"its windows do not overlap: {REMEDY}")
     return np.asarray(psi)
 
 

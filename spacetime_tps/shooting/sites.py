@@ -45,6 +45,16 @@ class Site(Generic[Start]):
         return self.batches[-1].window if self.batches else self.crossing.window
 
     @property
+    def settled(self) -> Window | None:
+        """The window that was settled on: of the last batch beyond the pilots; None before that."""
+        return next((b.window for b in reversed(self.batches) if not b.pilot), None)
+
+    @property
+    def settled_batches(self) -> int:
+        """How many were shot in the window that was settled on."""
+        return sum(not b.pilot and b.window == self.settled for b in self.batches)
+
+    @property
     def pilots(self) -> list[Batch]:
         """Those before any other batch: what comes later does not move the ladder."""
         return list(takewhile(lambda b: b.pilot, self.batches))
@@ -98,12 +108,17 @@ class Site(Generic[Start]):
 
     def starts(self, window: Window, seeds: Sequence[int]) -> list[Start]:
         """Draws from a window among the weighted frames, one a seed."""
-        drawn = draw_starts(self.frames.log_weight + window.log_factor(self.frames.features), self.frames.whole, seeds)
+        drawn = draw_starts(
+            self.frames.log_weight + window.log_factor(self.frames.features),
+            self.frames.whole,
+            seeds,
+            none="in no sampled frame is the molecule what it was",
+        )
         return [self.frames.start(int(k)) for k in drawn]
 
     def starts_in_a(self, window: Window, seeds: Sequence[int]) -> list[Start]:
         """Draws from a window among the frames in A, one a seed."""
-        drawn = draw_starts(window.log_factor(self.in_a), np.ones(len(self.frames.plain), dtype=bool), seeds)
+        drawn = draw_starts(window.log_factor(self.in_a), np.ones(len(self.frames.plain), dtype=bool), seeds, none="no frame is in A")
         return [self.frames.start(int(self.frames.plain[k])) for k in drawn]
 
     def next_window(self) -> tuple[Window, bool]:
@@ -112,17 +127,18 @@ class Site(Generic[Start]):
         Where the windows on a variable are hopeless, the best of an earlier one serves, or the next variable is tried. Before shooting
         begins in earnest, the variable that the committor depends on by the shots so far takes the place of one that tells less.
         """
-        tried, taken = self.tried, {b.window for b in self.batches if not b.pilot}
+        tried, chosen = self.tried, self.settled
         every = [t for of in tried.values() for t in of]
-        chosen = next((t.window for t in every if t.window in taken and t.stays), None)
-        if chosen or not every:
-            return chosen or self.crossing.window, chosen is not None
+        if not every:
+            return self.crossing.window, False
+        if chosen and next(t for t in every if t.window == chosen).stays:
+            return chosen, True
         if not self.stuck:
             mine = sorted(tried[self.latest.variable], key=lambda t: t.window == self.latest)
             if sum(b.window.variable == self.latest.variable for b in self.batches) > 2 * MOST_WINDOWS:
                 return max(mine, key=lambda t: (t.stays, t.reactive)).window, True
             window, settled = next_window(replace(self.crossing, onward=self.onward(self.latest.variable)), mine)
-            better = self.committor() if settled and not taken else None
+            better = self.committor() if settled and chosen is None else None
             first = self.crossing.window.stiffness
             return (Window(better.variable, better.half, first), False) if better else (window, settled)
         reactive = [t for t in every if t.reactive > 0.0]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from spacetime_tps.exploration.rounds import explore
-from spacetime_tps.exploration.sampled import KEPT, Sampled
+from spacetime_tps.exploration.sampled import FILES, Sampled
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages.protocol import Given
@@ -43,6 +43,6 @@ class Exploration:
 
     def clear(self, given: Given) -> bool:
         """The walks stay: those that fit the new settings are used again, the others are swept away."""
-        for pattern in KEPT:
+        for pattern in FILES:
             given.simulation.storage.remove(pattern)
         return False

@@ -97,7 +97,7 @@ def judged(storage: Storage, problem: Problem, method: Method, name: str, route:
         return Transition(name, method.name, "unstable", 0, float("nan"), None, 0, frames.evaluations, path.seed, None, route, "")
     features = problem.coordinates.held_features(frames.positions)
     bias = -problem.model.kT * (path.eta * features).sum(-1)
-    level = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
+    level = problem.coordinates.family().level(torch.from_numpy(path.eta)).mean(-1).numpy()
     file, highest = keep_path(storage, problem, name, frames, bias=bias, level=level)
     ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
     spent = round(work(features, path.eta), 4)

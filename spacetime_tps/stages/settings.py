@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.unbiased.settings import UnbiasedSettings
@@ -26,7 +27,7 @@ class Settings(ExplorationSettings, MethodSettings):
 
     @model_validator(mode="after")
     def _strides_fit(self) -> "Settings":
-        for name, stride in (("guided", self.guided.stride), ("unbiased", self.unbiased.stride)):
+        for name, stride in (*((method.name, method.stride(self)) for method in METHODS), ("unbiased", self.unbiased.stride)):
             if stride % self.training.stride:
                 raise ValueError(
                     f"{name}.stride must be a multiple of training.stride, which the thermal reference is cut from, got {stride} and "

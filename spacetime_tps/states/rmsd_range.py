@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from spacetime_tps.coordinates.boxes import rmsd_entry
 from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.superposition import rmsd
@@ -29,8 +30,7 @@ class RmsdDefinition(Definition):
 
     def entry(self, molecule: Molecule) -> dict[str, Any]:
         """As Definition.entry."""
-        limits = {"max_nm": self.max_nm, "min_nm": self.min_nm}
-        return {"file": f"{self.to}.pdb", "atoms": [*molecule.chosen(self.atoms)], **{k: v for k, v in limits.items() if v}}
+        return rmsd_entry(f"{self.to}.pdb", molecule.chosen(self.atoms), max_nm=self.max_nm, min_nm=self.min_nm)
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class RmsdRange:
         return np.asarray((found >= self.low) & (found <= self.high))
 
     def to_json(self) -> dict[str, Any]:
-        limits = ({"max_nm": self.high} if np.isfinite(self.high) else {}) | ({"min_nm": self.low} if self.low else {})
-        return {"file": self.file, "atoms": [*self.atoms], **limits}
+        return rmsd_entry(self.file, self.atoms, max_nm=self.high if np.isfinite(self.high) else None, min_nm=self.low or None)
 
     def wider(self, margin: float) -> "RmsdRange":
         return replace(self, low=max(self.low - margin / PER_NM, 0.0), high=self.high + margin / PER_NM)

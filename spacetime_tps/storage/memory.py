@@ -9,7 +9,7 @@ import numpy as np
 
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.storage.protocol import Row
+from spacetime_tps.storage.protocol import Row, as_row
 from spacetime_tps.trajectories.frames import Frames
 
 
@@ -38,9 +38,7 @@ class Memory:
         return dict(self._get(name))
 
     def put_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self._kept[name] = [
-            {column: "" if value is None else str(value) for column, value in zip(columns, row, strict=True)} for row in rows
-        ]  # fmt: skip
+        self._kept[name] = [as_row(columns, row) for row in rows]
 
     def table(self, name: str) -> list[Row]:
         return list(self._get(name))

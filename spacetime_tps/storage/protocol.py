@@ -11,6 +11,11 @@ from spacetime_tps.trajectories.frames import Frames
 Row = Mapping[str, str]
 
 
+def as_row(columns: Sequence[str], values: Sequence[object]) -> Row:
+    """A row of a table as it is read back."""
+    return {column: "" if value is None else str(value) for column, value in zip(columns, values, strict=True)}
+
+
 class Storage(Protocol):
     """Named things of five kinds. A name is that of a file in a run folder, 'samples/md_A_0.trr'; what is put replaces what had the name,
     whole or not at all. Reading what is not there raises SpacetimeError, which names it.

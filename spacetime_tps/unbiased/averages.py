@@ -18,6 +18,7 @@ from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
+from spacetime_tps.states.ends import met
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import earlier, halves_apart
@@ -43,7 +44,7 @@ class Draws:
     @staticmethod
     def of(ensemble: Ensemble, walkers: int, *, rng: np.random.Generator) -> "Draws":
         """walkers: in each window, going on from batch to batch. Those without a reactive shot count too: the rate needs them."""
-        site_of = np.repeat(np.arange(len(ensemble.sites)), [sum(len(b.path_shot) for b in s.batches) for s in ensemble.sites])
+        site_of = np.repeat(np.arange(len(ensemble.sites)), [s.paths for s in ensemble.sites])
         walker_of = np.concatenate([b.point_walk[b.shot_point[b.path_shot]] for b in ensemble.batches])
         ladder = np.exp(rng.normal(size=(DRAWS, len(ensemble.sites))) * np.nan_to_num(ensemble.ladder_error))
         walks = resampled(np.arange(len(ensemble.sites) * walkers), draws=DRAWS, rng=rng)
@@ -106,7 +107,7 @@ def counts(ensemble: Ensemble, settings: UnbiasedSettings, *, committor_evaluati
         "wanted": settings.paths, "stopped_because": ensemble.reason,
         "shots": shots, "paths": len(ensemble.weight), "reactive_fraction": len(ensemble.weight) / shots,
         "evaluations": evaluations, "evaluations_per_effective_path": sum(evaluations.values()) / ensemble.effective,
-        "undecided_fraction": float((ends < 0).mean()), "unstable_shots": int(sum((~b.shot_stable).sum() for b in batches)),
+        "undecided_fraction": float(1.0 - met(ends).mean()), "unstable_shots": int(sum((~b.shot_stable).sum() for b in batches)),
         "longest_steps": settings.longest, "left_out_because_broken": int(sum(b.broken for b in batches)),
         "seen_once": float(np.mean(np.concatenate([b.path_points for b in batches]) <= 1)),
         "separating": ensemble.separating,
@@ -155,11 +156,11 @@ def channel_shares(
     found, first, names, angular = [], 0, coordinates.names, coordinates.angular
     family = coordinates.family()
     for number, site in enumerate(ensemble.sites):
-        mine = np.arange(first, first + sum(len(b.path_shot) for b in site.batches))
+        mine = np.arange(first, first + site.paths)
         first += len(mine)
         if not len(mine):
             continue
-        window = next((b.window for b in site.batches if not b.pilot), site.batches[-1].window)
+        window = site.settled or site.latest
         places = crossing_places([paths[k] for k in mine.tolist()], window, lambda p: family.features(torch.from_numpy(p)).numpy())
         others = [k for k in range(len(names)) if names[k] != window.variable.name]
         channel = channels(places[:, others], angular[others], ensemble.weight[mine], rng=rng)
@@ -198,7 +199,7 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
 def _crossing(site: Site[Any]) -> dict[str, Any]:
     """Of the window that a crossing is shot from, or the last that was tried."""
     batches, route = site.batches, site.crossing.route
-    most = next((b.window for b in batches if not b.pilot), site.latest)
+    most = site.settled or site.latest
     mine = [b for b in batches if b.window == most]
     shots, paths = sum(len(b.shot_point) for b in mine), sum(len(b.path_shot) for b in mine)
     return {

@@ -7,7 +7,6 @@ import numpy as np
 
 from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
-from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.shooting import Shot
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.geometry.families.features import values_of
@@ -16,10 +15,11 @@ from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.budget import affordable
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.ensemble import Ensemble
-from spacetime_tps.states.ends import IN_B
+from spacetime_tps.states.ends import IN_B, met
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots
-from spacetime_tps.unbiased.engine import REGION, SHOTS, first_frame
+from spacetime_tps.unbiased.engine import REGION, SHOTS, shot_from
+from spacetime_tps.unbiased.names import batch_name, walk_name
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.window import Window
 
@@ -69,7 +69,7 @@ class CommittorTrials:
         """How many trajectories from a point reached B, and how many ended in a state."""
         mine = self._mine(walk, frame)
         ends = np.concatenate([self.forward[mine], self.backward[mine]])
-        return int((ends == IN_B).sum()), int((ends >= 0).sum())
+        return int((ends == IN_B).sum()), int(met(ends).sum())
 
     def count(self, walk: str, frame: int) -> int:
         """Shots from a point."""
@@ -88,11 +88,11 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
             for point in np.unique(batch.shot_point[batch.shot_evaluations > 0]).tolist():
                 mine = ends[batch.shot_point == point]
                 crossing.append(number)
-                frame.append((f"{number}_{count:04d}_{batch.point_walk[point]}", int(batch.point_frame[point])))
+                frame.append((walk_name(batch_name(number, count), batch.point_walk[point]), int(batch.point_frame[point])))
                 window.append(batch.window)
                 features.append(batch.point_features[point])
                 reached.append(int((mine == IN_B).sum()))
-                trials.append(int((mine >= 0).sum()))
+                trials.append(int(met(mine).sum()))
     values = values_of(np.array(features).reshape(-1, coordinates.dimension), coordinates.family())
     at = [w.read(float(w.variable.value(t))) for w, t in zip(window, features, strict=True)]
     return Points(
@@ -106,19 +106,14 @@ def shoot_again(
     """Trials at the points nearest to one half, as many as are missing and the budget allows, kept beside those that there are."""
     known = CommittorTrials.read(simulation.storage)
     rows: list[tuple[str, int, int, int]] = []
-    tasks = []
+    tasks: list[Shot] = []
     for k in points.committors.near_half()[: settings.states].tolist():
         (walk, frame), window = points.frame[k], points.window[k]
-        bias, place = WindowBias(problem.coordinates, window.variable), np.array([window.center, window.stiffness])
         x, v = simulation.storage.frames(f"{REGION}/{walk}.trr")
         for shot in range(known.count(walk, frame), settings.state_shots):
             number = seed_of(seed, f"committor_{walk}_{frame}", shot)
-            first = first_frame(number, stride=settings.stride, spacing=settings.spacing)
-            rows.append((walk, frame, number, first))
-            tasks.append(Shot(
-                x[frame].astype(float), v[frame].astype(float), bias, place, number, first, settings.stride, settings.spacing,
-                settings.longest, problem.a, problem.b, problem.coordinates,
-            ))  # fmt: skip
+            tasks.append(shot_from(problem, settings, window, x[frame].astype(float), v[frame].astype(float), number))
+            rows.append((walk, frame, number, tasks[-1].first))
     so_far = np.concatenate([b.shot_evaluations[b.shot_evaluations > 0] for b in ensemble.batches])
     count = affordable(settings.budget - ensemble.evaluations, so_far, len(tasks))
     rows, outcomes = rows[:count], list(simulation.shots(tasks[:count]))

@@ -18,6 +18,7 @@ from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.trajectories.frames import Frames, part
+from spacetime_tps.unbiased.names import batch_name, walk_name
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.window import Window
 
@@ -55,10 +56,10 @@ class OpenMMShooting:
         self, site: int, number: int, window: Window, starts: Sequence[Start], *, points: int, pilot: bool, discard: int, onward: float
     ) -> Batch:
         """As ShootingEngine.batch. Points and paths in which the molecule is no longer what it was are left out, and counted."""
-        name = f"{site}_{number:04d}"
+        name = batch_name(site, number)
         steps = discard + points * self.settings.gap
         walks = [self._walk([window], steps, start, seed_of(self.seed, f"region_{name}", k), discard) for k, start in enumerate(starts)]
-        walked = self.simulation.cached_walks(REGION, [(f"{name}_{k}", w) for k, w in enumerate(walks)])
+        walked = self.simulation.cached_walks(REGION, [(walk_name(name, k), w) for k, w in enumerate(walks)])
         every = self.settings.gap // self.settings.stride
         chosen = [
             _Point(k, frame, frames.positions[frame].astype(float), frames.velocities[frame].astype(float))
@@ -66,17 +67,17 @@ class OpenMMShooting:
             for frame in range(len(frames) - 1 - (points - 1) * every, len(frames), every)
         ]
         whole = [p for p in chosen if self.integrity.holds(p.positions[None]).all()]
-        shot_from = [p for p in whole for _ in range(self.settings.shots)]
-        seeds = [seed_of(self.seed, f"shot_{name}", index) for index in range(len(shot_from))]
-        first = [first_frame(seed, stride=self.settings.stride, spacing=self.settings.spacing) for seed in seeds]
-        outcomes = self._outcomes(window, shot_from, seeds, first)
+        fired_from = [p for p in whole for _ in range(self.settings.shots)]
+        seeds = [seed_of(self.seed, f"shot_{name}", index) for index in range(len(fired_from))]
+        first = [first_frame(seed, self.settings) for seed in seeds]
+        outcomes = self._outcomes(window, fired_from, seeds)
         kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
         features, in_a, walk = self.seen(walked)
         batch = Batch(
             crossing=site, pilot=pilot, variable=json.dumps(window.variable.to_json()),
             center=window.center, stiffness=window.stiffness,
-            features=features, in_a=in_a, walk=walk, onward=window.shift(features) * onward > 0.0,
+            features=features, in_a=in_a, walk=walk, ahead=window.shift(features) * onward > 0.0,
             walk_evaluations=sum(f.evaluations for f in walked), broken=self.settings.shots * (len(chosen) - len(whole)) + lost,
             point_walk=_integers(p.walk for p in whole), point_frame=_integers(p.frame for p in whole),
             point_features=self.problem.coordinates.features(np.array([p.positions for p in whole]).reshape(-1, *starts[0][0].shape)),
@@ -107,12 +108,12 @@ class OpenMMShooting:
     def _walk(self, windows: Sequence[Window], steps: int, start: Start, seed: int, discard: int) -> Walk:
         """Walks only have to find their distribution: more friction than the dynamics have lets go of heat sooner."""
         bias = WindowBias(self.problem.coordinates, windows[0].variable)
-        places = np.array([(w.center, w.stiffness) for w in windows])
+        places = np.array([w.parameters for w in windows])
         return Walk(bias, places, steps, self.settings.stride, seed, *start, discard=discard, friction=self.settings.walk_friction_per_ps)
 
     def ends(self, site: int, number: int) -> list[Start]:
         """Where the walks of a batch ended: their last frames in which the molecule was whole."""
-        names = [f"{site}_{number:04d}_{k}" for k in range(self.settings.walkers)]
+        names = [walk_name(batch_name(site, number), k) for k in range(self.settings.walkers)]
         found = []
         for frames in (self.simulation.cache(REGION).stored(name) for name in names):
             whole = np.flatnonzero(self.integrity.holds(frames.positions))
@@ -120,16 +121,13 @@ class OpenMMShooting:
             found.append((frames.positions[last].astype(float), frames.velocities[last].astype(float)))
         return found
 
-    def _outcomes(self, window: Window, points: Sequence[_Point], seeds: Sequence[int], first: Sequence[int]) -> list[Outcome]:
+    def _outcomes(self, window: Window, points: Sequence[_Point], seeds: Sequence[int]) -> list[Outcome]:
         """What becomes of each shot; one from a point in a state ends there both ways, at no cost."""
-        a, b, o = self.problem.a, self.problem.b, self.settings
+        a, b = self.problem.a, self.problem.b
         state = [IN_A if a.contains(p.positions) else IN_B if b.contains(p.positions) else NOWHERE for p in points]
-        bias, place = WindowBias(self.problem.coordinates, window.variable), np.array([window.center, window.stiffness])
         tasks = [
-            Shot(
-                p.positions, p.velocities, bias, place, seed, f, self.settings.stride, o.spacing, o.longest, a, b, self.problem.coordinates
-            )
-            for p, seed, f, inside in zip(points, seeds, first, state, strict=True)
+            shot_from(self.problem, self.settings, window, p.positions, p.velocities, seed)
+            for p, seed, inside in zip(points, seeds, state, strict=True)
             if inside == NOWHERE
         ]
         rest = self.simulation.shots(tasks)
@@ -163,9 +161,19 @@ class OpenMMShooting:
         }  # fmt: skip
 
 
-def first_frame(seed: int, *, stride: int, spacing: int) -> int:
+def shot_from(
+    problem: Problem, settings: UnbiasedSettings, window: Window, positions: np.ndarray, velocities: np.ndarray, seed: int
+) -> Shot:
+    """A shot from a point (atoms, 3) of a walk in a window, nm and nm/ps."""
+    return Shot(
+        positions, velocities, WindowBias(problem.coordinates, window.variable), window.parameters, seed, first_frame(seed, settings),
+        settings.stride, settings.spacing, settings.longest, problem.a, problem.b, problem.coordinates,
+    )  # fmt: skip
+
+
+def first_frame(seed: int, settings: UnbiasedSettings) -> int:
     """A shot's first stored frame (engines.openmm.shooting.Shot.first): even over the multiples of `spacing` up to `stride`."""
-    return spacing * (1 + seed // 2 % (stride // spacing))  # seed_of's numbers are odd: seed % 4 would be 1 or 3
+    return settings.spacing * (1 + seed // 2 % (settings.stride // settings.spacing))  # seeds are odd (seed_of)
 
 
 def _of_point(frames: Frames, point: int) -> Frames:

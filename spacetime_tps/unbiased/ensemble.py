@@ -13,7 +13,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.states.ends import IN_A, IN_B
-from spacetime_tps.storage.protocol import Row, Storage
+from spacetime_tps.storage.protocol import Row, Storage, as_row
 from spacetime_tps.trajectories.frames import Frames, snapshots, thinned
 from spacetime_tps.unbiased.averages import averages, counts, path_density
 from spacetime_tps.unbiased.committors import (
@@ -26,6 +26,7 @@ from spacetime_tps.unbiased.committors import (
     tried_again,
 )
 from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
+from spacetime_tps.unbiased.names import batch_name, site_of, walk_name, walker_of
 from spacetime_tps.unbiased.routes import route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import against
@@ -59,7 +60,7 @@ class Unbiased:
     def walker(self) -> np.ndarray:
         """(paths,) which walker each path is from: paths of one are not independent."""
         walk = {shot["path"]: shot["walk"] for shot in self.shots if shot["path"]}
-        return np.array(["_".join(walk[row.path].split("_")[::2]) for row in self.rows])
+        return np.array([walker_of(walk[row.path]) for row in self.rows])
 
     def save(self, storage: Storage, problem: Problem) -> None:
         """The rows of transitions.csv, shots.csv, committor.csv, transition_states.trr, samples/path_density.npz and unbiased.json."""
@@ -107,7 +108,7 @@ def sample_unbiased(
         for count, batch in enumerate(site.batches):
             mine = _rows(batch, weight)
             rows += mine.values()
-            shots += _shots(batch, f"{number}_{count:04d}", mine)
+            shots += _shots(batch, batch_name(number, count), mine)
     points = shooting_points(ensemble, problem.coordinates)
     trials = shoot_again(ensemble, points, problem, simulation, settings, seed=seed)
     fresh = tried_again(points, trials)
@@ -122,15 +123,10 @@ def sample_unbiased(
     record["not_an_ensemble_because"] = against(record)
     columns = committor_columns(problem.coordinates)
     return Unbiased(
-        rows, [_as_text(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials))],
-        [_as_text(columns, row) for row in committor_rows(points, fresh)],
+        rows, [as_row(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials))],
+        [as_row(columns, row) for row in committor_rows(points, fresh)],
         states if len(states) else None, path_density(paths, ensemble.weight, problem.coordinates), record,
     )  # fmt: skip
-
-
-def _as_text(columns: Sequence[str], row: Sequence[object]) -> Row:
-    """As a table gives it back."""
-    return {column: "" if value is None else str(value) for column, value in zip(columns, row, strict=True)}
 
 
 def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
@@ -157,7 +153,7 @@ def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequenc
         point = int(batch.shot_point[k])
         frame = int(batch.point_frame[point])
         found.append((
-            f"{name}_{k:04d}", purpose, batch.crossing, *place, f"{name}_{batch.point_walk[point]}", frame, int(batch.shot_seed[k]),
+            f"{name}_{k:04d}", purpose, batch.crossing, *place, walk_name(name, batch.point_walk[point]), frame, int(batch.shot_seed[k]),
             int(batch.shot_first[k]), *ends, int(batch.shot_evaluations[k]), path.path if path else "", path.weight if path else 0.0,
         ))  # fmt: skip
     return found
@@ -169,7 +165,5 @@ def _more_shots(trials: CommittorTrials) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
     for k, (walk, frame, seed, first, forward, backward, evaluations) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         ends = (OUTCOME.get(forward, "none"), OUTCOME.get(backward, "none"))
-        rows.append(
-            (f"committor_{k:04d}", "committor", walk.split("_")[0], "", "", "", walk, frame, seed, first, *ends, evaluations, "", 0.0)
-        )
+        rows.append((f"committor_{k:04d}", "committor", site_of(walk), "", "", "", walk, frame, seed, first, *ends, evaluations, "", 0.0))
     return rows

@@ -12,6 +12,7 @@ from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families.features import features_of_centers, values_of, without_squares
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.pool import ENDS
 from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.unbiased.engine import Start
@@ -26,7 +27,7 @@ def route_frames(curve: Curve, problem: Problem, whole: np.ndarray, *, disagreem
     family = problem.coordinates.family()
     return RouteFrames(
         curve.route, features_of_centers(curve.eta, family), without_squares(along, family), curve.cost, curve.features, curve.log_weight,
-        in_a, whole, np.flatnonzero(whole[: curve.counts[0]]), partial(_start, curve), _along(curve, in_a),
+        in_a, whole, np.flatnonzero(whole[curve.parts[0]]), partial(_start, curve), _along(curve, in_a),
         f"its windows walked from A and from B differ by {disagreement:.0f} kT" if disagreement > DISAGREEMENT else "",
         _third_basin(curve, problem, in_a, along),
     )  # fmt: skip
@@ -50,11 +51,9 @@ def _start(curve: Curve, frame: int) -> Start:
 
 def _along(curve: Curve, in_a: np.ndarray) -> list[EnsembleFrames]:
     """The windows of a route's curves, each as one walk: they hold all coordinates, and link the top to A with less certainty."""
-    ends = np.cumsum(curve.counts)
-    pieces = [slice(int(end - count), int(end)) for end, count in zip(ends, curve.counts, strict=True)][2:]
     return [
-        EnsembleFrames(partial(_tilt, eta), curve.features[piece], in_a[piece], np.full(len(curve.features[piece]), walk))
-        for walk, (eta, piece) in enumerate(zip(curve.ensembles[2:], pieces, strict=True))
+        EnsembleFrames(partial(_tilt, eta), curve.features[part], in_a[part], np.full(len(curve.features[part]), walk))
+        for walk, (eta, part) in enumerate(zip(curve.ensembles[ENDS:], curve.parts[ENDS:], strict=True))
     ]
 
 

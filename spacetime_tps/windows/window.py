@@ -24,6 +24,11 @@ class Window:
         """Standard deviation of the variable on flat ground."""
         return float(self.stiffness**-0.5)
 
+    @property
+    def parameters(self) -> np.ndarray:
+        """Of its bias: center, stiffness."""
+        return np.array([self.center, self.stiffness])
+
     def log_factor(self, features: np.ndarray) -> np.ndarray:
         """(...) at T (..., E)."""
         return self.variable.log_factor(features, self.center, self.stiffness)

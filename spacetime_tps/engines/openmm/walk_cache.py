@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
 
 import numpy as np
 
@@ -76,18 +77,9 @@ class WalkCache:
 
 
 def _digest(model: Model, walk: Walk) -> str:
-    """Fixed by everything that decides what a walk gives."""
-    fixed = (
-        model.system_xml,
-        walk.bias,
-        model.temperature,
-        model.friction if walk.friction is None else walk.friction,
-        model.timestep,
-        model.platform,
-        walk.steps,
-        walk.stride,
-        walk.seed,
-        walk.discard,
-    )
-    arrays = [np.asarray(a, dtype=float) for a in (walk.schedule, walk.positions, walk.velocities) if a is not None]
-    return hashlib.sha256(repr(fixed).encode() + b"".join(a.tobytes() for a in arrays)).hexdigest()
+    """Fixed by everything that decides what a walk gives: all that the two hold, the friction being the walk's where it has one."""
+    held = asdict(model) | {f.name: getattr(walk, f.name) for f in fields(Walk)}
+    held["friction"] = model.friction if walk.friction is None else walk.friction
+    arrays = {name: np.asarray(value, dtype=float) for name, value in held.items() if isinstance(value, np.ndarray)}
+    plain = repr(sorted((name, value) for name, value in held.items() if name not in arrays))
+    return hashlib.sha256(plain.encode() + b"".join(name.encode() + a.tobytes() for name, a in sorted(arrays.items()))).hexdigest()

@@ -59,7 +59,7 @@ class SurfaceShooting:
         ends[free], taken[free] = found.outcome, found.steps.sum(axis=1)
         batch = Batch(
             crossing=site, pilot=pilot, variable=json.dumps(window.variable.to_json()), center=window.center, stiffness=window.stiffness,
-            features=features, in_a=in_a, walk=walker, onward=window.shift(features) * onward > 0.0,
+            features=features, in_a=in_a, walk=walker, ahead=window.shift(features) * onward > 0.0,
             walk_evaluations=len(starts) * (1 + steps), broken=0,
             point_walk=np.repeat(np.arange(len(starts)), points), point_frame=np.tile(index, len(starts)),
             point_features=self._features(at),

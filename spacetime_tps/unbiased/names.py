@@ -1,0 +1,27 @@
+"""What walks in windows, batches and paths of the unbiased stage are kept under, and what those names say."""
+
+
+def batch_name(site: int, number: int) -> str:
+    """Of a site's batch; its paths' names begin so."""
+    return f"{site}_{number:04d}"
+
+
+def walk_name(batch: str, walk: int) -> str:
+    """Of one of a batch's walks."""
+    return f"{batch}_{walk}"
+
+
+def site_of(walk: str) -> int:
+    """The number of the site that a walk is of."""
+    return int(_parts(walk)[0])
+
+
+def walker_of(walk: str) -> str:
+    """The walker of a site that a walk is of: it goes on from batch to batch."""
+    site, _, walker = _parts(walk)
+    return f"{site}_{walker}"
+
+
+def _parts(walk: str) -> tuple[str, str, str]:
+    site, number, walker = walk.split("_")
+    return site, number, walker
