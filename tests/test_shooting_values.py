@@ -19,6 +19,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
+from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.route import RouteFrames
@@ -189,7 +190,7 @@ def test_shares_of_two_ways_and_the_rate_over_both_are_the_exact_ones(both: Ense
 
 def test_batches_beyond_the_least_go_where_a_shot_lowers_the_error_most(both: Ensemble) -> None:
     # The way behind carries 0.73 of the flux. With n_k shots of like windows sum w^2 is sum_k c_k^2 / n_k, and needs are even where n_k
-    # goes with the flux c_k. The wanted number takes 1.03 million evaluations so; to the other site they would go without end.
+    # goes with the flux c_k over the root of a shot's cost, which is the same. To the other site they would go without end.
     assert both.enough
     easy, hard = both.sites
     assert sum(not b.pilot for b in hard.batches) >= LEAST
@@ -203,8 +204,13 @@ def test_the_neediest_site_is_the_one_whose_shots_lower_the_sum_of_squares_most(
 ) -> None:
     # Ten more shots at a site with n turn its sum of squares S into S n / (n + 10).
     batch = both.sites[0].batches[0]
-    one = replace(batch, path_shot=np.array([0]))
-    sites = [Site(both.sites[0].crossing, both.sites[0].frames, 0.0, [replace(one, shot_point=np.zeros(n, dtype=int))]) for n in shots]
+
+    def made(n: int) -> Batch:
+        """Seven evaluations a shot, three of the walk it is from."""
+        taken = np.full(n, 7)
+        return replace(batch, path_shot=np.array([0]), shot_point=np.zeros(n, dtype=int), shot_evaluations=taken, walk_evaluations=3 * n)
+
+    sites = [Site(both.sites[0].crossing, both.sites[0].frames, 0.0, [made(n)]) for n in shots]
     left = [sum(s * n / (n + 10.0 * (k == to)) for k, (s, n) in enumerate(zip(squares, shots, strict=True))) for to in (0, 1)]
     assert neediest(sites, np.sqrt(np.array(squares))) == int(np.argmin(left))
 
@@ -307,6 +313,7 @@ def test_sites_that_nothing_links_to_a_are_a_sentence() -> None:
 
 def test_minor_ways_get_the_least_number_of_batches_first(both: Ensemble) -> None:
     easy, hard = both.sites
-    assert behind([easy, hard]) is None
+    share = np.arange(len(both.weight)) < easy.paths
+    assert behind([easy, hard], both.weight) is None
     few = Site(hard.crossing, hard.frames, hard.log_population, [*hard.pilots, *[b for b in hard.batches if not b.pilot][: LEAST - 1]])
-    assert behind([easy, few]) == 1
+    assert behind([easy, few], np.concatenate([both.weight[share], np.ones(few.paths)])) == 1, "its weights made the larger"

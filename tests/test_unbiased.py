@@ -237,8 +237,12 @@ def test_crossings_whose_pilots_met_on_one_top_need_no_batches_of_their_own(firs
 
     beside, beyond = replace(pilot, center=pilot.center + 0.1), replace(pilot, center=pilot.center + 2.0)
     enough = [replace(pilot, pilot=False)] * LEAST
-    assert behind([site("a", pilot)]) is None
-    assert behind([site("a", pilot), site("bb", beside)]) is None
-    assert behind([site("a", pilot), site("bb", beyond)]) == 0
-    assert behind([site("a", *enough), site("bb", beyond)]) == 1
-    assert behind([site("a", *enough), site("bb", beside), site("ccc", beyond)]) == 2
+
+    def late(*sites: Site) -> int | None:
+        return behind(sites, np.ones(sum(s.paths for s in sites)))
+
+    assert late(site("a", pilot)) is None
+    assert late(site("a", pilot), site("bb", beside)) is None
+    assert late(site("a", pilot), site("bb", beyond)) == 0
+    assert late(site("a", *enough), site("bb", beyond)) == 1
+    assert late(site("a", *enough), site("bb", beside), site("ccc", beyond)) == 2

@@ -192,16 +192,24 @@ def test_batches_go_to_sites_that_lack_them_and_then_where_they_lower_the_error_
         batch(far, drawn(far, 8, 2), ends=ENDS, paths=[[0.0]]),
     )
     full = [replace(pilot, pilot=False)] * LEAST
-    assert behind([site(pilot, *full), site(*[other] * (LEAST - 1))]) == 1
-    assert behind([site(pilot, *full), site(*[other] * LEAST)]) is None
-    assert behind([site(pilot, *full[1:]), site(*[other] * LEAST)]) == 0
-    assert behind([site(pilot)]) is None
-    assert behind([site(pilot), site(pilot, name="the same top")]) is None
-    # Sums of squares 4 + 1 over 8 shots, 9 over 16, 4 over 4.
+    few = [site(pilot, *full), site(*[other] * (LEAST - 1))]  # 10 paths, of which 4 took 0.4 of the evaluations
+    assert behind(few, np.repeat([1.0, 2.0], [6, 4])) == 1, "worth 8/14"
+    assert behind(few, np.ones(10)) is None, "worth 0.4"
+    assert behind(few, np.repeat([1.0, 0.1], [6, 4])) is None, "a minor way takes no more than it is worth"
+    many = [site(pilot, *full * 10), site(*[other] * (LEAST - 1))]
+    assert behind(many, np.repeat([1.0, 1e-9], [51, 4])) == 1, "but a tenth, 4/55 so far"
+    assert behind([site(pilot, *full), site(replace(other, pilot=True))], np.repeat([1.0, 1e-9], [6, 1])) == 1, "and one batch"
+    assert behind([site(pilot, *full), site(*[other] * LEAST)], np.repeat([1.0, 9.0], [6, 5])) is None
+    assert behind([site(pilot, *full[1:]), site(*[other] * LEAST)], np.repeat([9.0, 1.0], [5, 5])) == 0
+    assert behind([site(pilot)], np.ones(1)) is None
+    assert behind([site(pilot), site(pilot, name="the same top")], np.ones(2)) is None
+    # Sums of squares 4 + 1 over 280 evaluations, 9 over 560, 4 over 140.
     sites = [site(pilot, pilot), site(*[replace(other, path_shot=other.path_shot[:0])] * 3, other), site(other)]
     assert neediest(sites, np.array([2.0, 1.0, 3.0, 2.0])) == 2
     assert neediest(sites, np.array([2.0, 3.0, 3.0, 2.0])) == 0
     assert neediest(sites, np.array([2.0, 1.0, 9.0, 2.0])) == 1
+    dear = [site(pilot, replace(pilot, walk_evaluations=1000)), *sites[1:]]
+    assert neediest(dear, np.array([9.0, 9.0, 3.0, 9.1])) == 2, "162 over 1180, 83 over 140"
 
 
 def test_weights_of_paths_are_one_over_the_sum_of_f() -> None:
@@ -317,8 +325,8 @@ def test_a_third_basin_lies_between_two_tops_and_outside_both_states() -> None:
     cost = np.array([1.0, 5.0, 7.0, 3.0, 2.0, 4.0, 9.0, 0.0])
     outside = np.array([0.0, 0.2, 1.0, 1.0, 0.95, 1.0, 1.0, 0.0])
     assert basin_between(cost, outside) == 4, "5 kT below the lower top"
-    assert basin_between(np.where(cost == 7.0, 4.9, cost), outside) == 4, "3 kT below 5 kT, which lies in A"
-    assert basin_between(np.where(cost == 7.0, 4.9, np.where(cost == 5.0, 4.9, cost)), outside) is None
+    assert basin_between(np.where(cost == 7.0, 3.9, cost), outside) == 4, "3 kT below 5 kT, which lies in A"
+    assert basin_between(np.where(cost == 7.0, 3.9, np.where(cost == 5.0, 3.9, cost)), outside) is None
     assert basin_between(cost, np.where(outside == 0.95, 0.5, outside)) == 3
     assert basin_between(cost, 0.5 * outside) is None, "both states together"
     assert basin_between(np.array([0.0, 4.0, 8.0, 3.0, 0.0]), np.ones(5)) is None, "one top"

@@ -9,8 +9,8 @@ import numpy as np
 from spacetime_tps.shooting.engine import Start
 from spacetime_tps.shooting.ladder import EnsembleFrames
 
-DEEP = 3.0
-"""kT, of a basin between the states: trajectories that fall into it stay for twenty times as long as it takes them to cross it"""
+DEEP = 2.0
+"""kT, of a basin between the states: trajectories that fall into it stay for seven times as long as it takes them to cross it, at least"""
 NEITHER = 0.9
 """Share of a basin's distribution that is in neither state, at least"""
 

@@ -51,7 +51,7 @@ class ShotSampler(Generic[Start]):
             weight = self.weights(sites, quick=True)
             if effective(weight) >= o.paths:
                 weight = self.weights(sites)
-            found, late = effective(weight), behind(sites)
+            found, late = effective(weight), behind(sites, weight)
             enough = found >= o.paths and late is None
             cost = budget.batch_cost(sites, o, points=o.points, states=o.states)
             lost = all(s.hopeless for s in sites)
