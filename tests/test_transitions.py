@@ -31,14 +31,14 @@ def storage(tmp_path: Path) -> Folder:
 def test_a_pulled_path_has_an_empty_weight(storage: Folder) -> None:
     assert read_transitions(storage) == []
     write_transitions(storage, [PULLED, SHOT])
-    assert [r["weight"] for r in read_csv(storage.path / TABLE)] == ["", "0.25"]
+    assert [r["weight"] for r in read_csv(storage.path / TABLE)] == ["nan", "0.25"]
     assert read_transitions(storage) == [PULLED, SHOT]
 
 
 def test_a_table_of_an_older_version_has_no_work(storage: Folder) -> None:
     write_transitions(storage, [PULLED, SHOT])
     table = read_csv(storage.path / TABLE)
-    assert [r["work_kT"] for r in table] == ["11.25", ""]
+    assert [r["work_kT"] for r in table] == ["11.25", "nan"]
     columns = [name for name in COLUMNS if name != "work_kT"]
     storage.put_table(TABLE, columns, [tuple(r[name] for name in columns) for r in table])
     assert read_transitions(storage) == [replace(PULLED, work_kT=None), SHOT]

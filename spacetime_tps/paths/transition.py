@@ -9,10 +9,10 @@ import numpy as np
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Row, Storage
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.frames import Frames, offsets
 
 TABLE = "transitions.csv"
-ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level")
+ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level", "velocity_offset_steps")
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Transition:
     hit: int
     max_energy_kj_mol: float
     work_kT: float | None
-    """Done on the path by its restraint (sampling.crooks.work); None, an empty cell, for paths without one, or of an older version"""
+    """Done on the path by its restraint (sampling.crooks.work); None, nan in the table, for paths without one, or of an older version"""
     n_frames: int
     evaluations: int
     seed: int
     weight: float | None
-    """Statistical weight; None for paths that have none, an empty cell"""
+    """Statistical weight; None, nan in the table, for paths that have none"""
     route: str
     file: str
     """Name of the trajectory in the storage; empty for an unstable path, which has none"""
@@ -64,12 +64,16 @@ def _plain(name: str) -> bool:
 
 
 def _number(cell: str | None) -> float | None:
-    return float(cell) if cell else None
+    return float(cell) if cell and cell != "nan" else None
+
+
+def _cells(row: Transition) -> tuple[object, ...]:
+    return tuple("nan" if cell is None else cell for cell in astuple(row))
 
 
 def write_transitions(storage: Storage, rows: Sequence[Transition]) -> None:
     """Replace all rows."""
-    storage.put_table(TABLE, COLUMNS, [astuple(r) for r in rows])
+    storage.put_table(TABLE, COLUMNS, [_cells(r) for r in rows])
 
 
 def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition], *, route: str | None = None) -> None:
@@ -98,7 +102,7 @@ def keep_path(
     storage.put_frames(file, frames, timestep=problem.model.timestep, cell=problem.model.cell)
     energies = frames.potential_energy - problem.zero
     nothing = np.zeros(len(frames))
-    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level)
+    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level, offsets(frames))
     rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
     storage.put_table(f"transitions/{name}.csv", ENERGIES, rows)
     return file, round(float(energies.max()), 4)
