@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,15 +115,15 @@ def bundled_systems() -> dict[str, Path]:
     return {p.parent.name: p.parent for root in roots for p in sorted(root.glob("*/system.yaml"))}
 
 
-def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
+def load_system(system: str | Path, *, temperature: float | None = None) -> SystemSpec:
     """From the folder of a system, or the name of a bundled one. Raises SpacetimeError."""
     folder = Path(system)
     if not (folder / "system.yaml").is_file():
-        if system not in bundled_systems():
+        if str(system) not in bundled_systems():
             raise SpacetimeError(
-                f"there is no system {system!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
+                f"there is no system {str(system)!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
             )
-        folder = bundled_systems()[system]
+        folder = bundled_systems()[str(system)]
     data = read_yaml(folder / "system.yaml")
     if not isinstance(data, dict):
         raise SpacetimeError(f"{folder / 'system.yaml'} must hold keys and values")
@@ -136,10 +137,12 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
     return _spec(data, str(folder / "system.yaml"))
 
 
-def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float) -> SystemSpec:
-    """A system of two PDB files alone; torsions and states are found when it is prepared."""
+def two_structures(start: str | Path, end: str | Path, *, forcefield: Sequence[str], temperature: float = 300.0) -> SystemSpec:
+    """A system of two PDB files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it is
+    prepared. Raises SpacetimeError for a file that there is not."""
+    start, end = Path(start), Path(end)
     name = f"{start.stem}_to_{end.stem}"
-    return _spec({"name": name, "start": start, "end": end, "forcefield": forcefield, "temperature_K": temperature}, "the system")
+    return _spec({"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "temperature_K": temperature}, "the system")
 
 
 def _spec(data: dict[str, Any], source: str) -> SystemSpec:

@@ -27,8 +27,9 @@ class RunData:
     folder: Path
 
     @staticmethod
-    def of(folder: Path) -> "RunData":
+    def of(folder: str | Path) -> "RunData":
         """Raises SpacetimeError where the folder holds no finished run."""
+        folder = Path(folder)
         if not (folder / "summary.json").exists():
             raise SpacetimeError(f"{folder} holds no finished run: there is no summary.json in it")
         return RunData(folder)
