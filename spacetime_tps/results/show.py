@@ -1,7 +1,10 @@
 """Pictures in a notebook: the map of a run, and one of its paths in three dimensions."""
 
+import io
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -22,10 +25,12 @@ def show(run: RunData, paths: Paths, name: str | None) -> None:
         pictures = run.folder / "report.html" if (run.folder / "report.html").exists() else run.folder
         console.print(f"in a notebook this shows the map and {path.name if path else 'no path'}; see {pictures}", markup=False)
         return
-    from IPython.display import display
+    from IPython.display import Image, display
 
+    buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        display(map_of_coordinates(run))
+        map_of_coordinates(run).savefig(buffer, format="png")
+    display(Image(buffer.getvalue(), width=520))
     if path is None:
         return
     viewer = next((view for module, view in VIEWERS.items() if find_spec(module)), None)
@@ -65,9 +70,6 @@ def _py3dmol(trajectory: mdtraj.Trajectory) -> Any:
 
 def pdb_text(trajectory: mdtraj.Trajectory) -> str:
     """All frames as models of one PDB file."""
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "path.pdb"
         trajectory.save_pdb(str(file))
