@@ -1,5 +1,6 @@
 """To OpenPathSampling and back: what goes out comes in again, its own checks pass, and a chain runs."""
 
+import csv
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +31,11 @@ from spacetime_tps.handover.openpathsampling import (
 
 
 def test_paths_come_back_as_they_went(small_run: Path, tmp_path: Path) -> None:
-    write_storage(small_run, tmp_path)
-    back = spacetime_tps.open(from_openpathsampling(tmp_path / "paths.nc", small_run, tmp_path / "back"))
+    file, table = write_storage(small_run, tmp_path / "out")
+    back = spacetime_tps.open(from_openpathsampling(file, small_run, tmp_path / "back"))
     mine = spacetime_tps.open(small_run).paths.select(hit=True)
     model = preparation.load(small_run).model
-    storage = ops.Storage(str(tmp_path / "paths.nc"), "r")
+    storage = ops.Storage(str(file), "r")
     assert len(back.paths) == len(mine) == len(storage.trajectories)
     for path, again in zip(mine, back.paths, strict=True):
         piece = between(path.states, path.name)
@@ -49,8 +50,10 @@ def test_paths_come_back_as_they_went(small_run: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose([s.xyz for s in stored], path.positions[piece], atol=1e-5)
         assert again.route == path.route
     storage.close()
-    table = runs_table([tmp_path / "back"])
-    assert f"{STAGE}, " in table
+    with open(table) as handle:
+        weights = {row["path"]: float(row["weight"]) for row in csv.DictReader(handle)}
+    np.testing.assert_equal(list(weights.values()), mine.weights.tolist())
+    assert f"{STAGE}, " in runs_table([tmp_path / "back"])
     assert (tmp_path / "back/report.html").stat().st_size > 0
     with pytest.raises(SpacetimeError, match="not empty"):
         from_openpathsampling([], small_run, tmp_path / "back")
@@ -73,10 +76,12 @@ def test_its_own_checks_pass_and_a_chain_runs_and_comes_back(small_run: Path, tm
     with open(os.devnull, "w") as sampling.output_stream:
         sampling.run(4)
     lengths = [len(step.active[0].trajectory) for step in storage.steps]
+    uuids = [step.active[0].trajectory.__uuid__ for step in storage.steps]
     storage.close()
     assert start.engine.evaluations > spent
     back = spacetime_tps.open(from_openpathsampling(tmp_path / "chain.nc", small_run, tmp_path / "back"))
     assert back.paths.weights.sum() == len(lengths) == 5
+    assert len(back.paths) == len(set(uuids)), "a path that stayed is one path with its weight"
     assert back.summary["by_route"][STAGE][back.paths[0].route]["hits"] >= 1
     assert sum(p.row.n_frames * p.weight for p in back.paths) == sum(lengths)
 

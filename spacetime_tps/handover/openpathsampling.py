@@ -201,6 +201,7 @@ def write_storage(folder: str | Path, out: Path) -> list[Path]:
     """
     results, problem = Results(RunData.of(folder)), preparation.load(Path(folder))
     start, rows = to_openpathsampling(folder), []
+    out.mkdir(parents=True, exist_ok=True)
     file = out / "paths.nc"
     storage = openpathsampling.Storage(str(file), "w")
     for path in results.paths.select(hit=True):
@@ -265,7 +266,7 @@ def _steps(storage: Any) -> list[tuple[Any, float]]:
     found: list[tuple[Any, float]] = []
     for step in storage.steps:
         present = step.active[0].trajectory
-        if found and found[-1][0] is present:
+        if found and found[-1][0].__uuid__ == present.__uuid__:
             found[-1] = (present, found[-1][1] + 1.0)
         else:
             found.append((present, 1.0))

@@ -43,28 +43,39 @@ class Curve:
 
 @dataclass(frozen=True)
 class FreeEnergies:
-    """Of the W windows along the best curve, in kT, the first one's zero."""
+    """-psi of the W windows exp(-U/kT + eta . T) along the best curve, in kT, the first one's zero."""
 
     eta: np.ndarray = field(repr=False)
     """(W, E)"""
     center: np.ndarray = field(repr=False)
     """(W, D) of the restraint: degrees, or 0.1 nm"""
     value: np.ndarray = field(repr=False)
-    """(W,) kT, of confining the molecule to each window, by MBAR"""
+    """(W,) kT, by MBAR"""
     error: np.ndarray = field(repr=False)
     """(W,) kT, standard errors"""
     forward: np.ndarray = field(repr=False)
     """(W,) kT, by BAR from the windows walked from A alone"""
     backward: np.ndarray = field(repr=False)
     """(W,) kT, from those walked from B alone: where it differs from `forward`, the windows are not equilibrated"""
+    deepest: np.ndarray = field(repr=False)
+    """(W,) kT: eta . T at the window's center, where its restraint is lowest"""
+
+    @property
+    def profile(self) -> np.ndarray:
+        """(W,) kT, the first zero: the same with each restraint's energy zero at its center, as harmonic restraints have it. It is the free
+        energy along `center`, smoothed by the restraints where they are alike."""
+        found = self.value + self.deepest
+        return np.asarray(found - found[0])
 
     @staticmethod
     def of(run: RunData) -> "FreeEnergies":
         """From free_energy.npz."""
         arrays = run.arrays("free_energy.npz")
-        center = run.coordinates.family().center(torch.from_numpy(arrays["eta"])).numpy()
-        columns = (arrays[key] for key in ("free_energy_kT", "error_kT", "forward_kT", "backward_kT"))
-        return FreeEnergies(arrays["eta"], run.read(center), *columns)
+        family, eta = run.coordinates.family(), torch.from_numpy(arrays["eta"])
+        center = family.center(eta)
+        deepest = (eta * family.features(center)).sum(-1).numpy()
+        value, error, forward, backward = (arrays[key] for key in ("free_energy_kT", "error_kT", "forward_kT", "backward_kT"))
+        return FreeEnergies(arrays["eta"], run.read(center.numpy()), value, error, forward, backward, deepest)
 
 
 @dataclass(frozen=True, repr=False)
