@@ -10,10 +10,12 @@ from pathlib import Path
 import MDAnalysis
 import mdtraj as md
 import numpy as np
+import openmm
 import pytest
 
 import spacetime_tps
-from spacetime_tps import Results, SpacetimeError
+from spacetime_tps import Results, Simulation, SpacetimeError
+from spacetime_tps.engines.openmm.dynamics import FREE, Model, Walk
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.results import curve, paths
@@ -161,3 +163,12 @@ def test_a_summary_for_the_notebook(results: Results) -> None:
     assert f"{results.summary['unbiased']['effective_paths']:.0f} effective" in told
     assert "guided" in told
     assert results.paths.names[0] in results.paths._repr_html_()
+
+
+def test_progress_is_told_without_being_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    system = openmm.System()
+    system.addParticle(1.0)
+    with Simulation(Model(openmm.XmlSerializer.serialize(system), 300.0, 1.0, 0.001, "Reference"), processes=1) as simulation:
+        walk = Walk(None, FREE, 10, 5, 1, np.zeros((1, 3)))
+        simulation.cached_walks("group", [("w", walk)], title="a walk")
+    assert "a walk: 10 evaluations in" in capsys.readouterr().out
