@@ -3,19 +3,21 @@
 from typing import Any
 
 __all__ = [
-    "Folder", "Memory", "Problem", "Settings", "Simulation", "SpacetimeError", "SystemSpec", "load_system", "prepare", "run", "run_stages",
-    "summarise", "two_structures",
+    "Folder", "Memory", "Problem", "Results", "Settings", "Simulation", "SpacetimeError", "SystemSpec", "load_system", "open", "prepare",
+    "run", "run_stages", "summarise", "two_structures",
 ]  # fmt: skip
 
 _HOMES = {
     "Folder": "spacetime_tps.storage.folder",
     "Memory": "spacetime_tps.storage.memory",
     "Problem": "spacetime_tps.problems.problem",
+    "Results": "spacetime_tps.results.results",
     "Settings": "spacetime_tps.stages.settings",
     "Simulation": "spacetime_tps.engines.openmm.simulation",
     "SpacetimeError": "spacetime_tps.errors",
     "SystemSpec": "spacetime_tps.problems.system",
     "load_system": "spacetime_tps.problems.system",
+    "open": "spacetime_tps.results.results",
     "prepare": "spacetime_tps.problems.problem",
     "run": "spacetime_tps.pipeline.run",
     "run_stages": "spacetime_tps.stages.driver",

@@ -136,14 +136,15 @@ def report(folder: RunFolder) -> None:
 @app.command()
 def export(
     folder: RunFolder,
-    format_: Annotated[str, typer.Option("--format", help="xtc, dcd or pdb.")] = "xtc",
+    format_: Annotated[str, typer.Option("--format", help="xtc, dcd, pdb, plumed or ops.")] = "xtc",
     out: Annotated[Path | None, typer.Option(help="Folder for the files.  [default: DIR/export]", show_default=False)] = None,
+    one_file: Annotated[bool, typer.Option("--one-file", help="All paths in one trajectory, their weights in paths.csv.")] = False,
 ) -> None:
-    """Write the paths of a run as XTC, DCD or PDB (TRR, with velocities, is in DIR/transitions)."""
+    """Hand a run over: paths as XTC, DCD or PDB (TRR, with velocities, is in DIR/transitions), plumed.dat, OpenPathSampling's storage."""
     with errors_as_sentences():
-        from spacetime_tps.pipeline.export import export as export_paths
+        from spacetime_tps.handover.export import export as export_paths
 
-        files = export_paths(folder, format_, out)
+        files = export_paths(folder, format_, out, one_file=one_file)
         console.print(f"{len(files)} files in {files[0].parent}")
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.markup import escape
@@ -48,8 +49,13 @@ class _Rate(ProgressColumn):
         return Text(f"{task.completed / max(task.elapsed or 0.0, 1e-3) / 1e3:.0f}k/s", style="dim")
 
 
+def _alive() -> bool:
+    """Whether what is written can be changed later: rich has bars in a notebook by ipywidgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+
+
 class ConsoleProgress:
-    """Progress on a terminal: one bar a task, with rate and time left; lines alone where the output is no terminal."""
+    """Progress on a terminal or in a notebook: one bar a task, with rate and time left; lines alone where there can be no bar."""
 
     def say(self, text: str) -> None:
         console.print(text, markup=False)
@@ -59,7 +65,7 @@ class ConsoleProgress:
         if not evaluations:
             yield lambda done: None
             return
-        if not console.is_terminal:
+        if not _alive():
             begin = time.perf_counter()
             yield lambda done: None
             console.print(f"{title}: {evaluations} evaluations in {time.perf_counter() - begin:.0f} s")

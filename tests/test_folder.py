@@ -17,11 +17,11 @@ from hinge import Here, Told, hinge, placed
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.handover.export import export
 from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline import run as module
 from spacetime_tps.pipeline import throughput
-from spacetime_tps.pipeline.export import export
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.stages.settings import Settings, parse_settings

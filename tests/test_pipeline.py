@@ -21,9 +21,9 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.geometry.curve import segments
 from spacetime_tps.geometry.families.von_mises import VonMises
+from spacetime_tps.handover.export import export
 from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
 from spacetime_tps.paths.transition import read_transitions
-from spacetime_tps.pipeline.export import export
 from spacetime_tps.pipeline.throughput import measure
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import bundled_systems

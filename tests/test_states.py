@@ -86,12 +86,12 @@ def test_separating_values_are_those_that_every_box_bounds_apart() -> None:
     assert torsions.separating(a, [{"torsions": [[3, 2, 1, 0, 50.0, 90.0]]}]) == (), "a box leaves it free"
     distances = Distances(("d", "e"), ((0, 3), (1, 2)))
     near, far, wide = ([{"distances": [[0, 3, *r]]}] for r in ((0.1, 0.2), (0.3, 0.4), (0.15, 0.4)))
-    expected = Linear("d", (1.0, 0.0, 0.0))
+    expected = Linear("d", (1.0, 0.0, 0.0), 0.1)
     assert distances.separating(near, far) == distances.separating(far, near) == (expected,)
     assert distances.separating(near, wide) == distances.separating(wide, near) == ()
     assert distances.separating(near, [{"torsions": []}]) == ()
     product = Product((torsions, distances))
-    assert product.separating(near, far) == (Linear("d", (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)),)
+    assert product.separating(near, far) == (Linear("d", (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.1),)
 
 
 def test_ranges_of_angles_go_round() -> None:

@@ -112,7 +112,7 @@ def test_committors_are_those_of_the_shots(first: Path) -> None:
             mine = ends.get((p["walk"], p["frame"], again), [])
             assert int(p[f"{prefix}reached_b"]) == mine.count("B")
             assert int(p[f"{prefix}trials"]) == len(mine) - mine.count("none")
-    states = sorted((p for p in points if p["transition_state"]), key=lambda p: int(p["transition_state"]))
+    states = sorted((p for p in points if int(p["transition_state_frame"]) >= 0), key=lambda p: int(p["transition_state_frame"]))
     assert len(states) == summary(first)["unbiased"]["transition_states"]
     if states:
         found = md.load(str(first / "transition_states.trr"), top=str(first / "topology.pdb"))

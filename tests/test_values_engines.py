@@ -149,7 +149,7 @@ def test_each_platform_is_tried_and_every_step_of_it_counted(order: tuple[str, s
     name, rate, spent = fastest(model, far, x, order)
     assert name in order
     assert rate > 0.0
-    assert spent in (2 * alone, alone + 120), "both in full, or the second given up after its first stretch"
+    assert spent in [alone + 120 + 100 * k for k in range(5)], "both in full, or one given up after a stretch of its own"
     with pytest.raises(SpacetimeError, match="no OpenMM platform 'Abacus'"):
         check("Abacus")
     assert check("Reference") == "Reference"

@@ -9,10 +9,10 @@ import numpy as np
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Row, Storage
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.frames import Frames, offsets
 
 TABLE = "transitions.csv"
-ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level")
+ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level", "velocity_offset_steps")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Transition:
     evaluations: int
     seed: int
     weight: float | None
-    """Statistical weight; None for paths that have none, an empty cell"""
+    """Statistical weight; None, an empty cell, for paths that have none"""
     route: str
     file: str
     """Name of the trajectory in the storage; empty for an unstable path, which has none"""
@@ -98,7 +98,7 @@ def keep_path(
     storage.put_frames(file, frames, timestep=problem.model.timestep, cell=problem.model.cell)
     energies = frames.potential_energy - problem.zero
     nothing = np.zeros(len(frames))
-    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level)
+    columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level, offsets(frames))
     rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
     storage.put_table(f"transitions/{name}.csv", ENERGIES, rows)
     return file, round(float(energies.max()), 4)

@@ -18,8 +18,8 @@ from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import CONFIG, read_config
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.problems.system import SystemSpec
-from spacetime_tps.progress import Progress, Silent
+from spacetime_tps.problems.system import SystemSpec, load_system
+from spacetime_tps.progress import Progress
 from spacetime_tps.report.page import write_report
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import run_stages
@@ -27,16 +27,22 @@ from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.terminal import ConsoleProgress
 
 PREPARATION = "preparation"
 
 
-def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def run(
+    system: SystemSpec | str | Path, out: str | Path, settings: Settings | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
     """Run every stage that is missing or out of date; returns summary.json's content.
 
+    system: what `load_system` or `two_structures` gives, the name of a bundled system, or a folder with a system.yaml. out: the run folder;
+    `spacetime_tps.open(out)` reads it. Progress is shown on the terminal or in the notebook; `progress.Silent()` says nothing.
     Raises SpacetimeError for input that cannot be used, before anything is written, and for a folder that holds another system's run.
     """
-    settings, progress = settings or Settings(), progress or Silent()
+    spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
+    settings, progress = settings or Settings(), progress or ConsoleProgress()
     folder = Folder(out)
     if all(stage.asked(settings) is None for stage in STAGES if exploration.NAME in stage.needs):
         raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
@@ -65,11 +71,12 @@ def run(spec: SystemSpec, out: Path, settings: Settings | None = None, progress:
     return _finish(out, spec.name, problem, settings, progress)
 
 
-def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
+def shoot(folder: str | Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
     """The unbiased stage of a finished run, under its settings with some changed, as 'unbiased.paths=1000'; summary.json's content.
 
     Raises SpacetimeError where the run is not finished, or a setting is none of the unbiased stage's.
     """
+    folder = Path(folder)
     content = read_config(folder)
     other = [a for a in assignments if not a.strip().startswith("unbiased.")]
     if other:
@@ -78,7 +85,7 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
     Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)
     write_text(folder / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
-    return _finish(folder, content["system"]["name"], problem, settings, progress or Silent())
+    return _finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 
 
 def _remove_results(folder: Path) -> None:

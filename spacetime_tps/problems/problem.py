@@ -25,7 +25,7 @@ from spacetime_tps.molecules.forcefield import build_system, read_system, serial
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import Range, SystemSpec
+from spacetime_tps.problems.system import Range, SystemSpec, load_system
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import State, check_endpoints, state_of
@@ -69,8 +69,10 @@ class Problem:
         return self.a.to_json(), self.b.to_json()
 
 
-def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
-    """Check, parametrise, minimise and time; writes nothing. Raises SpacetimeError for what is wrong with the input."""
+def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN) -> Problem:
+    """Check, parametrise, minimise and time; writes nothing. A system may be its name, or its folder. Raises SpacetimeError for what is
+    wrong with the input."""
+    spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
     start = load_pdb(spec.start)
     end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
     turned = other_hand(start, end)

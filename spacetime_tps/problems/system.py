@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +126,15 @@ def bundled_systems() -> dict[str, Path]:
     return {p.parent.name: p.parent for root in roots for p in sorted(root.glob("*/system.yaml"))}
 
 
-def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
+def load_system(system: str | Path, *, temperature: float | None = None) -> SystemSpec:
     """From the folder of a system, or the name of a bundled one. Raises SpacetimeError."""
     folder = Path(system)
     if not (folder / "system.yaml").is_file():
-        if system not in bundled_systems():
+        if str(system) not in bundled_systems():
             raise SpacetimeError(
-                f"there is no system {system!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
+                f"there is no system {str(system)!r}: give a folder with a system.yaml, or one of {', '.join(bundled_systems())}"
             )
-        folder = bundled_systems()[system]
+        folder = bundled_systems()[str(system)]
     data = read_yaml(folder / "system.yaml")
     if not isinstance(data, dict):
         raise SpacetimeError(f"{folder / 'system.yaml'} must hold keys and values")
@@ -147,10 +148,11 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
     return _spec(data, str(folder / "system.yaml"))
 
 
-def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float | None = None) -> SystemSpec:
-    """A system of two PDB files alone; torsions and states are found when it is prepared."""
-    name = f"{start.stem}_to_{end.stem}"
-    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": forcefield}
+def two_structures(start: str | Path, end: str | Path, *, forcefield: Sequence[str], temperature: float | None = None) -> SystemSpec:
+    """A system of two PDB files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it is
+    prepared. Raises SpacetimeError for a file that there is not."""
+    start, end = Path(start), Path(end)
+    data: dict[str, Any] = {"name": f"{start.stem}_to_{end.stem}", "start": start, "end": end, "forcefield": tuple(forcefield)}
     return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
 
 

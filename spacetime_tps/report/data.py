@@ -1,6 +1,6 @@
 """What the report shows, read from the files of a run folder alone."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from spacetime_tps.exploration import sampled
 from spacetime_tps.paths.transition import TABLE, read_transitions
 from spacetime_tps.problems.config import read_config
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.unbiased.committors import STATE_FRAME
 
 Row = dict[str, str]
 
@@ -27,8 +28,9 @@ class RunData:
     folder: Path
 
     @staticmethod
-    def of(folder: Path) -> "RunData":
+    def of(folder: str | Path) -> "RunData":
         """Raises SpacetimeError where the folder holds no finished run."""
+        folder = Path(folder)
         if not (folder / "summary.json").exists():
             raise SpacetimeError(f"{folder} holds no finished run: there is no summary.json in it")
         return RunData(folder)
@@ -135,8 +137,11 @@ class RunData:
 
     @cached_property
     def committors(self) -> dict[str, np.ndarray]:
-        """Columns of committor.csv, as text."""
-        return self._columns("committor.csv", str)
+        """Columns of committor.csv."""
+        found = self.columns("committor.csv", text=("walk",))
+        if (older := found.pop("transition_state", None)) is not None:  # of version 0.1.0: empty where a point is none
+            found[STATE_FRAME] = np.nan_to_num(older, nan=-1.0).astype(int)
+        return found
 
     @cached_property
     def transitions(self) -> list[Row]:
@@ -155,11 +160,17 @@ class RunData:
 
     def path_table(self, row: Row) -> dict[str, np.ndarray]:
         """The columns of the file beside a path's trajectory."""
-        return self._columns(row["file"].removesuffix(".trr") + ".csv", float)
+        return self.columns(row["file"].removesuffix(".trr") + ".csv")
 
-    def _columns(self, name: str, of: Callable[[str], Any]) -> dict[str, np.ndarray]:
+    def columns(self, name: str, *, text: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """The columns of a CSV file of the folder: those named in `text`, whole numbers, and numbers, nan where a cell is empty."""
         rows = self.storage.table(name)
         try:
-            return {key: np.array([of(r[key]) for r in rows]) for key in rows[0]}
+            return {key: np.array([r[key] for r in rows]) if key in text else _numbers([r[key] for r in rows]) for key in rows[0]}
         except (IndexError, TypeError, ValueError) as problem:
             raise SpacetimeError(f"{self.folder / name} is damaged: {problem}") from problem
+
+
+def _numbers(cells: Sequence[str]) -> np.ndarray:
+    whole = all(cell.lstrip("+-").isdigit() for cell in cells)
+    return np.array([int(cell) if whole else float(cell or "nan") for cell in cells])

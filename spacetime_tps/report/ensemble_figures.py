@@ -7,7 +7,7 @@ from matplotlib.ticker import NullFormatter
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, plane
 from spacetime_tps.shooting.committor import Committors
-from spacetime_tps.unbiased.committors import column_of
+from spacetime_tps.unbiased.committors import STATE_FRAME, column_of
 from spacetime_tps.unbiased.ensemble import DENSITY
 
 UNBIASED = "#0369a1"
@@ -21,7 +21,7 @@ def paths_map(run: RunData) -> Figure:
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     axes = figure.subplots()
     data, points = run.arrays(DENSITY), run.committors
-    marked = points["transition_state"] != ""
+    marked = points[STATE_FRAME] >= 0
     edges = [data[f"edges_{k}"] for k in (i, j)]
     if i == j:
         axes.step(0.5 * (edges[0][1:] + edges[0][:-1]), data[f"density_{i}"], where="mid", color=UNBIASED, lw=1.6)
@@ -41,7 +41,7 @@ def paths_map(run: RunData) -> Figure:
     line(axes, run, run.read(run.geodesic["center"]), i, j, color=CURVE, lw=1.6, zorder=4)
     axes.plot([], [], color=CURVE, lw=1.6, label="geodesic")
     names, unit = run.coordinates.names, run.coordinates.unit
-    x, y = (points[column_of(names[k], unit[k])].astype(float) for k in (i, j))
+    x, y = (points[column_of(names[k], unit[k])] for k in (i, j))
     axes.plot(x[marked], y[marked], "o", color=STATE_COLOURS["B"], ms=4, mec="white", mew=0.5, label="transition states", zorder=6)
     draw_states(axes, run, i, j, limits)
     plane(axes, run, i, j, limits)
@@ -63,11 +63,11 @@ def committors(run: RunData) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     points = run.committors
     first = run.unbiased["crossings"][0]
-    mine = points["crossing"] == "0"
-    at = points["variable"][mine].astype(float)
+    mine = points["crossing"] == 0
+    at = points["variable"][mine]
     if first["of"]["kind"] == "angle":
         at = first["center"] + (at - first["center"] + 180.0) % 360.0 - 180.0
-    reached, trials = (points[c][mine].astype(int) for c in ("reached_b", "trials"))
+    reached, trials = (points[c][mine] for c in ("reached_b", "trials"))
     lowest, highest = np.percentile(at, [0.5, 99.5])
     edges = np.linspace(lowest, highest, BINS + 1)
     where = np.digitize(at, edges) - 1
@@ -89,10 +89,10 @@ def committors(run: RunData) -> Figure:
     )
     left.axhline(0.5, color=MUTED, lw=0.8, ls=":")
     left.set(xlabel=first["variable"], ylabel="committor", ylim=(-0.03, 1.03), title="shooting points, and pooled")
-    again = points["again_trials"].astype(int) > 0
+    again = points["again_trials"] > 0
     if again.any():
-        value, low, high = (points[f"again_{c}"][again].astype(float) for c in ("committor", "low_95", "high_95"))
-        kept = (points["transition_state"] != "")[again]
+        value, low, high = (points[f"again_{c}"][again] for c in ("committor", "low_95", "high_95"))
+        kept = (points[STATE_FRAME] >= 0)[again]
         order = np.argsort(value)
         rank = np.arange(len(order))
         for colour, which in ((MUTED, ~kept[order]), (STATE_COLOURS["B"], kept[order])):

@@ -212,9 +212,11 @@ def energy_along_paths(run: RunData) -> Figure:
         if not rows:
             continue
         tables = [run.path_table(r) for r in rows]
-        time = tables[0]["time_ps"]
-        energy = np.array([t["potential_energy_kj_mol"] for t in tables])
-        low, middle, high = np.percentile(energy, [10, 50, 90], axis=0)
+        time = max((t["time_ps"] for t in tables), key=len)
+        energy = np.full((len(tables), len(time)), np.nan)
+        for k, t in enumerate(tables):
+            energy[k, : len(t["time_ps"])] = t["potential_energy_kj_mol"]
+        low, middle, high = np.nanpercentile(energy, [10, 50, 90], axis=0)
         axes.fill_between(time, low, high, color=colour, alpha=0.15, lw=0)
         axes.plot(time, gaussian_filter(middle, 2), color=colour, lw=1.6, label=f"{name}: median, 10–90 % of {len(rows)} paths")
         if number == 0:

@@ -43,7 +43,7 @@ def works(run: RunData) -> Figure:
 
 
 def _works(run: RunData, stage: str, route: str) -> np.ndarray:
-    return np.array([float(r["work_kT"]) for r in run.of_stage(stage) if r["route"] == route and r["work_kT"]])
+    return np.array([float(r["work_kT"]) for r in run.of_stage(stage) if r["route"] == route and r["work_kT"] not in ("", "nan")])
 
 
 def section(work: dict[str, Any], figure: str) -> str:

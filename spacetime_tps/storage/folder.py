@@ -22,8 +22,8 @@ from spacetime_tps.trajectories.trr import read_trr, write_trr
 class Folder:
     """One file a name."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
 
     def _file(self, name: str) -> Path:
         if not self.has(name):

@@ -22,6 +22,9 @@ class Frames:
     evaluations: int
     """Force evaluations spent, those of an unstable walk included."""
     stable: bool
+    velocity_offset: np.ndarray | None = None
+    """(F,) steps from each frame to the time its velocities belong to: 1/2 where the motion was turned in time, 0 at whole steps. None:
+    -1/2 everywhere, as OpenMM keeps them."""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -38,7 +41,13 @@ def part(frames: Frames, which: slice) -> Frames:
     return replace(
         frames, positions=frames.positions[which], velocities=frames.velocities[which], time=frames.time[which],
         potential_energy=frames.potential_energy[which], point=frames.point[which],
+        velocity_offset=None if frames.velocity_offset is None else frames.velocity_offset[which],
     )  # fmt: skip
+
+
+def offsets(frames: Frames) -> np.ndarray:
+    """`velocity_offset` (F,) in numbers."""
+    return np.full(len(frames), -0.5) if frames.velocity_offset is None else frames.velocity_offset
 
 
 def thinned(frames: Frames, every: int) -> Frames:
@@ -52,7 +61,9 @@ def time_reversed(frames: Frames) -> Frames:
     OpenMM's leapfrog velocities belong half a time step before their positions; in the reversed path they belong half a step after them.
     """
     back = part(frames, slice(None, None, -1))
-    return replace(back, velocities=-back.velocities, time=frames.time.max(initial=0.0) - back.time)
+    return replace(
+        back, velocities=-back.velocities, time=frames.time.max(initial=0.0) - back.time, velocity_offset=-offsets(back)
+    )  # fmt: skip
 
 
 def joined(pieces: list[Frames], *, spacing: float) -> Frames:
@@ -66,4 +77,5 @@ def joined(pieces: list[Frames], *, spacing: float) -> Frames:
         point=np.concatenate([p.point for p in pieces]),
         evaluations=sum(p.evaluations for p in pieces),
         stable=all(p.stable for p in pieces),
+        velocity_offset=np.concatenate([offsets(p) for p in pieces]),
     )

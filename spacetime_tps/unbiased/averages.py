@@ -46,10 +46,22 @@ class Draws:
         """walkers: in each window, going on from batch to batch. Those without a reactive shot count too: the rate needs them."""
         site_of = np.repeat(np.arange(len(ensemble.sites)), [s.paths for s in ensemble.sites])
         walker_of = np.concatenate([b.point_walk[b.shot_point[b.path_shot]] for b in ensemble.batches])
-        ladder = np.exp(rng.normal(size=(DRAWS, len(ensemble.sites))) * np.nan_to_num(ensemble.ladder_error))
-        walks = resampled(np.arange(len(ensemble.sites) * walkers), draws=DRAWS, rng=rng)
+        return Draws.by_walker(site_of, walker_of, ensemble.ladder_error, walkers, rng=rng)
+
+    @staticmethod
+    def by_walker(
+        site_of: np.ndarray, walker_of: np.ndarray, ladder_error: Sequence[float], walkers: int, *, rng: np.random.Generator
+    ) -> "Draws":
+        """site_of, walker_of (paths,): the crossing, and the walker there, that each path is from; ladder_error (sites,), kT."""
+        ladder = np.exp(rng.normal(size=(DRAWS, len(ladder_error))) * np.nan_to_num(np.array(ladder_error, dtype=float)))
+        walks = resampled(np.arange(len(ladder_error) * walkers), draws=DRAWS, rng=rng)
         times = walks[:, site_of * walkers + walker_of] * ladder[:, site_of]
         return Draws(times, resampled(np.arange(len(site_of)), draws=DRAWS, rng=rng))
+
+
+def rng_of(seed: int) -> np.random.Generator:
+    """What the averages of a run with this seed are drawn with."""
+    return np.random.default_rng(seed_of(seed, "averages", 0))
 
 
 def averages(
@@ -63,7 +75,7 @@ def averages(
     highest = np.concatenate([b.path_max_energy for b in batches])
     frames = np.concatenate([b.path_frames for b in batches])
     way = np.concatenate([b.path_way for b in batches])
-    rng = np.random.default_rng(seed_of(seed, "averages", 0))
+    rng = rng_of(seed)
     draws = Draws.of(ensemble, settings.walkers, rng=rng)
     times, timestep = draws.walkers, problem.model.timestep
     duration = (frames - 1) * settings.stride * timestep

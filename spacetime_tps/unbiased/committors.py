@@ -25,6 +25,8 @@ from spacetime_tps.windows.window import Window
 
 TRIALS = f"{SHOTS}/committors.npz"
 FIELDS = ("walk", "frame", "seed", "first", "forward", "backward", "evaluations")
+STATE_FRAME = "transition_state_frame"
+"""The column of committor.csv that holds the frame of a point in transition_states.trr, -1 where it is none"""
 TRIAL_COLUMNS = ("reached_b", "trials", "committor", "low_95", "high_95")
 
 
@@ -145,11 +147,11 @@ def column_of(name: str, unit: str) -> str:
 def committor_columns(coordinates: Coordinates) -> tuple[str, ...]:
     """Of committor.csv."""
     named = (column_of(name, unit) for name, unit in zip(coordinates.names, coordinates.unit, strict=True))
-    return ("walk", "frame", "crossing", *named, "variable", *TRIAL_COLUMNS, *(f"again_{c}" for c in TRIAL_COLUMNS), "transition_state")
+    return ("walk", "frame", "crossing", *named, "variable", *TRIAL_COLUMNS, *(f"again_{c}" for c in TRIAL_COLUMNS), STATE_FRAME)
 
 
 def committor_rows(points: Points, again: Committors) -> list[Sequence[object]]:
-    """A row of committor.csv each; transition_state is the place among `transition_states`, empty for the others."""
+    """A row of committor.csv each: nan without a trial, and the frame of `transition_states`, -1 where a point is none."""
     rank = {k: n for n, k in enumerate(again.near_half().tolist())}
     intervals = [(c, *c.interval()) for c in (points.committors, again)]
     rows: list[Sequence[object]] = []
@@ -157,7 +159,7 @@ def committor_rows(points: Points, again: Committors) -> list[Sequence[object]]:
         numbers: list[object] = []
         for c, low, high in intervals:
             known = c.trials[k] > 0
-            numbers += [int(c.reached_b[k]), int(c.trials[k]), *(round(float(x[k]), 4) if known else "" for x in (c.value, low, high))]
+            numbers += [int(c.reached_b[k]), int(c.trials[k]), *(round(float(x[k]), 4) if known else "nan" for x in (c.value, low, high))]
         place = (*points.frame[k], int(points.crossing[k]), *points.values[k].round(4).tolist(), round(float(points.variable[k]), 4))
-        rows.append((*place, *numbers, rank.get(k, "")))
+        rows.append((*place, *numbers, rank.get(k, -1)))
     return rows

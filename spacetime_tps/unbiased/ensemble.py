@@ -26,10 +26,11 @@ from spacetime_tps.unbiased.committors import (
     tried_again,
 )
 from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
-from spacetime_tps.unbiased.names import batch_name, site_of, walk_name, walker_of
+from spacetime_tps.unbiased.names import batch_name, batch_of, site_of, walk_name, walker_of
 from spacetime_tps.unbiased.routes import route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import against
+from spacetime_tps.windows.window import Window
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
 SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_variable", "window_center", "window_stiffness", "walk", "frame", "seed", "first",
@@ -104,11 +105,13 @@ def sample_unbiased(
     weight = iter((scale * ensemble.weight).tolist())
     rows: list[Transition] = []
     shots: list[Sequence[Any]] = []
+    held: dict[str, Window] = {}
     for number, site in enumerate(ensemble.sites):
         for count, batch in enumerate(site.batches):
             mine = _rows(batch, weight)
             rows += mine.values()
             shots += _shots(batch, batch_name(number, count), mine)
+            held[batch_name(number, count)] = batch.window
     points = shooting_points(ensemble, problem.coordinates)
     trials = shoot_again(ensemble, points, problem, simulation, settings, seed=seed)
     fresh = tried_again(points, trials)
@@ -123,7 +126,7 @@ def sample_unbiased(
     record["not_an_ensemble_because"] = against(record)
     columns = committor_columns(problem.coordinates)
     return Unbiased(
-        rows, [as_row(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials))],
+        rows, [as_row(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials, held))],
         [as_row(columns, row) for row in committor_rows(points, fresh)],
         states if len(states) else None, path_density(paths, ensemble.weight, problem.coordinates), record,
     )  # fmt: skip
@@ -143,9 +146,7 @@ def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:
 
 def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequence[Any]]:
     """The batch's shots as rows of shots.csv; weight 0 where a shot is not reactive."""
-    window = batch.window
-    purpose = "pilot" if batch.pilot else "ensemble"
-    place = (window.variable.name, round(window.place, 3), window.stiffness)
+    purpose, place = "pilot" if batch.pilot else "ensemble", _place(batch.window)
     found: list[Sequence[Any]] = []
     for k in range(len(batch.shot_point)):
         path = rows.get(k)
@@ -159,11 +160,16 @@ def _shots(batch: Batch, name: str, rows: dict[int, Transition]) -> list[Sequenc
     return found
 
 
-def _more_shots(trials: CommittorTrials) -> list[Sequence[Any]]:
-    """Shots for committors alone, as rows of shots.csv."""
+def _place(window: Window) -> tuple[str, float, float]:
+    return window.variable.name, round(window.place, 3), window.stiffness
+
+
+def _more_shots(trials: CommittorTrials, held: dict[str, Window]) -> list[Sequence[Any]]:
+    """Shots for committors alone, as rows of shots.csv. held: the window of each batch's walks."""
     columns = (trials.walk, trials.frame, trials.seed, trials.first, trials.forward, trials.backward, trials.evaluations)
     rows: list[Sequence[Any]] = []
     for k, (walk, frame, seed, first, forward, backward, evaluations) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         ends = (OUTCOME.get(forward, "none"), OUTCOME.get(backward, "none"))
-        rows.append((f"committor_{k:04d}", "committor", site_of(walk), "", "", "", walk, frame, seed, first, *ends, evaluations, "", 0.0))
+        place = (site_of(walk), *_place(held[batch_of(walk)]))
+        rows.append((f"committor_{k:04d}", "committor", *place, walk, frame, seed, first, *ends, evaluations, "", 0.0))
     return rows

@@ -11,6 +11,12 @@ def walk_name(batch: str, walk: int) -> str:
     return f"{batch}_{walk}"
 
 
+def batch_of(walk: str) -> str:
+    """The name of the batch that a walk is of."""
+    site, number, _ = _parts(walk)
+    return f"{site}_{number}"
+
+
 def site_of(walk: str) -> int:
     """The number of the site that a walk is of."""
     return int(_parts(walk)[0])

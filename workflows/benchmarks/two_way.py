@@ -187,6 +187,6 @@ def _path(problem: Problem, potential: Potential, positions: np.ndarray, velocit
     """Frames of a path (F, atoms, 3), from A to B."""
     frames = Frames(
         positions.astype(np.float32), velocities.astype(np.float32), STRIDE * problem.model.timestep * np.arange(len(positions)),
-        np.array([potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True,
+        np.array([potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True, np.zeros(len(positions)),
     )  # fmt: skip
     return time_reversed(frames) if problem.b.contains(positions[0]) else frames

@@ -7,9 +7,10 @@ from spacetime_tps.engines.openmm.dynamics import Model, Walk
 from spacetime_tps.engines.openmm.shooting import Outcome, Shot
 from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.engines.openmm.workers import Workers
-from spacetime_tps.progress import Progress, Silent
+from spacetime_tps.progress import Progress
 from spacetime_tps.storage.memory import Memory
 from spacetime_tps.storage.protocol import Storage
+from spacetime_tps.terminal import ConsoleProgress
 from spacetime_tps.trajectories.frames import Frames
 
 
@@ -17,10 +18,10 @@ class Simulation:
     """Worker processes for one model, a storage, and progress. Use as a context manager."""
 
     def __init__(self, model: Model, *, processes: int | None = None, storage: Storage | None = None, progress: Progress | None = None):
-        """processes: None takes every core. Without a storage everything is kept in memory; without progress nothing is said."""
+        """processes: None takes every core. Without a storage everything is kept in memory. progress: the terminal or the notebook."""
         self.model = model
         self.storage: Storage = Memory() if storage is None else storage
-        self.progress: Progress = Silent() if progress is None else progress
+        self.progress: Progress = ConsoleProgress() if progress is None else progress
         self._workers = Workers(model, processes)
         self._caches: dict[str, WalkCache] = {}
 
