@@ -20,6 +20,7 @@ from scipy.stats import beta, binom, chi2
 from spacetime_tps.engines.surface.dynamics import Overdamped, shoot
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
+from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.weights import (
     Estimate,
@@ -28,7 +29,6 @@ from spacetime_tps.shooting.weights import (
     heaviest,
     path_weights,
     product,
-    resampled,
     weighted_mean,
     weighted_statistic,
 )

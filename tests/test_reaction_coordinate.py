@@ -11,13 +11,14 @@ from spacetime_tps.engines.surface.dynamics import Overdamped
 from spacetime_tps.engines.surface.frames import route_frames
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.geometry.families.cartesian import Cartesian
+from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.shooting import reaction_coordinate
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.reaction_coordinate import FEWEST, NAME, SPAN, Outcomes, committor_variable, spanning
 from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.shooting.selection import FITS
 from spacetime_tps.shooting.settings import ShootingSettings
-from spacetime_tps.shooting.weights import resampled, weighted_mean
+from spacetime_tps.shooting.weights import weighted_mean
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear

@@ -128,14 +128,14 @@ def test_starts_are_drawn_from_the_posterior_among_allowed_frames() -> None:
     features = draws(np.array([0.0, 0.0]), 4000, 0)
     allowed = features[:, 1] > 0
     eta = np.array([3.0, 0.0])
-    chosen = draw_starts(features @ eta, allowed, list(range(3000)))
+    chosen = draw_starts(features @ eta, allowed, list(range(3000)), none="")
     assert allowed[chosen].all()
     # Mean of cos under kappa = 3 is I1/I0 on the half circle too; tolerance 5 standard errors of 3,000 draws and 2,000 frames.
     assert features[chosen, 0].mean() == pytest.approx(ive(1, 3.0) / ive(0, 3.0), abs=0.06)
-    again = draw_starts(features @ eta, allowed, list(range(100)))
+    again = draw_starts(features @ eta, allowed, list(range(100)), none="")
     np.testing.assert_array_equal(chosen[:100], again)
-    with pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
-        draw_starts(features @ eta, np.zeros(4000, dtype=bool), [1])
+    with pytest.raises(SpacetimeError, match="nothing is allowed"):
+        draw_starts(features @ eta, np.zeros(4000, dtype=bool), [1], none="nothing is allowed")
 
 
 def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True) -> Frames:

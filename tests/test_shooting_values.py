@@ -17,6 +17,7 @@ from spacetime_tps.engines.surface.frames import route_frames
 from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families.von_mises import VonMises
+from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.batches import Batch
@@ -27,7 +28,7 @@ from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.shooting.selection import sites_of
 from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site
-from spacetime_tps.shooting.weights import Estimate, resampled, weighted_mean, weighted_statistic
+from spacetime_tps.shooting.weights import Estimate, weighted_mean, weighted_statistic
 from spacetime_tps.surfaces.states import Discs
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window

@@ -127,10 +127,10 @@ def test_starts_are_where_the_cumulative_weight_passes_the_draw() -> None:
     seeds = range(60)
     drawn = [np.random.default_rng(seed).random() for seed in seeds]
     expected = [0 if u < 0.125 else 2 if u < 0.5 else 3 for u in drawn]
-    assert draw_starts(log_weight, allowed, seeds).tolist() == expected
+    assert draw_starts(log_weight, allowed, seeds, none="").tolist() == expected
     assert set(expected) == {0, 2, 3}
-    with pytest.raises(SpacetimeError, match="no sampled frame is in state A"):
-        draw_starts(log_weight, ~np.ones(4, dtype=bool), seeds)
+    with pytest.raises(SpacetimeError, match="nothing is allowed"):
+        draw_starts(log_weight, ~np.ones(4, dtype=bool), seeds, none="nothing is allowed")
 
 
 SHIFTS = np.array([-1.0, -0.4, 0.5, 1.2, 2.0])

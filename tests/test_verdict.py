@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spacetime_tps.shooting.weights import resampled
+from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
 
 

@@ -13,9 +13,8 @@ from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.geometry.farthest import farthest
 from spacetime_tps.molecules.structure import molecule_of
-from spacetime_tps.problems.problem import Problem
+from spacetime_tps.problems.problem import GRADIENT_TOLERANCE, Problem
 
-TOLERANCE = 1.0
 """kJ/mol/nm: a loose one leaves frames on saddles"""
 ALIKE_ENERGY, ALIKE_DISTANCE = 0.5, 0.01
 """kJ/mol and nm within which two minima are the same but for the numbering of equal atoms"""
@@ -50,7 +49,7 @@ def intermediates(
     known = coordinates.features(np.stack([problem.start.positions, problem.end.positions]))
     chosen = farthest(torch.from_numpy(coordinates.features(frames)), torch.from_numpy(known), count)
     found: list[Intermediate] = []
-    for minimum in sorted((minimise(potential, frames[k], tolerance=TOLERANCE) for k in chosen), key=lambda m: m.energy):
+    for minimum in sorted((minimise(potential, frames[k], tolerance=GRADIENT_TOLERANCE) for k in chosen), key=lambda m: m.energy):
         here = Intermediate(minimum.positions, coordinates.values(minimum.positions), minimum.energy - problem.zero)
         places = [*passed, *(m.values for m in found)]
         if not all(coordinates.changed(place, here.values) for place in places) or any(r.contains(here.positions) for r in regions):

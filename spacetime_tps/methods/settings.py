@@ -17,7 +17,7 @@ class GuidedSettings(StrictModel):
     """Guided transitions along the geodesic."""
 
     paths: int = Field(100, ge=0, description="a route")
-    points: int = Field(127, ge=2, description="of the curve, at which the restraint is set; the last is held for 100 steps or more")
+    points: int = Field(127, ge=2, description=f"of the curve, at which the restraint is set; the last is held for {HOLD} steps or more")
     steps_per_point: int = Field(50, ge=1)
     stride: int = Field(25, ge=1, description="steps between stored frames")
 

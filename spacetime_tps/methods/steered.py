@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.circle import difference, winding
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.methods.pulled import Pulled
@@ -34,6 +34,6 @@ class Steered(Pulled):
         precision = family.precisions(torch.from_numpy(best.eta)).numpy()
         centers = lines.centers(best.eta, family)
         short = difference(here, there, family.angular)
-        same = np.where(family.angular, short + 2.0 * np.pi * np.round((centers[-1] - centers[0] - short) / (2.0 * np.pi)), short)
+        same = short + 2.0 * np.pi * np.array(winding(centers, family.angular))
         changes = {SHORT: short} | ({SAME: same} if not np.allclose(same, short) else {})
         return [replace(best, route=name, eta=lines.line(family, here, change, precision)) for name, change in changes.items()]

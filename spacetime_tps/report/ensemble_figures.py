@@ -7,6 +7,7 @@ from matplotlib.ticker import NullFormatter
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, plane
 from spacetime_tps.shooting.committor import Committors
+from spacetime_tps.unbiased.averages import density
 from spacetime_tps.unbiased.committors import STATE_FRAME, column_of
 from spacetime_tps.unbiased.ensemble import DENSITY
 
@@ -28,9 +29,9 @@ def paths_map(run: RunData) -> Figure:
         axes.set(xlim=(edges[0][0], edges[0][-1]), xlabel=label(run, i), ylabel="density of transition paths")
         return figure
     found = data[f"density_{i}_{j}"] if f"density_{i}_{j}" in data else _density(run, i, j, edges)
-    density = np.where(found > 0.0, found, np.nan)
+    shown = np.where(found > 0.0, found, np.nan)
     limits = [(float(e[0]), float(e[-1])) for e in edges]
-    image = axes.pcolormesh(*edges, 100.0 * density.T, cmap="Blues", vmin=0.0)
+    image = axes.pcolormesh(*edges, 100.0 * shown.T, cmap="Blues", vmin=0.0)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_label("frames between the states, % of the ensemble")
     bar.outline.set_visible(False)
@@ -54,7 +55,7 @@ def _density(run: RunData, i: int, j: int, edges: list[np.ndarray]) -> np.ndarra
     paths = [run.path_values(row)[1:-1][:, [i, j]] for row in rows]
     mass = np.repeat([float(row["weight"]) for row in rows], [len(p) for p in paths])
     at = np.concatenate(paths)
-    return np.asarray(np.histogram2d(at[:, 0], at[:, 1], edges, weights=mass)[0] / mass.sum())
+    return density(at, edges, mass)
 
 
 def committors(run: RunData) -> Figure:

@@ -8,7 +8,8 @@ import numpy as np
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.paths import Paths, TransitionPath
-from spacetime_tps.shooting.weights import resampled, weighted_mean
+from spacetime_tps.sampling.bootstrap import resampled
+from spacetime_tps.shooting.weights import weighted_mean
 from spacetime_tps.unbiased.averages import DRAWS, Draws, rng_of
 from spacetime_tps.unbiased.ensemble import SHOTS_TABLE
 

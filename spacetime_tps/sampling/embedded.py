@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.sampling.bootstrap import resampled
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,8 @@ def embedded_highest(
         value = np.divide(sums @ runs, here, out=sums.sum(axis=1) / counts.sum(axis=1), where=here > 0)
         return float((weight * times) @ value / (weight @ times))
 
-    labels, member = np.unique(cluster, return_inverse=True)
-    found = []
-    for _ in range(draws):
-        times = rng.multinomial(len(labels), np.full(len(labels), 1.0 / len(labels)))[member]
-        runs = rng.multinomial(counts.shape[1], np.full(counts.shape[1], 1.0 / counts.shape[1]))
-        if weight @ times > 0.0:
-            found.append(mean(times, runs))
+    paths, runs = (resampled(x, draws=draws, rng=rng) for x in (cluster, np.arange(counts.shape[1])))
+    found = [mean(times, drawn) for times, drawn in zip(paths, runs, strict=True) if weight @ times > 0.0]
     return EmbeddedReference(
         mean=mean(np.ones(len(weight)), np.ones(counts.shape[1])),
         standard_error=float(np.std(found)) if len(found) > 1 else float("nan"),

@@ -206,13 +206,18 @@ class Profile:
     """(K,) frames that are as good as independent"""
 
 
+def towards_next(eta: np.ndarray) -> np.ndarray:
+    """From each of K windows eta (K, E) to the next; from the last one on, as far again."""
+    return np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
+
+
 def profile(features: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profile:
     """MBAR over windows alone, its asymptotic errors and overlap matrix (Klimovich, Shirts, Mobley 2015, doi:10.1007/s10822-015-9840-9).
 
     features: for each window the T (F, E) of each walk through it, in order of time; eta (K, E). Each walk is thinned by the statistical
     inefficiency of its bias towards the next window. Raises SpacetimeError as `boltzmann_weights` does.
     """
-    steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
+    steps = towards_next(eta)
     thinned = [np.concatenate([walk[:: inefficiency(walk @ step)] for walk in walks]) for walks, step in zip(features, steps, strict=True)]
     counts = np.array([len(t) for t in thinned])
     differences, _ = neighbours(thinned, eta)

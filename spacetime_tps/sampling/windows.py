@@ -7,7 +7,7 @@ import numpy as np
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Walk
-from spacetime_tps.sampling.free_energy import inefficiency, neighbours
+from spacetime_tps.sampling.free_energy import inefficiency, neighbours, towards_next
 from spacetime_tps.trajectories.frames import Frames
 
 
@@ -69,6 +69,5 @@ def gather(coordinates: Coordinates, eta: np.ndarray, forward: Frames, backward:
     profile, forward_profile, backward_profile = (
         np.append(0.0, np.cumsum(d)) for d in (pooled, *(neighbours(way, eta)[0] for way in ways))
     )  # fmt: skip
-    steps = np.concatenate([np.diff(eta, axis=0), eta[-1:] - eta[-2:-1]])
-    correlated = np.array([[inefficiency(t @ step) for t, step in zip(way, steps, strict=True)] for way in ways])
+    correlated = np.array([[inefficiency(t @ step) for t, step in zip(way, towards_next(eta), strict=True)] for way in ways])
     return CurveWindows(eta, forward, backward, overlap, profile, forward_profile, backward_profile, correlated)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.sampling.bootstrap import cluster_draws
 from spacetime_tps.sampling.free_energy import OUTSIDE, boltzmann_weights
 from spacetime_tps.windows.window import Window
 
@@ -97,8 +98,7 @@ def ladder_error(reference: np.ndarray, ensembles: Sequence[EnsembleFrames], *, 
     labels = np.unique(np.concatenate([e.walk for e in ensembles]))
     eighths = np.array_split(np.arange(len(reference)), 8)
     found = []
-    for _ in range(draws):
-        times = rng.multinomial(len(labels), np.full(len(labels), 1.0 / len(labels)))
+    for times in cluster_draws(len(labels), draws=draws, rng=rng):
         part = np.concatenate([eighths[k] for k in rng.integers(8, size=8)])
         drawn = [_repeated(e, labels, times) for e in ensembles]
         if len(drawn[-1].walk):

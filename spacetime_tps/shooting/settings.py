@@ -23,6 +23,11 @@ class ShootingSettings(StrictModel):
     rung_steps: int = Field(1000, ge=1, description="of each walk at each window of the ladder that links a crossing to A")
 
     @property
+    def rung_discard(self) -> int:
+        """Steps at each window of a ladder that are left out."""
+        return self.rung_steps // 3
+
+    @property
     def pilot_points(self) -> int:
         """On each walk of a pilot, so that a window that is tried has `pilot_shots` a walk, spread as later batches spread them."""
         return max(self.pilot_shots // self.shots, 1)

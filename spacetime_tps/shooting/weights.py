@@ -41,18 +41,6 @@ def path_weights(features: Sequence[np.ndarray], region: ShotDensity) -> np.ndar
     return np.exp([-logsumexp(region.log_factor(s)) for s in features]) if len(features) else np.zeros(0)
 
 
-def resampled(clusters: np.ndarray, *, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap multiplicities (draws, n) of n entries with a cluster label each: clusters are drawn with replacement, whole.
-
-    Of C clusters C - 1 are drawn, each counted C / (C - 1) times, so that the variance of a mean has no bias however few clusters there are
-    (Rao and Wu 1988, doi:10.1080/01621459.1988.10478591). A single cluster is always drawn: it says nothing of any error.
-    """
-    labels, member = np.unique(clusters, return_inverse=True)
-    count = max(len(labels) - 1, 1)
-    times = rng.multinomial(count, np.full(len(labels), 1.0 / len(labels)), size=draws)
-    return np.asarray(times[:, member] * (len(labels) / count))
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A weighted average and its bootstrap standard error."""

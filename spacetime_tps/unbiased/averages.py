@@ -11,13 +11,14 @@ from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.sampling.residence import residence
 from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.sites import Site
-from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, resampled, weighted_mean, weighted_statistic
+from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, weighted_mean, weighted_statistic
 from spacetime_tps.states.ends import met
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
@@ -202,10 +203,15 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
     ]
     arrays = {f"edges_{k}": e for k, e in enumerate(edges)}
     for i in range(at.shape[1]):
-        arrays[f"density_{i}"] = np.histogram(at[:, i], edges[i], weights=mass)[0] / mass.sum()
+        arrays[f"density_{i}"] = density(at[:, [i]], [edges[i]], mass)
         for j in range(i + 1, at.shape[1]) if at.shape[1] <= PAIRED else ():
-            arrays[f"density_{i}_{j}"] = np.histogram2d(at[:, i], at[:, j], [edges[i], edges[j]], weights=mass)[0] / mass.sum()
+            arrays[f"density_{i}_{j}"] = density(at[:, [i, j]], [edges[i], edges[j]], mass)
     return arrays
+
+
+def density(at: np.ndarray, edges: Sequence[np.ndarray], mass: np.ndarray) -> np.ndarray:
+    """Histogram of points (n, k) with masses (n,) over bins with these edges; it sums to one where they hold all points."""
+    return np.asarray(np.histogramdd(at, edges, weights=mass)[0] / mass.sum())
 
 
 def _crossing(site: Site[Any]) -> dict[str, Any]:

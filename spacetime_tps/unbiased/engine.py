@@ -93,9 +93,9 @@ class OpenMMShooting:
     def ladder(
         self, site: int, windows: Sequence[Window], top: Sequence[Start], bottom: Sequence[Start]
     ) -> tuple[list[EnsembleFrames], int]:
-        """As ShootingEngine.ladder: the first third of the steps at each window is left out."""
+        """As ShootingEngine.ladder."""
         steps = self.settings.rung_steps
-        discard = steps // 3 // self.settings.stride * self.settings.stride
+        discard = self.settings.rung_discard // self.settings.stride * self.settings.stride
         named = []
         for k, start in enumerate((*top, *bottom)):
             seed = seed_of(self.seed, f"ladder_{site}", k)

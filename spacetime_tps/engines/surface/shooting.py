@@ -28,6 +28,7 @@ class SurfaceShooting:
         """longest: steps of each trajectory of a shot, at most."""
         self.dynamics, self.family, self.a, self.b, self.longest = dynamics, family, a, b, longest
         self.gap, self.shots, self.rung_steps, self.seed = settings.gap, settings.shots, settings.rung_steps, seed
+        self.rung_discard = settings.rung_discard
         self.paths: dict[str, np.ndarray] = {}
         """(F, D) of each reactive path, by the names in the batches: from its last step in A to its first in B"""
         self._batches: dict[int, list[Batch]] = {}
@@ -77,10 +78,10 @@ class SurfaceShooting:
     def ladder(
         self, site: int, windows: Sequence[Window], top: Sequence[np.ndarray], bottom: Sequence[np.ndarray]
     ) -> tuple[list[EnsembleFrames], int]:
-        """As ShootingEngine.ladder: the first third of the steps at each window is left out."""
+        """As ShootingEngine.ladder."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, f"surface_ladder_{site}", 0))
         both = [(windows, np.stack(top)), (windows[::-1], np.stack(bottom))]
-        down, up = (self._walk(way, start, self.rung_steps, generator)[:, self.rung_steps // 3 :: STORED] for way, start in both)
+        down, up = (self._walk(way, start, self.rung_steps, generator)[:, self.rung_discard :: STORED] for way, start in both)
         rungs = [
             EnsembleFrames(w.log_factor, *self._seen(np.concatenate(x, axis=1))) for w, *x in zip(windows, down, up[::-1], strict=True)
         ]
