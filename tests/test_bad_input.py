@@ -84,7 +84,7 @@ STRUCTURES: dict[str, tuple[Change, str]] = {
     "other hand": (mirrored, "are not one molecule: ALA 2 CA is of the other hand"),
     "an atom twice": (replaced(" HB2 ALA", " HB1 ALA"), ""),
     "another residue": (lambda t: t.replace(" ALA ", " GLY "), "lacks"),
-    "water": (lambda t: t.replace(" ALA ", " HOH "), "holds water"),
+    "water": (lambda t: t.replace(" ALA ", " HOH "), "lacks residue 2 ALA"),
 }  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.molecules.forcefield import deserialised
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.structure import load_pdb, molecule_of, same_order
+from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.system import bundled_systems, load_system
 from spacetime_tps.stages.settings import parse_settings
 
@@ -68,8 +70,8 @@ def changed(content: bytes, rng: random.Random) -> bytes:
 def pdb(content: bytes, folder: Path) -> None:
     """As the end structure of a run."""
     (folder / "x.pdb").write_bytes(content)
-    start = load_pdb(ALANINE / "c5.pdb")
-    end = same_order(start, load_pdb(folder / "x.pdb"))
+    start = load_structure(ALANINE / "c5.pdb")
+    end = same_order(start, load_structure(folder / "x.pdb"))
     other_hand(start, end)
     molecule_of(start, end, None)
 

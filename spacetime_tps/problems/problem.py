@@ -21,11 +21,14 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules.ends import two_ends
 from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, RmsdSpec, SystemSpec
+from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import State, check_endpoints, state_of
 
@@ -68,10 +71,15 @@ class Problem:
         return self.a.to_json(), self.b.to_json()
 
 
-def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN) -> Problem:
-    """Check, parametrise, minimise and time; writes nothing. Raises SpacetimeError for what is wrong with the input."""
-    start = load_pdb(spec.start)
-    end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
+def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN, progress: Progress | None = None) -> Problem:
+    """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in.
+
+    Raises SpacetimeError for what is wrong with the input.
+    """
+    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+    start, end = ends.start, ends.end
+    for sentence in ends.said:
+        (progress or Silent()).say(sentence)
     turned = other_hand(start, end)
     if turned is not None:
         raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
@@ -105,7 +113,7 @@ def _as_stored(structure: Structure) -> Structure:
     """As it comes back from a PDB file: the same problem, to the last bit, with a folder and without."""
     with tempfile.TemporaryDirectory() as folder:
         write_pdb(Path(folder) / "x.pdb", structure)
-        return load_pdb(Path(folder) / "x.pdb")
+        return load_structure(Path(folder) / "x.pdb")
 
 
 def save(problem: Problem, folder: Path) -> None:
@@ -134,7 +142,7 @@ def load(folder: Path) -> Problem:
     model, steps_per_second, evaluations = read(
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
-    start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
+    start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
     structures = {"start.pdb": start.positions, "end.pdb": end.positions}
 

@@ -1,4 +1,4 @@
-"""What a run is about: two structures, a force field, torsions and states, from a system folder or from two PDB files."""
+"""What a run is about: two structures, a force field, torsions and states, from a system folder or from two structure files."""
 
 import hashlib
 import json
@@ -93,6 +93,11 @@ class SystemSpec(Plain):
         """The definitions that the system gives, by kind of coordinates."""
         return self.model_extra or {}
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the system names atoms, so that those of one name are one atom even where others are equal to it by symmetry."""
+        return bool(self.defined) or self.states is not None
+
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
         own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
@@ -137,8 +142,8 @@ def load_system(system: str, *, temperature: float | None = None) -> SystemSpec:
 
 
 def two_structures(start: Path, end: Path, *, forcefield: tuple[str, ...], temperature: float) -> SystemSpec:
-    """A system of two PDB files alone; torsions and states are found when it is prepared."""
-    name = f"{start.stem}_to_{end.stem}"
+    """A system of two PDB or mmCIF files alone; torsions and states are found when it is prepared."""
+    name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
     return _spec({"name": name, "start": start, "end": end, "forcefield": forcefield, "temperature_K": temperature}, "the system")
 
 

@@ -1,0 +1,34 @@
+"""Bonds of atoms that a file gives none for, by distance."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from spacetime_tps.molecules.structure import Structure
+
+RADII = {
+    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105, "Cl": 0.102, "Se": 0.120,
+    "Br": 0.120, "I": 0.139,
+}  # fmt: skip
+"""Covalent radii, nm (Cordero et al., Dalton Trans. 2832, 2008)"""
+TOLERANCE = 0.04
+"""nm, by which a bond may be longer than the sum of its radii (Meng, Lewis, J. Comput. Chem. 12, 891, 1991)"""
+
+
+def all_bonds(structure: Structure) -> set[tuple[int, int]]:
+    """Pairs of indices, the smaller first: the topology's bonds, and those by distance of atoms that have none, within their residue."""
+    atoms = list(structure.topology.atoms())
+    found = {(min(a.index, b.index), max(a.index, b.index)) for a, b in structure.topology.bonds()}
+    bonded = {k for pair in found for k in pair}
+    radius = [0.0 if a.element is None else RADII.get(a.element.symbol, 0.0) for a in atoms]
+    loose = {k for k, r in enumerate(radius) if r and k not in bonded}
+    if not loose:
+        return found
+    for i, j in cKDTree(structure.positions).query_pairs(2 * max(radius) + TOLERANCE):
+        one, other = atoms[i], atoms[j]
+        if one.residue is not other.residue or not (i in loose or j in loose) or not (radius[i] and radius[j]):
+            continue
+        if one.element.symbol == other.element.symbol == "H":
+            continue
+        if float(np.linalg.norm(structure.positions[i] - structure.positions[j])) < radius[i] + radius[j] + TOLERANCE:
+            found.add((min(i, j), max(i, j)))
+    return found
