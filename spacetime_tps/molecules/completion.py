@@ -2,7 +2,6 @@
 
 import io
 import random
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,7 +11,7 @@ from openmm import app
 from pdbfixer import PDBFixer
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.matching import is_hydrogen
+from spacetime_tps.molecules.matching import Atom, is_hydrogen
 from spacetime_tps.molecules.residues import LISTED, Residue, listed, residue_name
 from spacetime_tps.molecules.structure import Structure, of_quantity
 
@@ -61,18 +60,25 @@ def with_hydrogens(structure: Structure, variants: Sequence[Borne | None]) -> St
     return _unmoved(structure, found)
 
 
-def added(before: Structure, after: Structure, name: str) -> list[str]:
-    """What was put in, as a sentence; none where nothing was."""
-    new = list((Counter(_keys(after)) - Counter(_keys(before))).elements())
-    heavy, hydrogens = ([f"{atom} of {residue}" for _, residue, atom, light in new if light == wanted] for wanted in (False, True))
-    parts = [f"{len(hydrogens)} hydrogens" if len(hydrogens) > LISTED else ", ".join(hydrogens)] if hydrogens else []
-    parts += [listed(heavy)] if heavy else []
-    return [f"{name}: {' and '.join(parts)} put in"] if parts else []
+def added(before: Structure, after: Structure) -> list[Atom]:
+    """What was put in."""
+    there = {(a.residue.index, a.name) for a in before.topology.atoms()}
+    return [a for a in after.topology.atoms() if (a.residue.index, a.name) not in there]
 
 
-def _keys(structure: Structure) -> Iterator[tuple[int, str, str, bool]]:
-    for atom in structure.topology.atoms():
-        yield atom.residue.index, residue_name(atom.residue), atom.name, is_hydrogen(atom)
+def told(atoms: Sequence[Atom], name: str) -> list[str]:
+    """What was put into a file, as a sentence; none where nothing was."""
+    heavy, hydrogens = [a for a in atoms if not is_hydrogen(a)], [a for a in atoms if is_hydrogen(a)]
+    parts = [f"{len(hydrogens)} hydrogens" if len(hydrogens) > LISTED else _by_residue(hydrogens)] if hydrogens else []
+    parts += [_by_residue(heavy)] if heavy else []
+    return [f"{name} lacks {' and '.join(parts)}: put in"] if parts else []
+
+
+def _by_residue(atoms: Sequence[Atom]) -> str:
+    residues: dict[str, list[str]] = {}
+    for atom in atoms:
+        residues.setdefault(residue_name(atom.residue), []).append(atom.name)
+    return listed([f"{', '.join(names)} of {residue}" for residue, names in residues.items()])
 
 
 def _unmoved(before: Structure, after: Structure) -> Structure:

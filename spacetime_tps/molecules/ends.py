@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.completion import Borne, added, check_chains, with_heavy_atoms, with_hydrogens
+from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, is_hydrogen, places_in
-from spacetime_tps.molecules.order import hydrogens_by_residue, same_order, with_heavy_atoms_of
+from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
 from spacetime_tps.molecules.reading import Read, read_structure
 from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.solvent import without_solvent
@@ -26,14 +26,14 @@ class Ends:
 
 def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
-    as it is. `keep_names` as in `same_order`. Raises SpacetimeError where the two are not one molecule."""
+    as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
     ours, theirs = (_molecule(path, alone=bool(forcefield)) for path in (start, end))
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
     heavy = with_heavy_atoms_of(whole, theirs.structure, **names)
-    brought = same_order(whole, heavy, keep_names=keep_names, **names)
-    said = [*ours.said, *added(ours.structure, whole, start.name), *theirs.said]
-    return Ends(whole, brought, (*said, *added(theirs.structure, brought, end.name)))
+    found = brought(whole, heavy, keep_names=keep_names, **names)
+    said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
+    return Ends(whole, found.structure, (*said, *told([*added(theirs.structure, heavy), *found.put_in], end.name)))
 
 
 def _molecule(path: Path, *, alone: bool) -> Read:

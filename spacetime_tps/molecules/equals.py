@@ -29,11 +29,12 @@ GAIN = np.radians(1.0)
 """By which an exchange must turn less than leaving all as it is"""
 
 
-def numbered_alike(start: Structure, end: Structure, fixed: np.ndarray) -> np.ndarray:
-    """Indices (atoms,) whose places in the end each atom takes, both structures in one order. Groups whose atoms are all `fixed` (atoms,)
-    stay as they are."""
+def numbered_alike(start: Structure, end: Structure, fixed: np.ndarray | None = None) -> Structure:
+    """The end, which has the start's topology, with its equal atoms in each other's places. Groups whose atoms are all `fixed` (atoms,), a
+    bool each, stay as they are."""
     near, symbol = neighbours(start.topology)
     order = np.arange(len(start.positions))
+    fixed = np.zeros(len(order), dtype=bool) if fixed is None else fixed
     whole = nx.Graph((a, b) for a, around in near.items() for b in around)
     for molecule in sorted(nx.connected_components(whole), key=min):
         tree = _rooted(whole.subgraph(molecule), symbol)
@@ -42,7 +43,7 @@ def numbered_alike(start: Structure, end: Structure, fixed: np.ndarray) -> np.nd
             if ways and not all(fixed[a] for way in ways for a, b in way.items() if a != b):
                 way = _best(tree, centre, group, ways, start.positions, end.positions[order])
                 order[list(way)] = order[list(way.values())]
-    return order
+    return Structure(end.topology, end.positions[order])
 
 
 @dataclass(frozen=True)

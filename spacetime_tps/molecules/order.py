@@ -1,18 +1,31 @@
 """A structure brought to the atoms and the order of another."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.matching import Side, borne, is_hydrogen, places_in
+from spacetime_tps.molecules.matching import Atom, Side, borne, is_hydrogen, places_in
 from spacetime_tps.molecules.residues import Residue, paired
 from spacetime_tps.molecules.structure import Structure, full_name, without
 
 
-def same_order(
-    start: Structure, end: Structure, *, end_name: str = "end.pdb", start_name: str = "start.pdb", keep_names: bool = True
-) -> Structure:
+@dataclass(frozen=True)
+class Brought:
+    """A structure in the atoms and the order of another, and which of them it lacked."""
+
+    structure: Structure
+    put_in: tuple[Atom, ...]
+
+
+def same_order(start: Structure, end: Structure, *, end_name: str = "end.pdb", start_name: str = "start.pdb") -> Structure:
+    """`brought` to the start, names kept."""
+    return brought(start, end, end_name=end_name, start_name=start_name, keep_names=True).structure
+
+
+def brought(start: Structure, end: Structure, *, end_name: str, start_name: str, keep_names: bool) -> Brought:
     """The end structure with the start's topology: its atoms in the same order, with hydrogens put in that it lacks.
 
     Atoms that are equal by symmetry are those of one name where `keep_names`; else, and where names differ, they are numbered so that
@@ -22,10 +35,10 @@ def same_order(
     positions = end.positions[places]
     if (places < 0).any():
         positions = _with_hydrogens(start, positions, places < 0)
-    names = [a.name for a in end.topology.atoms()]
-    named = np.array([k >= 0 and a.name == names[k] for a, k in zip(start.topology.atoms(), places, strict=True)])
-    brought = Structure(start.topology, positions)
-    return Structure(start.topology, positions[numbered_alike(start, brought, named & keep_names)])
+    atoms, names = list(start.topology.atoms()), [a.name for a in end.topology.atoms()]
+    named = np.array([k >= 0 and a.name == names[k] for a, k in zip(atoms, places, strict=True)])
+    found = numbered_alike(start, Structure(start.topology, positions), named & keep_names)
+    return Brought(found, tuple(atoms[k] for k in np.flatnonzero(places < 0)))
 
 
 def with_heavy_atoms_of(start: Structure, end: Structure, *, end_name: str, start_name: str) -> Structure:

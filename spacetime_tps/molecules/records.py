@@ -27,6 +27,7 @@ WATER = {"HOH", "WAT", "TIP3", "TIP4", "TIP5", "TIP", "TP3", "T4P", "SPC", "SPCE
 BLANK = ("", ".", "?")
 CATEGORIES = ("atom_site", "cell", "struct_conn", "chem_comp_bond")
 """Of an mmCIF file, those that OpenMM reads"""
+COLUMNS = ("Cartn_x", "Cartn_y", "Cartn_z", "type_symbol")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def cif_records(text: str) -> tuple[str, list[str]]:
     blocks: list[DataContainer] = []
     PdbxReader(io.StringIO(text)).read(blocks)
     table = blocks[0].getObj("atom_site")
+    wanting = [name for name in COLUMNS if table.getAttributeIndex(name) < 0]
+    if wanting:  # OpenMM would read another column
+        raise SpacetimeError(f"it has no column _atom_site.{wanting[0]}")
     rows = table.getRowList()
 
     def column(*names: str) -> list[str]:

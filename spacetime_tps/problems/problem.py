@@ -22,6 +22,7 @@ from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules.ends import two_ends
+from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.reading import load_structure
@@ -98,11 +99,12 @@ def prepare(spec: SystemSpec, dynamics: DynamicsSettings = PLAIN, progress: Prog
     model = replace(model, platform=name)
     potential = Potential(model)
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    if not spec.labelled:
+        minima[1] = numbered_alike(Structure(start.topology, minima[0]), Structure(start.topology, minima[1])).positions
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    if coordinates.frame is not None:  # the reference is halfway between the minima
-        coordinates = _coordinates(spec, molecule_of(start, end, model.cell))
+    coordinates = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
     a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
