@@ -341,6 +341,52 @@ def test_a_molecule_under_other_names_is_matched_by_its_bonds(bonds: bool, light
         np.testing.assert_array_equal(found.positions, expected)
 
 
+def capped_within(lines: Lines) -> Lines:
+    """Caps as CHARMM has them: atoms of the residue that they are on."""
+    caps = {("ACE", "CH3"): "CAY", ("ACE", "C"): "CY", ("ACE", "O"): "OY", ("NME", "N"): "NT", ("NME", "C"): "CAT"}
+    light = {"ACE": "HY", "NME": "HT"}
+    found = []
+    for x in lines:
+        residue, name, number = x[17:20], x[12:16].strip(), int(x[22:26]) if is_atom(x) else 0
+        if is_atom(x) and residue in light:
+            new = caps.get((residue, name), f"{light[residue]}{name[1:]}" if name[1:] else "HNT")
+            x = f"ATOM  {x[6:12]}{new:>4} {'PHE' if residue == 'ACE' else 'VAL'}{x[20:22]}{2 if number == 1 else 4:4d}{x[26:]}"
+        found.append(x)
+    return [x for x in found if not x.startswith("CONECT")]
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_caps_that_are_no_residues_of_their_own_are_matched(light: bool, fdv: tuple[Path, Path], tmp_path: Path) -> None:
+    lines = capped_within(fdv[1].read_text().splitlines(keepends=True))
+    (tmp_path / "end.pdb").write_text("".join(lines if light else without_hydrogens(lines)))
+    whole = load_structure(fdv[1])
+    assert load_structure(tmp_path / "end.pdb").topology.getNumResidues() == 3
+    found = two_ends(fdv[0], tmp_path / "end.pdb", FIELD, keep_names=False).end
+    carried = list(range(len(whole.positions))) if light else heavy(whole.topology)
+    np.testing.assert_array_equal(found.positions[carried], whole.positions[carried])
+    assert hands_agree(found, whole)
+
+
+def test_one_set_of_names_on_other_atoms_is_told_by_the_bonds(fdv: tuple[Path, Path]) -> None:
+    start, order = ligand(load_structure(fdv[0]), np.random.default_rng(5), bonds=True)
+    other, _ = ligand(load_structure(fdv[1]), np.random.default_rng(6), bonds=False)
+    symbols: dict[str, int] = {}
+    for structure in (start, other):
+        symbols.clear()
+        for atom in structure.topology.atoms():
+            symbols[atom.element.symbol] = symbols.get(atom.element.symbol, 0) + 1
+            atom.name = f"{atom.element.symbol}{symbols[atom.element.symbol]}"
+    found = brought(start, other, start_name="start.pdb", end_name="end.pdb", keep_names=False).structure
+    np.testing.assert_array_equal(found.positions, load_structure(fdv[1]).positions[order])
+
+
+def test_an_atom_of_the_backbone_is_not_put_in(fdv: tuple[Path, Path], tmp_path: Path) -> None:
+    lines = [x for x in fdv[1].read_text().splitlines(keepends=True) if not (is_atom(x) and x[12:16].strip() == "C" and x[17:20] == "ASP")]
+    (tmp_path / "end.pdb").write_text("".join(lines))
+    with pytest.raises(SpacetimeError, match=r"residue 3 ASP lacks C, an atom of the backbone, in end.pdb: build it"):
+        two_ends(fdv[0], tmp_path / "end.pdb", FIELD, keep_names=False)
+
+
 def test_atoms_of_a_side_chain_that_are_missing_are_put_in(fdv: tuple[Path, Path], tmp_path: Path) -> None:
     cut = [x for x in fdv[1].read_text().splitlines(keepends=True) if x[12:16].strip() not in ("OD2", "CG2", "HG21", "HG22", "HG23")]
     (tmp_path / "end.pdb").write_text("".join(cut))
@@ -445,13 +491,16 @@ def test_files_that_cannot_be_read_are_sentences(fdv: tuple[Path, Path]) -> None
     whole = as_cif(fdv[1].read_text())
     packed = gzip.compress(whole)
     for name, content, told in (
-        ("x.cif", b"data_x\nloop_\n", "x.cif cannot be read as a mmCIF file"),
-        ("x.cif", b"", "x.cif cannot be read as a mmCIF file"),
-        ("x.cif", whole.replace(b"Cartn_x", b"Cartn_q"), "x.cif"),
-        ("x.cif", whole[: len(whole) // 2], ""),
+        ("x.cif", b"data_x\nloop_\n", "x.cif cannot be read as an mmCIF file"),
+        ("x.cif", b"", "x.cif cannot be read as an mmCIF file"),
+        ("x.cif", whole.replace(b"Cartn_x", b"Cartn_q"), "x.cif: it has no column _atom_site.Cartn_x"),
+        (
+            "x.cif",
+            whole.replace(b" PHE A ", b" PHE ").replace(b" PHE 1 ", b" PHE ", 1),
+            "x.cif: row .* of its table atom_site has .* values for 19 columns",
+        ),
         ("x.pdb.gz", packed[: len(packed) // 2], "x.pdb.gz cannot be unpacked by gzip"),
         ("x.pdb.gz", packed[:-8] + b"12345678", "x.pdb.gz cannot be unpacked by gzip"),
     ):
-        if told:
-            with pytest.raises(SpacetimeError, match=told):
-                structure_of(content, name)
+        with pytest.raises(SpacetimeError, match=told):
+            structure_of(content, name)

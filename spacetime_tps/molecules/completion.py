@@ -18,6 +18,7 @@ from spacetime_tps.molecules.structure import Structure, of_quantity
 PH = 7.0
 LONGEST = 0.25
 """nm, of a peptide bond: beyond it residues are missing between"""
+BACKBONE = {"N", "CA", "C"}
 NOTHING = "ATOM      1  N   GLY A   1       0.000   0.000   0.000  1.00  0.00           N\n"
 Borne = list[tuple[str, str]]
 """Hydrogens of a residue, each with the name of the atom that bears it"""
@@ -37,8 +38,9 @@ def check_chains(structure: Structure, name: str) -> None:
         raise SpacetimeError(f"{name} lacks residues {listed(gaps)}: build them, or make two chains of it")
 
 
-def with_heavy_atoms(structure: Structure, residues: Collection[Residue]) -> Structure:
-    """The structure with heavy atoms put in that these residues, standard ones, lack; itself where they lack none."""
+def with_heavy_atoms(structure: Structure, residues: Collection[Residue], name: str) -> Structure:
+    """The structure with heavy atoms put in that these residues, standard ones, lack; itself where they lack none. Raises SpacetimeError
+    where one lacks an atom of the backbone."""
     fixer = PDBFixer(pdbfile=io.StringIO(NOTHING), platform=_reference())
     fixer.topology, fixer.positions, fixer.missingResidues = structure.topology, structure.quantity, {}
     fixer.findMissingAtoms()
@@ -46,15 +48,20 @@ def with_heavy_atoms(structure: Structure, residues: Collection[Residue]) -> Str
     fixer.missingTerminals = {r: atoms for r, atoms in fixer.missingTerminals.items() if r in residues}
     if not fixer.missingAtoms and not fixer.missingTerminals:
         return structure
-    fixer.addMissingAtoms(seed=1)
+    for residue, atoms in fixer.missingAtoms.items():
+        backbone = [a.name for a in atoms if a.name in BACKBONE]
+        if backbone:
+            raise SpacetimeError(f"{residue_name(residue)} lacks {backbone[0]}, an atom of the backbone, in {name}: build it")
+    with _as_sentence(name):
+        fixer.addMissingAtoms(seed=1)
     return of_quantity(fixer.topology, fixer.positions)
 
 
-def with_hydrogens(structure: Structure, variants: Sequence[Borne | None]) -> Structure:
+def with_hydrogens(structure: Structure, variants: Sequence[Borne | None], name: str) -> Structure:
     """The structure with hydrogens put in: of each residue those that are listed, or else those that it has at pH 7. Those that are there
-    stay where they are."""
+    stay where they are. Raises SpacetimeError where OpenMM cannot."""
     modeller = app.Modeller(structure.topology, structure.quantity)
-    with _same_numbers():
+    with _same_numbers(), _as_sentence(name):
         modeller.addHydrogens(pH=PH, variants=list(variants), platform=_reference())
     found = of_quantity(modeller.topology, modeller.positions)
     return _unmoved(structure, found)
@@ -93,6 +100,14 @@ def _unmoved(before: Structure, after: Structure) -> Structure:
 def _reference() -> openmm.Platform:
     """The platform whose sums are the same each time."""
     return openmm.Platform.getPlatformByName("Reference")
+
+
+@contextmanager
+def _as_sentence(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as problem:  # OpenMM and PDBFixer raise whatever they meet
+        raise SpacetimeError(f"the atoms that {name} lacks cannot be put in: {problem}") from problem
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def _whole(start: Structure, end: Structure, forcefield: Sequence[str], *, start
     lacking = unmatched(start.topology, forcefield)
     if not lacking:
         return start
-    start = with_heavy_atoms(start, lacking)
+    start = with_heavy_atoms(start, lacking, start_name)
     lacking_numbers = {residue.index for residue in unmatched(start.topology, forcefield)}
     here = hydrogens_by_residue(Side(start, start_name))
     bare = lacking_numbers & {number for number, hydrogens in enumerate(here) if not hydrogens}
@@ -61,7 +61,7 @@ def _whole(start: Structure, end: Structure, forcefield: Sequence[str], *, start
     variants: list[Borne | None] = [*here]
     for number in lacking_numbers:
         variants[number] = (there[number] or None) if number in bare else None
-    return with_hydrogens(start, variants) if lacking_numbers else start
+    return with_hydrogens(start, variants, start_name) if lacking_numbers else start
 
 
 def _as_in(end: Structure, start: Structure, *, start_name: str, end_name: str) -> list[Borne]:

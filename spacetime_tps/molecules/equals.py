@@ -37,7 +37,7 @@ def numbered_alike(start: Structure, end: Structure, fixed: np.ndarray | None = 
     fixed = np.zeros(len(order), dtype=bool) if fixed is None else fixed
     whole = nx.Graph((a, b) for a, around in near.items() for b in around)
     for molecule in sorted(nx.connected_components(whole), key=min):
-        tree = _rooted(whole.subgraph(molecule), symbol)
+        tree = _rooted(nx.Graph(whole.subgraph(molecule)), symbol)
         for centre, group in tree.groups():
             ways = list(tree.exchanges(centre, group))
             if ways and not all(fixed[a] for way in ways for a, b in way.items() if a != b):
@@ -68,23 +68,33 @@ class Rooted:
 
     def exchanges(self, centre: int, group: tuple[int, ...]) -> Iterator[Exchange]:
         """Ways to exchange the branches of a group, the first to leave them; none where the branches hang together with the rest."""
-        rest = self.graph.subgraph(set(self.graph) - {centre})
-        parts = {atom: nx.node_connected_component(rest, atom) for atom in group}
+        parts = {atom: self._beyond(centre, atom) for atom in group}
         ring = parts[group[0]] == parts[group[-1]]
-        if any(self.root in part for part in parts.values()) or (ring and len(group) != 2):
+        if not all(parts.values()) or (ring and len(group) != 2):
             return
         yield {}
         for order in permutations(group):
             moved = {a: b for a, b in zip(group, order, strict=True) if a != b}
             pinned = [moved] if ring else [{a: b} for a, b in moved.items()]
-            pieces = [self._laid(rest.subgraph(parts[min(p)]), rest.subgraph(parts[p[min(p)]]), p) for p in pinned if p]
+            pieces = [self._laid(parts[min(p)], parts[p[min(p)]], p) for p in pinned if p]
             if pieces and all(pieces):
                 yield {a: b for piece in pieces for a, b in piece.items()}
 
-    def _laid(self, one: Graph, other: Graph, pinned: Exchange) -> Exchange:
+    def _beyond(self, centre: int, atom: int) -> set[int]:
+        """What hangs on the centre by an atom; nothing where the root does."""
+        seen, edge = {atom}, [atom]
+        while edge:
+            new = {n for a in edge for n in self.graph[a] if n != centre} - seen
+            if self.root in new:
+                return set()
+            seen |= new
+            edge = list(new)
+        return seen
+
+    def _laid(self, one: set[int], other: set[int], pinned: Exchange) -> Exchange:
         """A branch laid upon another, atoms on such of their kind and the pinned ones on those they are pinned to; nothing where it does
         not fit."""
-        graphs = nx.Graph(one), nx.Graph(other)
+        graphs = nx.Graph(self.graph.subgraph(one)), nx.Graph(self.graph.subgraph(other))
         for graph, marks in zip(graphs, (list(pinned), list(pinned.values())), strict=True):
             nx.set_node_attributes(graph, {a: (self.kinds[a], marks.index(a) if a in marks else -1) for a in graph}, "kind")
         matcher = GraphMatcher(*graphs, node_match=lambda a, b: a["kind"] == b["kind"])

@@ -29,7 +29,11 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
 
 def unmatched(topology: app.Topology, files: Sequence[str]) -> list[app.topology.Residue]:
     """Residues that the force field has no template for, as they are. Raises SpacetimeError for an unknown file."""
-    return list(_field(files).getUnmatchedResidues(topology))
+    field = _field(files)
+    try:
+        return list(field.getUnmatchedResidues(topology))
+    except Exception as problem:  # as where two templates fit
+        raise _misfit(files, problem) from problem
 
 
 def _field(files: Sequence[str]) -> app.ForceField:

@@ -14,11 +14,14 @@ from openmm import app
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.bonds import all_bonds
-from spacetime_tps.molecules.residues import Residue, listed, paired, residue_name
+from spacetime_tps.molecules.integrity import kinds_of
+from spacetime_tps.molecules.residues import listed, paired, residue_name
 from spacetime_tps.molecules.structure import Structure
 
 MOST = 500
 """Ways to lay one residue's bonds upon another's that are compared"""
+LARGEST = 500
+"""Atoms but hydrogen of a molecule that is matched as a whole, at most"""
 FLAT = 0.3
 """Triple product of three bonds' directions below which a centre has no hand"""
 Atom: TypeAlias = app.topology.Atom
@@ -46,10 +49,6 @@ class Side:
         graph.add_edges_from(all_bonds(self.structure))
         return graph
 
-    def within(self, residue: Residue) -> set[frozenset[int]]:
-        """The residue's own bonds."""
-        return {frozenset(pair) for pair in self.graph.subgraph(a.index for a in residue.atoms()).edges}
-
 
 def places_in(start: Side, end: Side) -> np.ndarray:
     """For each atom of the start its index in the end; -1 for a hydrogen that the end lacks. Raises SpacetimeError that lists what is
@@ -58,10 +57,16 @@ def places_in(start: Side, end: Side) -> np.ndarray:
     _check_once(end)
     places = np.full(len(start.atoms), -1)
     wrong: list[str] = []
-    for ours, theirs in paired(start.structure, end.structure, start_name=start.name, end_name=end.name):
-        found = _by_name(ours, theirs, start, end) or _skeleton(ours, theirs, start, end)
+    for ours, theirs in _parts(start, end):
+        heavy, others = _heavy(ours), _heavy(theirs)
+        found = (
+            _by_name(ours, theirs, start, end)
+            or _by_name(heavy, others, start, end)
+            or _by_bonds(heavy, others, start, end)
+            or _by_name(heavy, others, start, end, whatever_bonds=True)
+        )
         if found is None:
-            wrong += _lacking(ours, theirs, start.name, end.name)
+            wrong += _lacking(heavy, others, start.name, end.name)
         else:
             places[list(found)] = list(found.values())
     for further in (_place_hydrogens, _disulfides):
@@ -96,28 +101,41 @@ def _check_once(side: Side) -> None:
                 raise SpacetimeError(f"{side.name}: {residue_name(residue)} holds {atom} twice; keep one of the alternate positions")
 
 
-def _by_name(ours: Residue, theirs: Residue, start: Side, end: Side) -> dict[int, int] | None:
-    """Where names and elements are the same, and so are the bonds where both files give any."""
-    named = {a.name: a for a in theirs.atoms()}
-    found = {a.index: named[a.name].index for a in ours.atoms() if a.name in named and a.element is named[a.name].element}
-    if not len(found) == len(named) == len(list(ours.atoms())):
-        return None
-    bonds, others = ({frozenset(found[k] for k in pair) for pair in start.within(ours)}, end.within(theirs))
-    return found if not bonds or not others or bonds == others else None
+def _heavy(atoms: list[Atom]) -> list[Atom]:
+    return [a for a in atoms if not is_hydrogen(a)]
 
 
-def _skeleton(ours: Residue, theirs: Residue, start: Side, end: Side) -> dict[int, int] | None:
-    """All but hydrogen: by name where the names are the same, or else by the bonds, so that as many names as can be are kept, no hand
-    turns and the two lie as near to each other as can be."""
-    heavy, others = ([a for a in r.atoms() if not is_hydrogen(a)] for r in (ours, theirs))
-    if len(heavy) != len(others):
+def _parts(start: Side, end: Side) -> list[tuple[list[Atom], list[Atom]]]:
+    """The atoms of each residue; all in one where one file has a residue for what others are in the other, as caps are."""
+    try:
+        pairs = paired(start.structure, end.structure, start_name=start.name, end_name=end.name)
+        return [(list(ours.atoms()), list(theirs.atoms())) for ours, theirs in pairs]
+    except SpacetimeError:
+        heavy, others = _heavy(start.atoms), _heavy(end.atoms)
+        counts = {side.structure.topology.getNumResidues() for side in (start, end)}
+        if len(counts) == 1 or len(heavy) > LARGEST or _by_bonds(heavy, others, start, end) is None:
+            raise
+        return [(start.atoms, end.atoms)]
+
+
+def _by_name(ours: list[Atom], theirs: list[Atom], start: Side, end: Side, *, whatever_bonds: bool = False) -> dict[int, int] | None:
+    """Where names, elements and bonds are the same."""
+    named = {a.name: a for a in theirs}
+    found = {a.index: named[a.name].index for a in ours if a.name in named and a.element is named[a.name].element}
+    if not len(found) == len(ours) == len(theirs):
         return None
-    named = {a.name: a for a in others}
-    by_name = {a.index: named[a.name].index for a in heavy if a.name in named and a.element is named[a.name].element}
-    if len(by_name) == len(heavy) and ours.name == theirs.name:
-        return by_name
-    for kept in ({a.name for a in heavy} & set(named), set[str]()):
-        graphs = _kinds(heavy, start, kept), _kinds(others, end, kept)
+    bonds = {frozenset(found[k] for k in pair) for pair in start.graph.subgraph(found).edges}
+    others = {frozenset(pair) for pair in end.graph.subgraph(found.values()).edges}
+    return found if bonds == others or whatever_bonds else None
+
+
+def _by_bonds(ours: list[Atom], theirs: list[Atom], start: Side, end: Side) -> dict[int, int] | None:
+    """Where elements and bonds are the same: so that as many names as can be are kept, no hand turns and the two lie as near to each other
+    as can be."""
+    if len(ours) != len(theirs):
+        return None
+    for kept in ({a.name for a in ours} & {a.name for a in theirs}, set[str]()):
+        graphs = _coloured(ours, start, kept), _coloured(theirs, end, kept)
         ways = GraphMatcher(*graphs, node_match=lambda a, b: a == b).isomorphisms_iter()
         found: list[dict[int, int]] = list(islice(ways, MOST))
         if found:
@@ -125,11 +143,11 @@ def _skeleton(ours: Residue, theirs: Residue, start: Side, end: Side) -> dict[in
     return None
 
 
-def _kinds(atoms: list[Atom], side: Side, kept: set[str]) -> Graph:
-    """Atoms with their elements, and those names that are kept."""
+def _coloured(atoms: list[Atom], side: Side, kept: set[str]) -> Graph:
+    """Atoms of which those are of one kind that have one element and place among the others, and one name if it is kept."""
     graph = nx.Graph(side.graph.subgraph(a.index for a in atoms))
-    for atom in atoms:
-        graph.nodes[atom.index].update(element=atom.element, name=atom.name if atom.name in kept else "")
+    names = {a.index: f"{'' if a.element is None else a.element.symbol} {a.name if a.name in kept else ''}" for a in atoms}
+    nx.set_node_attributes(graph, kinds_of({a: list(graph[a]) for a in graph}, names), "kind")
     return graph
 
 
@@ -148,11 +166,12 @@ def _handed(positions: np.ndarray, centre: int, near: list[int]) -> float:
     return float(np.linalg.det(sides / np.linalg.norm(sides, axis=1, keepdims=True)))
 
 
-def _lacking(ours: Residue, theirs: Residue, start_name: str, end_name: str) -> list[str]:
-    names = [{a.name for a in r.atoms() if not is_hydrogen(a)} for r in (ours, theirs)]
-    found = [f"{residue_name(ours)} lacks {name} in {end_name}" for name in sorted(names[0] - names[1])]
-    found += [f"{residue_name(ours)} lacks {name} in {start_name}" for name in sorted(names[1] - names[0])]
-    return found or [f"{residue_name(ours)} is of other elements or bonds in {end_name}"]
+def _lacking(ours: list[Atom], theirs: list[Atom], start_name: str, end_name: str) -> list[str]:
+    names = [{a.name for a in atoms} for atoms in (ours, theirs)]
+    residue = residue_name((ours or theirs)[0].residue)
+    found = [f"{residue} lacks {name} in {end_name}" for name in sorted(names[0] - names[1])]
+    found += [f"{residue} lacks {name} in {start_name}" for name in sorted(names[1] - names[0])]
+    return found or [f"{residue} is of other elements in {end_name}"]
 
 
 def _place_hydrogens(start: Side, end: Side, places: np.ndarray) -> list[str]:

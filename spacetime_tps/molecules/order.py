@@ -34,7 +34,7 @@ def brought(start: Structure, end: Structure, *, end_name: str, start_name: str,
     places = places_in(Side(start, start_name), Side(end, end_name))
     positions = end.positions[places]
     if (places < 0).any():
-        positions = _with_hydrogens(start, positions, places < 0)
+        positions = _with_hydrogens(start, positions, places < 0, end_name)
     atoms, names = list(start.topology.atoms()), [a.name for a in end.topology.atoms()]
     named = np.array([k >= 0 and a.name == names[k] for a, k in zip(atoms, places, strict=True)])
     found = numbered_alike(start, Structure(start.topology, positions), named & keep_names)
@@ -43,9 +43,11 @@ def brought(start: Structure, end: Structure, *, end_name: str, start_name: str,
 
 def with_heavy_atoms_of(start: Structure, end: Structure, *, end_name: str, start_name: str) -> Structure:
     """The end with heavy atoms put in where one of its residues has fewer than the start's."""
+    if sum(map(_heavy, end.topology.residues())) == sum(map(_heavy, start.topology.residues())):
+        return end
     pairs = paired(start, end, start_name=start_name, end_name=end_name)
     fewer = [theirs for ours, theirs in pairs if _heavy(theirs) < _heavy(ours)]
-    return with_heavy_atoms(end, fewer) if fewer else end
+    return with_heavy_atoms(end, fewer, end_name) if fewer else end
 
 
 def hydrogens_by_residue(side: Side) -> list[Borne]:
@@ -56,10 +58,10 @@ def hydrogens_by_residue(side: Side) -> list[Borne]:
     return found
 
 
-def _with_hydrogens(start: Structure, positions: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def _with_hydrogens(start: Structure, positions: np.ndarray, missing: np.ndarray, name: str) -> np.ndarray:
     """Positions (atoms, 3) with those of the missing ones found."""
     partial = without(Structure(start.topology, positions), set(np.flatnonzero(missing).tolist()))
-    whole = with_hydrogens(partial, hydrogens_by_residue(Side(start, "")))
+    whole = with_hydrogens(partial, hydrogens_by_residue(Side(start, "")), name)
     place = {(a.residue.index, a.name): a.index for a in whole.topology.atoms()}
     for atom in start.topology.atoms():
         if (atom.residue.index, atom.name) not in place:

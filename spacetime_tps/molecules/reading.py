@@ -51,7 +51,7 @@ def read_structure(path: Path) -> Read:
 def structure_of(content: bytes, name: str) -> Read:
     """The first model of what a file called `name` holds. Raises SpacetimeError where it is unreadable or empty."""
     content = _unpacked(content, name)
-    form, reader, records = ("mmCIF", app.PDBxFile, cif_records) if _is_cif(content, name) else ("PDB", app.PDBFile, pdb_records)
+    form, reader, records = ("an mmCIF", app.PDBxFile, cif_records) if _is_cif(content, name) else ("a PDB", app.PDBFile, pdb_records)
     try:
         text, said = records(content.decode())
         with warnings.catch_warnings():
@@ -61,15 +61,26 @@ def structure_of(content: bytes, name: str) -> Read:
     except SpacetimeError as problem:
         raise SpacetimeError(f"{name}: {problem}") from problem
     except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
-        raise SpacetimeError(f"{name} cannot be read as a {form} file: {_reason(problem)}") from problem
+        raise SpacetimeError(f"{name} cannot be read as {form} file: {_reason(problem)}") from problem
     if topology.getNumAtoms() == 0:
         raise SpacetimeError(f"{name} holds no atoms")
     whole = np.isfinite(positions).all(axis=1)
     if not whole.all():
         raise SpacetimeError(f"{name}: the coordinates of {full_name(topology, int(np.argmin(whole)))} are no numbers")
-    if form == "mmCIF":  # PDBFile does so itself
+    if reader is app.PDBxFile:  # PDBFile does so itself
         topology.createDisulfideBonds(file.positions)
+    _name_apart(topology)
     return Read(Structure(topology, positions), tuple(f"{PurePath(name).name} {what}" for what in said))
+
+
+def _name_apart(topology: app.Topology) -> None:
+    """OpenMM's standard names may be one for two atoms that the file tells apart, as for H and CHARMM's HT1 of a cap."""
+    for residue in topology.residues():
+        met: set[str] = set()
+        for atom in residue.atoms():
+            while atom.name in met:
+                atom.name += "'"
+            met.add(atom.name)
 
 
 def _unpacked(content: bytes, name: str) -> bytes:

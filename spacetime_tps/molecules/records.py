@@ -73,6 +73,8 @@ def cif_records(text: str) -> tuple[str, list[str]]:
     if wanting:  # OpenMM would read another column
         raise SpacetimeError(f"it has no column _atom_site.{wanting[0]}")
     rows = table.getRowList()
+    for category in filter(None, map(blocks[0].getObj, CATEGORIES)):
+        _check_rows(category)
 
     def column(*names: str) -> list[str]:
         found = next((index for name in names if (index := table.getAttributeIndex(name)) >= 0), None)
@@ -99,6 +101,13 @@ def cif_records(text: str) -> tuple[str, list[str]]:
             row[index] = change(row[index])
     several = len(dict.fromkeys(models))
     return _written(blocks[0], table, held), [*([_models(several)] if several > 1 else []), *said]
+
+
+def _check_rows(category: DataCategory) -> None:
+    columns = len(category.getAttributeList())
+    for number, row in enumerate(category.getRowList(), start=1):
+        if len(row) != columns:
+            raise SpacetimeError(f"row {number} of its table {category.getName()} has {len(row)} values for {columns} columns")
 
 
 def _first_model(lines: list[str]) -> tuple[list[str], list[str]]:
