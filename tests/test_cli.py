@@ -27,9 +27,9 @@ START, END = str(FOLDER / "c5.pdb"), str(FOLDER / "c7ax.pdb")
 ROOT = Path(__file__).parent.parent
 
 
-def without_last_atom(path: Path) -> str:
+def without_last_residue(path: Path) -> str:
     lines = (FOLDER / "c7ax.pdb").read_text().splitlines()
-    path.write_text("\n".join(line for line in lines if " HB3 ALA" not in line and not line.startswith("CONECT")))
+    path.write_text("\n".join(line for line in lines if " NME " not in line and not line.startswith("CONECT")))
     return str(path)
 
 
@@ -44,7 +44,7 @@ CASES = [
     (["run", "--start", START, "--end", START, *FIELD, "--out", "OUT"], "same state"),
     (["run", "--start", START, "--end", END, "--forcefield", "amber99sbildm.xml", "--out", "OUT"], "did you mean 'amber99sbildn.xml'"),
     (["run", "--start", START, "--end", END, "--forcefield", "tip3p.xml", "--out", "OUT"], "does not fit the molecule"),
-    (["run", "--start", START, "--end", "SHORT", *FIELD, "--out", "OUT"], "22 atoms and short.pdb 21: residue 2 ALA lacks HB3"),
+    (["run", "--start", START, "--end", "SHORT", *FIELD, "--out", "OUT"], "22 atoms and short.pdb 16: short.pdb lacks residue 3 NME"),
     ([*ALANINE, "--set", "guided.pats=3"], "unknown setting 'guided.pats'; the nearest is 'guided.paths'"),
     ([*ALANINE, "--set", "guided.paths"], "--set wants key=value"),
     ([*ALANINE, "--set", "guided.stride=7"], "must be a multiple of stride"),
@@ -69,7 +69,7 @@ CASES = [
 @pytest.mark.parametrize(("words", "sentence"), CASES, ids=[c[1][:32] for c in CASES])
 def test_mistakes_give_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    places = {"OUT": str(out), "SHORT": without_last_atom(tmp_path / "short.pdb")}
+    places = {"OUT": str(out), "SHORT": without_last_residue(tmp_path / "short.pdb")}
     result = CliRunner().invoke(app, [places.get(w, w) for w in words])
     assert result.exit_code == 2
     assert sentence in " ".join(result.output.split())

@@ -22,7 +22,8 @@ from spacetime_tps.exploration.regions import parse_regions
 from spacetime_tps.geometry.curve import segments
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.handover.export import export
-from spacetime_tps.molecules.structure import Structure, load_pdb, write_pdb
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.throughput import measure
 from spacetime_tps.problems import problem as preparation
@@ -319,7 +320,7 @@ def test_an_output_folder_of_another_system_is_left_alone(finished: Path, tmp_pa
 
 def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
     folder = bundled_systems()["alanine_dipeptide"]
-    end = load_pdb(folder / "c7ax.pdb")
+    end = load_structure(folder / "c7ax.pdb")
     rng = np.random.default_rng(0)
     write_pdb(tmp_path / "near.pdb", Structure(end.topology, end.positions + rng.normal(scale=1e-3, size=end.positions.shape)))
     spec = two_structures(folder / "c7ax.pdb", tmp_path / "near.pdb", forcefield=("amber99sbildn.xml",), temperature=300.0)

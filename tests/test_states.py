@@ -14,7 +14,8 @@ from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.structure import atom_index, load_pdb, molecule_of
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import atom_index, molecule_of
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, load_system
@@ -184,7 +185,7 @@ def test_a_condition_from_outside_is_written_under_its_own_key(monkeypatch: pyte
     spec = SystemSpec.model_validate(data)
     lower = {**data["states"], "A": [{"height": {"nm": -4.0, "of": "2:CA"}}]}
     assert spec.fingerprint() != SystemSpec.model_validate({**data, "states": lower}).fingerprint()
-    start = load_pdb(alanine.start)
+    start = load_structure(alanine.start)
     high = float(molecule_of(start, start, None).start[atom_index(start.topology, "2:CA"), 1])
     found = prepare(spec, DynamicsSettings(platform="Reference")).boxes[0]
     assert found[0]["height"] == [pytest.approx(high - 5.0)]

@@ -10,7 +10,9 @@ import pytest
 from openmm import unit
 
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.structure import Structure, load_pdb, same_order
+from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.system import load_system
 
@@ -31,7 +33,7 @@ def stored(name: str) -> openmm.System:
 
 
 def ends(name: str) -> list[Structure]:
-    return [load_pdb(ROOT / "systems" / name / f"{end}.pdb") for end in ENDS[name]]
+    return [load_structure(ROOT / "systems" / name / f"{end}.pdb") for end in ENDS[name]]
 
 
 def energy(system: openmm.System, positions: np.ndarray) -> float:
@@ -142,7 +144,7 @@ def test_the_tripeptides_ends_are_minima_with_their_torsions(end: str, phi: tupl
     folder = ROOT / "systems" / "alanine_tripeptide"
     spec = load_system(str(folder))
     prepared = prepare(spec)
-    structure = load_pdb(folder / f"{end}.pdb")
+    structure = load_structure(folder / f"{end}.pdb")
     values = np.degrees(prepared.coordinates.values(structure.positions[None]))[0]
     assert prepared.coordinates.names == ("phi1", "psi1", "phi2", "psi2", "phi3", "psi3")
     assert all(phi[0] < x < phi[1] for x in values[::2])
@@ -181,6 +183,6 @@ def test_torsions_that_turn_separate_the_states(name: str, labels: tuple[str, ..
 def test_molecules_built_by_hand_are_the_stored_ones(build: str, atoms: int) -> None:
     molecule = runpy.run_path(str(ROOT / "workflows" / "build_side_chain_and_amide.py"))[build]()
     folder = ROOT / "systems" / {"valine": "valine_dipeptide", "amide": "n_methylacetamide"}[build]
-    stored_one = load_pdb(folder / "trans.pdb")
+    stored_one = load_structure(folder / "trans.pdb")
     assert len(molecule.positions) == atoms
     assert other_hand(stored_one, same_order(stored_one, molecule)) is None

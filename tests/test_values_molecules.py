@@ -17,7 +17,9 @@ from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import build_system, read_system
 from spacetime_tps.molecules.integrity import Integrity, other_hand
-from spacetime_tps.molecules.structure import Structure, atom_index, load_pdb, molecule_of, same_order, write_pdb
+from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of, write_pdb
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr, write_trr
 
@@ -136,7 +138,7 @@ def test_structures_come_back_from_their_files(tmp_path: Path) -> None:
     chain.setPeriodicBoxVectors(np.array([[2.0, 0.0, 0.0], [0.5, 3.0, 0.0], [0.25, 0.75, 4.0]]))
     x = posed(60.0)
     write_pdb(tmp_path / "a.pdb", Structure(chain, x))
-    back = load_pdb(tmp_path / "a.pdb")
+    back = load_structure(tmp_path / "a.pdb")
     np.testing.assert_allclose(back.positions, x, atol=5e-5)
     box = back.topology.getPeriodicBoxVectors()._value
     np.testing.assert_allclose(np.array(box), [[2.0, 0.0, 0.0], [0.5, 3.0, 0.0], [0.25, 0.75, 4.0]], atol=2e-3)

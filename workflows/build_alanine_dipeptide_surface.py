@@ -27,7 +27,8 @@ from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.files import write_npz
 from spacetime_tps.molecules.forcefield import build_system
-from spacetime_tps.molecules.structure import atom_index, load_pdb
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import atom_index
 
 POINTS = 72
 STIFFNESS = 3000.0
@@ -74,7 +75,7 @@ class Alanine:
     """Alanine dipeptide: its potential, with and without restraint, and what must not change in a scan of it."""
 
     def __init__(self) -> None:
-        self.minima = {name: load_pdb(SYSTEMS / "alanine_dipeptide" / f"{name}.pdb") for name in ("c5", "c7ax")}
+        self.minima = {name: load_structure(SYSTEMS / "alanine_dipeptide" / f"{name}.pdb") for name in ("c5", "c7ax")}
         topology = self.minima["c5"].topology
 
         def torsion(labels: str) -> tuple[int, int, int, int]:

@@ -1,10 +1,11 @@
 """Damaged input: python workflows/fuzz.py --count 10000 --seed 1. Exit code 1 where any of it is met by anything but a SpacetimeError.
 
-PDB files, system.yaml, serialised Systems, --avoid regions and --set words of the bundled systems, a few bytes of each changed, and read
-as a run reads them.
+PDB and mmCIF files, system.yaml, serialised Systems, --avoid regions and --set words of the bundled systems, a few bytes of each changed,
+and read as a run reads them.
 """
 
 import argparse
+import io
 import random
 import sys
 import tempfile
@@ -13,16 +14,21 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from openmm import app
+
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.molecules.ends import two_ends
 from spacetime_tps.molecules.forcefield import deserialised
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.structure import load_pdb, molecule_of, same_order
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.system import bundled_systems, load_system
 from spacetime_tps.stages.settings import parse_settings
 
 SYSTEMS = bundled_systems()
 ALANINE, RING = SYSTEMS["alanine_dipeptide"], SYSTEMS["cyclohexane"]
+FIELD = ("amber99sbildn.xml",)
 WORDS = [
     b"nan",
     b"inf",
@@ -65,13 +71,21 @@ def changed(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
-def pdb(content: bytes, folder: Path) -> None:
-    """As the end structure of a run."""
+def structure(content: bytes, folder: Path) -> None:
+    """As the start and the end of a run."""
     (folder / "x.pdb").write_bytes(content)
-    start = load_pdb(ALANINE / "c5.pdb")
-    end = same_order(start, load_pdb(folder / "x.pdb"))
-    other_hand(start, end)
-    molecule_of(start, end, None)
+    whole = ALANINE / "c5.pdb"
+    found = two_ends(whole, folder / "x.pdb", FIELD, keep_names=False)
+    two_ends(folder / "x.pdb", whole, FIELD, keep_names=False)
+    other_hand(found.start, found.end)
+    molecule_of(found.start, found.end, None)
+
+
+def as_cif(path: Path) -> bytes:
+    """A PDB file's structure as mmCIF."""
+    read, text = load_structure(path), io.StringIO()
+    app.PDBxFile.writeFile(read.topology, read.quantity, text, keepIds=True)
+    return text.getvalue().encode()
 
 
 def system_yaml(content: bytes, folder: Path) -> None:
@@ -88,7 +102,8 @@ def system_xml(content: bytes, folder: Path) -> None:
 
 
 KINDS: dict[str, tuple[bytes, Callable[[bytes, Path], None]]] = {
-    "pdb": ((ALANINE / "c7ax.pdb").read_bytes(), pdb),
+    "pdb": ((ALANINE / "c7ax.pdb").read_bytes(), structure),
+    "cif": (as_cif(ALANINE / "c7ax.pdb"), structure),
     "yaml": ((ALANINE / "system.yaml").read_bytes(), system_yaml),
     "xml": ((RING / "system.xml").read_bytes(), system_xml),
     "avoid": (b"phi=-20:20 psi=30:60", lambda content, _: parse_regions([content.decode(errors="replace")]) and None),

@@ -19,16 +19,37 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
 
     Raises SpacetimeError for an unknown file, with the nearest known one, and for residues that the force field does not know.
     """
+    try:
+        return _field(files).createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False)
+    except SpacetimeError:
+        raise
+    except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
+        raise _misfit(files, problem) from problem
+
+
+def unmatched(topology: app.Topology, files: Sequence[str]) -> list[app.topology.Residue]:
+    """Residues that the force field has no template for, as they are. Raises SpacetimeError for an unknown file."""
+    field = _field(files)
+    try:
+        return list(field.getUnmatchedResidues(topology))
+    except Exception as problem:  # as where two templates fit
+        raise _misfit(files, problem) from problem
+
+
+def _field(files: Sequence[str]) -> app.ForceField:
     for name in files:
         if not Path(name).is_file() and name not in _bundled():
             nearest = difflib.get_close_matches(name, sorted(_bundled()), n=1, cutoff=0.3)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise SpacetimeError(f"unknown force field {name!r}{hint}")
     try:
-        field = app.ForceField(*files)
-        return field.createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False)
-    except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
-        raise SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}") from problem
+        return app.ForceField(*files)
+    except Exception as problem:  # whatever OpenMM's parser meets
+        raise _misfit(files, problem) from problem
+
+
+def _misfit(files: Sequence[str], problem: Exception) -> SpacetimeError:
+    return SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}")
 
 
 def read_system(path: Path, structure: Structure) -> openmm.System:

@@ -25,18 +25,18 @@ class Integrity:
     def of(structure: Structure, end: Structure | None = None) -> "Integrity":
         """The amide bonds and tetrahedral carbons with three heavy neighbours of a structure; of amides those alone that are the same in
         `end`, since others turn on the way there."""
-        near, symbol = _neighbours(structure.topology)
+        near, symbol = neighbours(structure.topology)
         found = Torsions((), tuple(_amides(near, symbol)))
         one, other = ((np.cos(found.values(s.positions)) < 0.0) if found.atoms else np.zeros(0) for s in (structure, end or structure))
         amides = Torsions((), tuple(four for four, same in zip(found.atoms, one == other, strict=True) if same))
         trans = np.cos(amides.values(structure.positions)) < 0.0 if amides.atoms else np.zeros(0, dtype=bool)
         centres = np.array(_centres(near, symbol), dtype=int).reshape(-1, 4)
-        return Integrity(amides, trans, centres, _hand(structure.positions, centres))
+        return Integrity(amides, trans, centres, hands(structure.positions, centres))
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         """For positions (F, atoms, 3): bool (F,)."""
         positions = np.asarray(positions)
-        whole = (_hand(positions, self.centres) == self.hand).all(axis=-1)
+        whole = (hands(positions, self.centres) == self.hand).all(axis=-1)
         if self.amides.atoms:
             whole &= ((np.cos(self.amides.values(positions)) < 0.0) == self.trans).all(axis=-1)
         return whole
@@ -44,16 +44,16 @@ class Integrity:
 
 def other_hand(start: Structure, end: Structure) -> str | None:
     """A chiral centre that is of another hand in `end`, as people read it. Centres with two neighbours that are alike are none."""
-    near, symbol = _neighbours(start.topology)
-    kinds = _kinds(near, symbol)
+    near, symbol = neighbours(start.topology)
+    kinds = kinds_of(near, symbol)
     centres = np.array([c for c in _centres(near, symbol) if len({kinds[n] for n in near[c[0]]}) == 4], dtype=int).reshape(-1, 4)
-    turned = np.flatnonzero(_hand(start.positions, centres) != _hand(end.positions, centres))
+    turned = np.flatnonzero(hands(start.positions, centres) != hands(end.positions, centres))
     if not len(turned):
         return None
     return full_name(start.topology, int(centres[turned[0], 0]))
 
 
-def _kinds(near: dict[int, list[int]], symbol: dict[int, str]) -> dict[int, int]:
+def kinds_of(near: dict[int, list[int]], symbol: dict[int, str]) -> dict[int, int]:
     """Atoms by what they are bonded to, and what that is bonded to, and so on: equal numbers are alike (Weisfeiler and Leman)."""
     kinds = {atom: hash(name) for atom, name in symbol.items()}
     for _ in near:
@@ -64,7 +64,8 @@ def _kinds(near: dict[int, list[int]], symbol: dict[int, str]) -> dict[int, int]
     return kinds
 
 
-def _neighbours(topology: app.Topology) -> tuple[dict[int, list[int]], dict[int, str]]:
+def neighbours(topology: app.Topology) -> tuple[dict[int, list[int]], dict[int, str]]:
+    """Of each atom those that it is bonded to, and its element's symbol."""
     symbol = {a.index: a.element.symbol if a.element is not None else "" for a in topology.atoms()}
     near: dict[int, list[int]] = {index: [] for index in symbol}
     for a, b in topology.bonds():
@@ -95,7 +96,8 @@ def _centres(near: dict[int, list[int]], symbol: dict[int, str]) -> list[tuple[i
     return found
 
 
-def _hand(positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def hands(positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Signs (..., centres) of the triple product of three bonds, of positions (..., atoms, 3) and centres (centres, 4), the atom first."""
     p = np.asarray(positions, dtype=float)
     a, b, c = (p[..., centres[:, k], :] - p[..., centres[:, 0], :] for k in (1, 2, 3))
     return np.sign((np.cross(a, b) * c).sum(-1))

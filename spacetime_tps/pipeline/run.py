@@ -13,7 +13,6 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
 from spacetime_tps.files import write_text
-from spacetime_tps.molecules.structure import models_in
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import CONFIG, read_config
@@ -53,10 +52,7 @@ def run(
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
     if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
         begin = time.perf_counter()
-        for path in (spec.start, spec.end):
-            if (models := models_in(path)) > 1:
-                progress.say(f"{path.name} holds {models} models: the first is taken")
-        checked = preparation.prepare(spec, settings.dynamics)
+        checked = preparation.prepare(spec, settings.dynamics, progress)
         bind(avoid, checked, structures.__getitem__)  # what cannot be avoided is said before anything is written
         _write_config(out, spec, settings)
         _remove_results(out)

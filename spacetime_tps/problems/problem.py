@@ -21,11 +21,15 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules.ends import two_ends
+from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.structure import Structure, load_pdb, molecule_of, same_order, write_pdb
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, SystemSpec, load_system
+from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import State, check_endpoints, state_of
@@ -69,12 +73,14 @@ class Problem:
         return self.a.to_json(), self.b.to_json()
 
 
-def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN) -> Problem:
-    """Check, parametrise, minimise and time; writes nothing. A system may be its name, or its folder. Raises SpacetimeError for what is
-    wrong with the input."""
+def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, progress: Progress | None = None) -> Problem:
+    """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in. A system may be
+    its name, or its folder. Raises SpacetimeError for what is wrong with the input."""
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
-    start = load_pdb(spec.start)
-    end = same_order(start, load_pdb(spec.end), start_name=spec.start.name, end_name=spec.end.name)
+    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+    start, end = ends.start, ends.end
+    for sentence in ends.said:
+        (progress or Silent()).say(sentence)
     turned = other_hand(start, end)
     if turned is not None:
         raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
@@ -93,11 +99,12 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN) -
     model = replace(model, platform=name)
     potential = Potential(model)
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    if not spec.labelled:
+        minima[1] = numbered_alike(Structure(start.topology, minima[0]), Structure(start.topology, minima[1])).positions
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    if coordinates.frame is not None:  # the reference is halfway between the minima
-        coordinates = _coordinates(spec, molecule_of(start, end, model.cell))
+    coordinates = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
     a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
@@ -108,7 +115,7 @@ def _as_stored(structure: Structure) -> Structure:
     """As it comes back from a PDB file: the same problem, to the last bit, with a folder and without."""
     with tempfile.TemporaryDirectory() as folder:
         write_pdb(Path(folder) / "x.pdb", structure)
-        return load_pdb(Path(folder) / "x.pdb")
+        return load_structure(Path(folder) / "x.pdb")
 
 
 def save(problem: Problem, folder: Path) -> None:
@@ -137,7 +144,7 @@ def load(folder: Path) -> Problem:
     model, steps_per_second, evaluations = read(
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
-    start, end = load_pdb(folder / "start.pdb"), load_pdb(folder / "end.pdb")
+    start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
     structures = {"start.pdb": start.positions, "end.pdb": end.positions}
 

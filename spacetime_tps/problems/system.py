@@ -1,4 +1,4 @@
-"""What a run is about: two structures, a force field, coordinates and states, from a system folder or from two PDB files."""
+"""What a run is about: two structures, a force field, coordinates and states, from a system folder or from two structure files."""
 
 import hashlib
 import json
@@ -84,6 +84,11 @@ class SystemSpec(Plain):
         """The definitions that the system gives, by kind of coordinates."""
         return self.model_extra or {}
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the system names atoms, so that those of one name are one atom even where others are equal to it by symmetry."""
+        return bool(self.defined) or self.states is not None
+
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
         own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
@@ -149,10 +154,11 @@ def load_system(system: str | Path, *, temperature: float | None = None) -> Syst
 
 
 def two_structures(start: str | Path, end: str | Path, *, forcefield: Sequence[str], temperature: float | None = None) -> SystemSpec:
-    """A system of two PDB files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it is
-    prepared. Raises SpacetimeError for a file that there is not."""
+    """A system of two PDB or mmCIF files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it
+    is prepared. Raises SpacetimeError for a file that there is not."""
     start, end = Path(start), Path(end)
-    data: dict[str, Any] = {"name": f"{start.stem}_to_{end.stem}", "start": start, "end": end, "forcefield": tuple(forcefield)}
+    name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
+    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield)}
     return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
 
 

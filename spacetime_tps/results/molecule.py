@@ -7,7 +7,7 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.coordinates.molecule import Cell
-from spacetime_tps.molecules.structure import load_pdb
+from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.report.data import RunData
 from spacetime_tps.states.state import State, state_of
 
@@ -38,7 +38,8 @@ class Molecule:
     def states(self) -> tuple[State, State]:
         """A and B."""
         a, b = (
-            state_of(self._run.states[name], cell=self.cell, read=lambda file: load_pdb(self._run.folder / file).positions) for name in "AB"
+            state_of(self._run.states[name], cell=self.cell, read=lambda file: load_structure(self._run.folder / file).positions)
+            for name in "AB"
         )
         return a, b
 

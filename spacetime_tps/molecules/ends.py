@@ -1,0 +1,80 @@
+"""Two structure files of one molecule: whole, of one protonation, and their atoms in one order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
+from spacetime_tps.molecules.forcefield import unmatched
+from spacetime_tps.molecules.matching import Side, borne, is_hydrogen, places_in
+from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
+from spacetime_tps.molecules.reading import Read, read_structure
+from spacetime_tps.molecules.records import WATER
+from spacetime_tps.molecules.solvent import without_solvent
+from spacetime_tps.molecules.structure import Structure, without
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Start and end with one topology, and sentences on what was left out of their files or put in."""
+
+    start: Structure
+    end: Structure
+    said: tuple[str, ...]
+
+
+def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
+    """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
+    as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
+    ours, theirs = (_molecule(path, alone=bool(forcefield)) for path in (start, end))
+    names = {"start_name": start.name, "end_name": end.name}
+    whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
+    heavy = with_heavy_atoms_of(whole, theirs.structure, **names)
+    found = brought(whole, heavy, keep_names=keep_names, **names)
+    said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
+    return Ends(whole, found.structure, (*said, *told([*added(theirs.structure, heavy), *found.put_in], end.name)))
+
+
+def _molecule(path: Path, *, alone: bool) -> Read:
+    found = read_structure(path)
+    if alone:
+        molecule = without_solvent(found.structure, path.name)
+        found = Read(molecule.structure, (*found.said, *molecule.said))
+    elif any(residue.name in WATER for residue in found.structure.topology.residues()):
+        raise SpacetimeError(f"{path} holds water, and explicit solvent is not supported: remove it from the structures and the system")
+    check_chains(found.structure, path.name)
+    return found
+
+
+def _whole(start: Structure, end: Structure, forcefield: Sequence[str], *, start_name: str, end_name: str) -> Structure:
+    """The start with what residues lack that the force field does not know as they are. Where it has none of a residue's hydrogens, those
+    are put in that the end has, if it has any, or else those at pH 7."""
+    lacking = unmatched(start.topology, forcefield)
+    if not lacking:
+        return start
+    start = with_heavy_atoms(start, lacking, start_name)
+    lacking_numbers = {residue.index for residue in unmatched(start.topology, forcefield)}
+    here = hydrogens_by_residue(Side(start, start_name))
+    bare = lacking_numbers & {number for number, hydrogens in enumerate(here) if not hydrogens}
+    there = _as_in(end, start, start_name=start_name, end_name=end_name) if bare else []
+    variants: list[Borne | None] = [*here]
+    for number in lacking_numbers:
+        variants[number] = (there[number] or None) if number in bare else None
+    return with_hydrogens(start, variants, start_name) if lacking_numbers else start
+
+
+def _as_in(end: Structure, start: Structure, *, start_name: str, end_name: str) -> list[Borne]:
+    """Of each of the start's residues the hydrogens that the end has."""
+    end = with_heavy_atoms_of(start, end, start_name=start_name, end_name=end_name)
+    bare = [without(s, {a.index for a in s.topology.atoms() if is_hydrogen(a)}) for s in (start, end)]
+    ours, theirs, whole = Side(bare[0], start_name), Side(bare[1], end_name), Side(end, end_name)
+    places = places_in(ours, theirs)
+    in_end = {(a.residue.index, a.name): a for a in theirs.atoms}
+    back = {int(place): k for k, place in enumerate(places)}
+    found: list[Borne] = [[] for _ in bare[0].topology.residues()]
+    for bearer, hydrogens in borne(whole).items():
+        atom = whole.atoms[bearer]
+        same = ours.atoms[back[in_end[atom.residue.index, atom.name].index]]
+        found[same.residue.index] += [(whole.atoms[h].name, same.name) for h in hydrogens]
+    return found
