@@ -16,6 +16,7 @@ from benchmarks.truth import load
 from benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
 from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
+from spacetime_tps.engines.openmm.whole_steps import WholeSteps
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 from spacetime_tps.molecules.structure import Structure
@@ -97,9 +98,6 @@ def test_moves_give_paths_from_A_to_B(finished, turning, tmp_path):
 def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
     """Three bonds with omega dt = 0.71: <E> = kT/2 each. Velocities drawn at whole steps make it 1.9 of that. 9,000 energies, of which
     three in a row are worth one, have a relative standard error of 3 percent: 15 fail once in a million."""
-    pytest.importorskip("openpathsampling")
-    from benchmarks.open_path_sampling import WholeSteps
-
     timestep, stiffness, mass = 0.005, 1e5, 10.0  # reduced mass 5 at the ends of a pair: omega = sqrt(1e5 / 5) = 141 per ps
     system, bonds = openmm.System(), openmm.HarmonicBondForce()
     for _ in range(6):
@@ -142,10 +140,10 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
 def test_a_motion_turned_at_whole_steps_runs_back(turning):
     """Without friction LangevinMiddle is leapfrog: from whole-step velocities turned round it returns to where it was, to rounding."""
     pytest.importorskip("openpathsampling")
-    from benchmarks.open_path_sampling import WholeStepEngine
+    from spacetime_tps.engines.openmm.open_path_sampling import WholeStepEngine
 
     frictionless = replace(turning, model=replace(turning.model, friction=0.0))
-    engine = WholeStepEngine(frictionless, stride=STRIDE, longest=10, seed=1)
+    engine = WholeStepEngine(frictionless.model, turning.start.topology, stride=STRIDE, longest=10, seed=1)
     first = engine.snapshot(turning.start.positions, np.random.default_rng(1).normal(scale=0.4, size=(4, 3)))
     engine.current_snapshot = first
     there = engine.generate_next_frame()
