@@ -69,15 +69,23 @@ def shoot(folder: Path, assignments: Sequence[str], progress: Progress | None = 
 
     Raises SpacetimeError where the run is not finished, or a setting is none of the unbiased stage's.
     """
+    other = [a for a in assignments if not a.strip().startswith("unbiased.")]
+    if other:
+        raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
+    return extend(folder, assignments, progress)
+
+
+def extend(folder: Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
+    """All stages of a run whose exploration is finished, under its settings with some changed; summary.json's content.
+
+    Raises SpacetimeError where the run is not finished, or a setting is none.
+    """
     config = folder / "config.yaml"
     if not config.exists() or not list(folder.glob("samples/weighted_*.trr")):
         raise SpacetimeError(f"{folder} holds no finished run to shoot from: call run first")
     content = read_yaml(config)
     if not isinstance(content, dict) or not {"system", "inputs", "settings"} <= set(content):
         raise SpacetimeError(f"{config} is not of a run")
-    other = [a for a in assignments if not a.strip().startswith("unbiased.")]
-    if other:
-        raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
     settings = parse_settings(assignments, base=validated(content["settings"]))
     Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)

@@ -59,8 +59,8 @@ class Chain:
     def run(self, contest: Contest, out: Path) -> None:
         if find_spec("openpathsampling") is None:
             raise SpacetimeError(
-                f"{self.name} needs OpenPathSampling, and that numpy 1: give the same command, with the same --out, in an environment "
-                'with pip install "spacetime_tps[ops]"'
+                "OpenPathSampling is not here, and it needs numpy 1: give the same command, with the same --out, in an environment with "
+                'pip install "spacetime_tps[ops]"; what is done stays'
             )
         begin = time.perf_counter()
         problem = contest.problem
