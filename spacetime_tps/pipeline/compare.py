@@ -26,6 +26,8 @@ NOT_HERE = {
     "no path of the dynamics",
 }
 """Methods that may be asked for, and are not there"""
+FORMAT = 1
+"""Of the entries of compare.json, which a later call keeps"""
 BUDGET = 1_000_000
 
 
@@ -54,7 +56,7 @@ def compare(
         in_a = Sampled.load(simulation).in_a
     yardstick = Yardstick(problem, in_a, settings.training.stride, ChannelLabels.of(problem, summary.get("unbiased")))
     content = {
-        "run": str(run), "problem": problem.fingerprint, "system": summary["system"], "temperature_K": problem.model.temperature,
+        "format": FORMAT, "run": str(run), "problem": problem.fingerprint, "system": summary["system"], "temperature_K": problem.model.temperature,
         "budget": budget, "seed": seed, "methods": dict(before.get("methods", {})), "left_out": dict(before.get("left_out", {})),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,8 @@ def _before(out: Path, problem: Problem) -> dict[str, Any]:
     found = Folder(out).record(FILE)
     if not isinstance(found, dict) or not {"problem", "methods", "left_out"} <= set(found):
         raise SpacetimeError(f"{out / FILE} is damaged; choose another --out")
+    if found.get("format") != FORMAT:
+        raise SpacetimeError(f"{out} holds a comparison of another version; choose another --out")
     if found["problem"] != problem.fingerprint:
         raise SpacetimeError(f"{out} holds a comparison of another run; choose another --out")
     return found

@@ -1,7 +1,8 @@
 """What a comparison says of one method: the same figures for each, from the files of its folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.averages import thermal_reference
 
+SOME = 1e-6
+"""A share from which a channel counts as visited, and not the only one"""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -36,7 +39,8 @@ class Yardstick:
 def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     """The entry of compare.json, as plain data; energies in kJ/mol, means with standard errors.
 
-    "effective": of independent paths the valid ones; of weighted ones Kish's number over the design effect; of chains see `decorrelated`.
+    "effective": the least of "effective_by": of pulled paths the valid ones; of weighted ones see `weighted_number`, of chains
+    `decorrelated`.
     """
     storage = Folder(source.folder)
     rows = [r for r in read_transitions(storage) if r.stage == source.stage and source.route in (None, r.route)]
@@ -46,7 +50,8 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     labels = [yardstick.label(x) for _, x in good]
     valid = [row for row, _ in good]
     weight = np.array([1.0 if r.weight is None else r.weight for r in valid])
-    effective, told = _effective(source, summary, storage, weight, labels)
+    numbers, told = _effective(source, summary, storage, weight, labels)
+    effective = min(numbers.values())
     own = sum(r.evaluations for r in rows)
     if source.stage == "unbiased":
         own = sum(summary["unbiased"]["evaluations"].values())
@@ -59,7 +64,7 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     each = own / effective if effective else None
     return {
         "unbiased": source.unbiased, "folder": str(source.folder), "stage": source.stage, "route": source.route,
-        "paths": len(rows), "valid": len(valid), "effective": effective,
+        "paths": len(rows), "valid": len(valid), "effective": effective, "effective_by": numbers,
         **_averages(valid, weight, effective, source, yardstick),
         "dissipated_work_kT": _dissipated(rows, back),
         "evaluations": {**spent, "total": sum(spent.values())},
@@ -121,34 +126,43 @@ def _dissipated(rows: Sequence[Transition], back: Sequence[Transition]) -> dict[
 
 def _effective(
     source: Source, summary: dict[str, Any], storage: Folder, weight: np.ndarray, labels: Sequence[str]
-) -> tuple[float, dict[str, Any]]:
-    """The effective number of paths, and what is to be said about it."""
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """How many independent paths they are worth by each measure, and what else is to be said about it."""
+    if not len(weight):
+        return {"paths": 0.0}, {}
     if source.stage == "unbiased":
-        effect = max(1.0, *summary["unbiased"]["design_effect"].values())
-        kish = float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
-        return kish / effect, {"kish": kish, "design_effect": effect}
+        return weighted_number(weight, summary["unbiased"]), {}
     if not storage.has(MOVES):
-        return float(len(weight)), {}
+        return {"paths": float(len(weight))}, {}
     keys = ("moves", "acceptance", "renewals", "moves_with_memory_of_the_initial_path", "initial_path", "integrator_steps")
-    told = {key: summary[key] for key in keys}
-    number, worst = decorrelated(storage, labels)
-    return number, {**told, "moves_an_independent_path": worst}
+    changes = sum(one != other for one, other in pairwise(labels))
+    return decorrelated(storage, labels), {**{key: summary[key] for key in keys}, "channel_changes": changes}
 
 
-def decorrelated(storage: Folder, labels: Sequence[str]) -> tuple[float, dict[str, float]]:
-    """How many independent paths a chain is worth, and the moves that one takes by length, highest energy and channel.
+def weighted_number(weight: np.ndarray, unbiased: Mapping[str, Any]) -> dict[str, float]:
+    """Of weighted paths (n,): Kish's number; that over the design effects of length and highest energy, which know of walkers; and of a
+    share p of a channel or way with error s the p (1 - p) / s^2 paths that would tell it as well, the fewest of all.
 
-    Statistical inefficiencies (Chodera 2007) of the series over moves, of channels over the paths kept; the largest counts, and no more
-    than renewals: paths none of whose frames is one of the renewal's before.
+    unbiased: that part of summary.json.
+    """
+    kish = float(weight.sum() ** 2 / (weight**2).sum())
+    effect = unbiased["design_effect"]
+    found = {"paths": kish, "length": kish / max(effect["duration"], 1.0), "highest energy": kish / max(effect["max_energy"], 1.0)}
+    shares = [c["share"] for c in (*unbiased["channels"], *unbiased["routes"].values())]
+    told = [s["value"] * (1.0 - s["value"]) / s["standard_error"] ** 2 for s in shares if SOME < s["value"] < 1.0 - SOME]
+    return found | ({"channel": min(kish, *told)} if told else {})
+
+
+def decorrelated(storage: Folder, labels: Sequence[str]) -> dict[str, float]:
+    """Of a chain: its renewals, paths none of whose frames is one of the renewal's before; and moves over their statistical inefficiency
+    (Chodera 2007) by length, highest energy and channel (of the paths kept), from the first renewal on and no more than those.
     """
     table = storage.table(MOVES)
     first = next((k for k, row in enumerate(table) if row["renewed"] == "1"), len(table))
     rest = table[first:]
-    renewals = sum(row["renewed"] == "1" for row in rest)
-    if not renewals:
-        return 0.0, {}
-    found = {key: float(inefficiency(np.array([float(row[key]) for row in rest]))) for key in ("n_frames", "max_energy_kj_mol")}
-    seen = [inefficiency(np.array([x == name for x in labels], dtype=float)) for name in set(labels)]
-    if seen and max(seen) > 1:
-        found["channel"] = float(EVERY * max(seen))
-    return float(min(renewals, max(len(rest) / max(found.values()), 1.0))), found
+    renewals = float(sum(row["renewed"] == "1" for row in rest))
+    found = {"paths": renewals}
+    for key, name in (("n_frames", "length"), ("max_energy_kj_mol", "highest energy")):
+        found[name] = min(renewals, len(rest) / inefficiency(np.array([float(row[key]) for row in rest])))
+    slowest = max((inefficiency(np.array([x == name for x in labels], dtype=float)) for name in set(labels)), default=1)
+    return found | ({"channel": min(renewals, max(len(rest) / (EVERY * slowest), 1.0))} if len(set(labels)) > 1 else {})

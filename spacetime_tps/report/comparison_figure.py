@@ -45,6 +45,8 @@ def _costs(axes: Axes, methods: Methods) -> None:
             axes.plot(ends[1], k, "|", color=_colour(m), ms=10)
     axes.plot([], [], "o", color=MUTED, label="sampling alone")
     axes.plot([], [], "|", color=MUTED, ms=10, label="with set-up")
+    axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")  # STYLE takes dollar signs as they are
     axes.set(title="Evaluations an effective path", xlabel="force evaluations")
     axes.grid(axis="x", color="#e3e8ed")
 
@@ -67,5 +69,7 @@ def _lengths(axes: Axes, methods: Methods) -> None:
             axes.plot([low, high], [k, k], color=_colour(m), lw=1.2)
             axes.plot([first, third], [k, k], color=_colour(m), lw=7, alpha=0.45, solid_capstyle="butt")
             axes.plot(median, k, "|", color=_colour(m), ms=12, mew=2)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set(title="Length of a path: 5 to 95 %, quartiles, median", xlabel="ps")
     axes.grid(axis="x", color="#e3e8ed")
