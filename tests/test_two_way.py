@@ -8,53 +8,39 @@ from itertools import islice
 import numpy as np
 import openmm
 import pytest
-from openmm import app
+from turning import A, B, transitions_through_180, turning_rotor
 from typer.testing import CliRunner
 
 from benchmarks.cli import app as command
 from benchmarks.truth import load
 from benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
-from spacetime_tps.baselines.brute_force import transitions
-from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
+from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.whole_steps import WholeSteps
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Silent
-from spacetime_tps.states.state import State
-from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
-FOUR = (0, 1, 2, 3)
 ANGLE = Angle("t", 2, 0, 1)
-A, B = (State(((TorsionRange(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
 
 
 @pytest.fixture(scope="module")
 def turning(rotor) -> Problem:
     """The free rotor as a molecule, with two states."""
-    model, torsions, positions = rotor
-    topology = app.Topology()
-    residue = topology.addResidue("ROT", topology.addChain())
-    for index in range(4):
-        topology.addAtom(f"C{index}", app.element.carbon, residue)
-    structure = Structure(topology, positions)
-    return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
+    return turning_rotor(*rotor)
 
 
 @pytest.fixture(scope="module")
 def through_180(turning) -> list[Frames]:
     """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
-    walk = Walk(None, FREE, 1_000_000, STRIDE, seed=3, positions=turning.start.positions)
-    found = transitions(Dynamics(turning.model).walk(walk), A, B)[0]
-    return [p for p in found if len(p) > 2 and (np.cos(turning.coordinates.values(p.positions[1:-1])) < 0.5).all()]
+    return transitions_through_180(turning, stride=STRIDE)
 
 
 @pytest.fixture

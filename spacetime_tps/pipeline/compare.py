@@ -16,18 +16,17 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.report.comparison import page, sentences
 from spacetime_tps.report.comparison_figure import picture
+from spacetime_tps.report.comparison_section import FILE, FORMAT, SECTION
 from spacetime_tps.report.data import RunData
+from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.storage.folder import Folder
 
-FILE = "compare.json"
 NOT_HERE = {
     "string": "no library that this package uses has a string method at a temperature for its coordinates, and a path of minimal energy is "
     "no path of the dynamics",
 }
 """Methods that may be asked for, and are not there"""
-FORMAT = 1
-"""Of the entries of compare.json, which a later call keeps"""
 BUDGET = 1_000_000
 
 
@@ -49,15 +48,16 @@ def compare(
     before = _before(out, problem)
     seed = settings.seed if seed is None else seed
     contest = Contest(
-        problem, Folder(run), budget, seed, settings.unbiased.stride, settings.unbiased.longest,
+        problem, Folder(run), budget, seed, settings.unbiased.stride, settings.unbiased.longest, settings.guided.stride,
         settings.guided.steps // settings.unbiased.stride + 1, progress or Silent(),
     )  # fmt: skip
     with Simulation(problem.model, storage=contest.run) as simulation:
         in_a = Sampled.load(simulation).in_a
     yardstick = Yardstick(problem, in_a, settings.training.stride, ChannelLabels.of(problem, summary.get("unbiased")))
     content = {
-        "format": FORMAT, "run": str(run), "problem": problem.fingerprint, "system": summary["system"], "temperature_K": problem.model.temperature,
-        "budget": budget, "seed": seed, "methods": dict(before.get("methods", {})), "left_out": dict(before.get("left_out", {})),
+        "format": FORMAT, "run": str(run), "problem": problem.fingerprint, "system": summary["system"],
+        "temperature_K": problem.model.temperature, "budget": budget, "seed": seed, "methods": dict(before.get("methods", {})),
+        "left_out": dict(before.get("left_out", {})),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     _write(out, content)
@@ -72,6 +72,8 @@ def compare(
             content["left_out"][name] = str(problem_here)
         _write(out, content)
     _write(out, content)
+    if out.resolve() == (run / SECTION).resolve():
+        write_report(run)
     return content
 
 

@@ -23,6 +23,8 @@ class Contest:
     """Steps between frames"""
     longest: int
     """Steps of a trajectory, at most"""
+    guided_stride: int
+    """Steps between frames of the run's guided paths"""
     length: int
     """Frames of a guided path, for paths of a fixed length"""
     progress: Progress

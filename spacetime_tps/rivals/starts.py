@@ -15,7 +15,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
-from spacetime_tps.trajectories.frames import Frames, joined, part, time_reversed
+from spacetime_tps.trajectories.frames import Frames, joined, part, thinned, time_reversed
 
 GUIDED = "guided"
 HOTTER = (1.5, 2.0, 3.0, 4.0, 6.0)
@@ -51,10 +51,14 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
     """
     problem, integrity = contest.problem, Integrity.of(contest.problem.start, contest.problem.end)
     rows = [r for r in read_transitions(contest.run) if r.stage == GUIDED and r.hit]
+    if contest.stride % contest.guided_stride:
+        raise SpacetimeError("a chain cannot begin from a guided path: unbiased.stride is no multiple of guided.stride")
     order = np.random.default_rng(seed_of(contest.seed, "initial_path", 0)).permutation(len(rows))
     for row in (rows[k] for k in order.tolist()):
         positions, velocities = contest.run.frames(row.file)
-        path = _piece(_frames(positions, velocities, problem), length, problem.a, problem.b)
+        path = _piece(
+            thinned(_frames(positions, velocities, problem), contest.stride // contest.guided_stride), length, problem.a, problem.b
+        )
         if path is not None and integrity.holds(path.positions).all():
             spent = contest.run.record("summary.json")["evaluations"]
             cost = {**{part: int(spent.get(part, 0)) for part in PREPARED}, GUIDED: row.evaluations}
