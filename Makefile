@@ -46,7 +46,7 @@ fast-test: $(VENV)/tested
 # The tests that `make test` skips because OpenPathSampling cannot live in its environment; the import keeps them from being skipped here too.
 ops-test: $(VENV)-ops/installed
 	$(VENV)-ops/bin/python -c "import openpathsampling"
-	$(VENV)-ops/bin/pytest -rs tests/test_two_way.py tests/test_handover_ops.py
+	$(VENV)-ops/bin/pytest -rs tests/test_two_way.py tests/test_compare_ops.py tests/test_handover_ops.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

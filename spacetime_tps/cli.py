@@ -168,16 +168,54 @@ def throughput(
 @app.command()
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders, as of several seeds.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Also write the table as Markdown.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also write the table as Markdown; with --methods a folder.  [default: DIR/compare]", show_default=False),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare one run with other methods, by commas: guided, unbiased, steered, mcmc-one-way, mcmc-two-way, mcmc-fixed, "
+            "mcmc-fixed-two-way; chains that begin from a hot path end in -hot.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Evaluations of each of them.  [default: 1 million]", min=1000, show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of chains.  [default: the run's]", min=0, show_default=False)] = None,
 ) -> None:
-    """Tabulate runs: hits, evaluations and highest energies, run by run and stage by stage."""
+    """Tabulate runs, stage by stage; or, with --methods, a run against other ways to sample the same transitions.
+
+    Methods that are missing are run; a second call with the same --out makes only what is missing. Chains need the `ops` extra.
+    Example: spacetime-tps compare runs/ala --methods guided,unbiased,steered,mcmc-one-way --budget 1000000 --out runs/rivals
+    """
     with errors_as_sentences():
+        if methods is not None:
+            _compare_methods(folders, methods, out, budget, seed)
+            return
+        if budget is not None or seed is not None:
+            raise SpacetimeError("--budget and --seed are of --methods: say which methods to compare the run with")
         from spacetime_tps.report.table import runs_table
 
         table = runs_table(folders)
         if out is not None:
             out.write_text(table)
         console.print(table, markup=False)
+
+
+def _compare_methods(folders: list[Path], methods: str, out: Path | None, budget: int | None, seed: int | None) -> None:
+    from spacetime_tps.pipeline.compare import BUDGET
+    from spacetime_tps.pipeline.compare import compare as compare_methods
+    from spacetime_tps.report.comparison import page
+
+    if len(folders) != 1:
+        raise SpacetimeError("--methods compares one run with other methods: give one DIR")
+    out = folders[0] / "compare" if out is None else out
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    content = compare_methods(folders[0], names, out, budget=budget or BUDGET, seed=seed, progress=ConsoleProgress())
+    console.print(page(content), markup=False)
+    console.print(f"comparison: {out / 'compare.md'}, {out / 'compare.png'}")
 
 
 def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]

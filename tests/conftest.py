@@ -25,7 +25,7 @@ settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
-WHOLE_RUNS = ("test_pipeline.py", "test_unbiased.py", "test_systems.py", "test_two_way.py")
+WHOLE_RUNS = ("test_pipeline.py", "test_unbiased.py", "test_systems.py", "test_two_way.py", "test_compare.py", "test_compare_ops.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

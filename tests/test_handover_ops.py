@@ -18,16 +18,8 @@ pytest.importorskip("openpathsampling")
 
 import openpathsampling as ops
 
-from spacetime_tps.handover.openpathsampling import (
-    STAGE,
-    WholeStepEngine,
-    between,
-    engine_of,
-    from_openpathsampling,
-    to_openpathsampling,
-    volumes,
-    write_storage,
-)
+from spacetime_tps.engines.openmm.open_path_sampling import WholeStepEngine, engine_of, volumes
+from spacetime_tps.handover.openpathsampling import STAGE, between, from_openpathsampling, to_openpathsampling, write_storage
 
 
 def test_paths_come_back_as_they_went(small_run: Path, tmp_path: Path) -> None:
@@ -72,13 +64,13 @@ def test_its_own_checks_pass_and_a_chain_runs_and_comes_back(small_run: Path, tm
     scheme.assert_initial_conditions(initial)
     storage = ops.Storage(str(tmp_path / "chain.nc"), "w", template=start.trajectory[0])
     sampling = ops.PathSampling(storage, scheme, initial)
-    spent = start.engine.evaluations
+    spent = start.engine.dynamics.evaluations
     with open(os.devnull, "w") as sampling.output_stream:
         sampling.run(4)
     lengths = [len(step.active[0].trajectory) for step in storage.steps]
     uuids = [step.active[0].trajectory.__uuid__ for step in storage.steps]
     storage.close()
-    assert start.engine.evaluations > spent
+    assert start.engine.dynamics.evaluations > spent
     back = spacetime_tps.open(from_openpathsampling(tmp_path / "chain.nc", small_run, tmp_path / "back"))
     assert back.paths.weights.sum() == len(lengths) == 5
     assert len(back.paths) == len(set(uuids)), "a path that stayed is one path with its weight"
@@ -105,11 +97,11 @@ def test_where_a_path_lies_between() -> None:
 def test_a_motion_turned_at_whole_steps_runs_back(small_run: Path) -> None:
     """Without friction: from whole-step velocities turned round the engine returns to where it was."""
     problem = preparation.load(small_run)
-    engine = engine_of(replace(problem, model=replace(problem.model, friction=0.0)), stride=25, longest=10, seed=1)
+    engine = engine_of(replace(problem.model, friction=0.0), problem.start.topology, stride=25, longest=10, seed=1)
     first = engine.snapshot(problem.start.positions, np.random.default_rng(1).normal(scale=0.3, size=problem.start.positions.shape))
     engine.current_snapshot = first
     there = engine.generate_next_frame()
-    assert engine.evaluations == 25 + 2
+    assert engine.dynamics.evaluations == 25
     engine.current_snapshot = there.reversed
     back = engine.generate_next_frame()
     np.testing.assert_allclose(back.xyz, first.xyz, atol=1e-8)
@@ -117,7 +109,7 @@ def test_a_motion_turned_at_whole_steps_runs_back(small_run: Path) -> None:
 
 
 def test_engine_and_states_are_stored(small_run: Path, tmp_path: Path) -> None:
-    start = to_openpathsampling(small_run)
+    start, problem = to_openpathsampling(small_run), preparation.load(small_run)
     storage = ops.Storage(str(tmp_path / "x.nc"), "w")
     storage.save([start.trajectory, start.network])
     storage.close()
@@ -128,5 +120,5 @@ def test_engine_and_states_are_stored(small_run: Path, tmp_path: Path) -> None:
     (network,) = storage.networks
     (a,), (b,) = network.initial_states, network.final_states
     assert [(a(s), b(s)) for s in start.trajectory] == [(start.a(s), start.b(s)) for s in start.trajectory]
-    assert (str(a), str(b)) == tuple(str(v) for v in volumes(preparation.load(small_run)))
+    assert (str(a), str(b)) == tuple(str(v) for v in volumes(problem.boxes, None, problem.start.positions, problem.end.positions))
     storage.close()

@@ -8,52 +8,39 @@ from itertools import islice
 import numpy as np
 import openmm
 import pytest
-from openmm import app
+from turning import A, B, transitions_through_180, turning_rotor
 from typer.testing import CliRunner
 
 from benchmarks.cli import app as command
 from benchmarks.truth import load
 from benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
-from spacetime_tps.baselines.brute_force import transitions
-from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.engines.openmm.whole_steps import WholeSteps
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Silent
-from spacetime_tps.states.state import State
-from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
-FOUR = (0, 1, 2, 3)
 ANGLE = Angle("t", 2, 0, 1)
-A, B = (State(((TorsionRange(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
 
 
 @pytest.fixture(scope="module")
 def turning(rotor) -> Problem:
     """The free rotor as a molecule, with two states."""
-    model, torsions, positions = rotor
-    topology = app.Topology()
-    residue = topology.addResidue("ROT", topology.addChain())
-    for index in range(4):
-        topology.addAtom(f"C{index}", app.element.carbon, residue)
-    structure = Structure(topology, positions)
-    return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
+    return turning_rotor(*rotor)
 
 
 @pytest.fixture(scope="module")
 def through_180(turning) -> list[Frames]:
     """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
-    walk = Walk(None, FREE, 1_000_000, STRIDE, seed=3, positions=turning.start.positions)
-    found = transitions(Dynamics(turning.model).walk(walk), A, B)[0]
-    return [p for p in found if len(p) > 2 and (np.cos(turning.coordinates.values(p.positions[1:-1])) < 0.5).all()]
+    return transitions_through_180(turning, stride=STRIDE)
 
 
 @pytest.fixture
@@ -97,9 +84,6 @@ def test_moves_give_paths_from_A_to_B(finished, turning, tmp_path):
 def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
     """Three bonds with omega dt = 0.71: <E> = kT/2 each. Velocities drawn at whole steps make it 1.9 of that. 9,000 energies, of which
     three in a row are worth one, have a relative standard error of 3 percent: 15 fail once in a million."""
-    pytest.importorskip("openpathsampling")
-    from benchmarks.open_path_sampling import WholeSteps
-
     timestep, stiffness, mass = 0.005, 1e5, 10.0  # reduced mass 5 at the ends of a pair: omega = sqrt(1e5 / 5) = 141 per ps
     system, bonds = openmm.System(), openmm.HarmonicBondForce()
     for _ in range(6):
@@ -111,7 +95,7 @@ def test_forgetting_velocities_leaves_stiff_bonds_at_their_temperature():
     model = Model(openmm.XmlSerializer.serialize(system), 300.0, 1.0, timestep, "Reference")
     integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, timestep)
     integrator.setRandomNumberSeed(1)
-    dynamics = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")), model)
+    dynamics = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")))
     dynamics.put(positions, np.zeros((6, 3)))
     energies, rng = [], np.random.default_rng(1)
     for _ in range(3000):
@@ -142,10 +126,10 @@ def test_the_chain_samples_the_paths_of_a_long_trajectory(turning, through_180):
 def test_a_motion_turned_at_whole_steps_runs_back(turning):
     """Without friction LangevinMiddle is leapfrog: from whole-step velocities turned round it returns to where it was, to rounding."""
     pytest.importorskip("openpathsampling")
-    from benchmarks.open_path_sampling import WholeStepEngine
+    from spacetime_tps.engines.openmm.open_path_sampling import engine_of
 
     frictionless = replace(turning, model=replace(turning.model, friction=0.0))
-    engine = WholeStepEngine(frictionless, stride=STRIDE, longest=10, seed=1)
+    engine = engine_of(frictionless.model, turning.start.topology, stride=STRIDE, longest=10, seed=1)
     first = engine.snapshot(turning.start.positions, np.random.default_rng(1).normal(scale=0.4, size=(4, 3)))
     engine.current_snapshot = first
     there = engine.generate_next_frame()

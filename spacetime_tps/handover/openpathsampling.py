@@ -7,16 +7,14 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import mdtraj
 import numpy as np
 import openpathsampling
-from openpathsampling.engines import openmm as engines
 
-from spacetime_tps.engines.openmm.dynamics import inverse_masses
 from spacetime_tps.engines.openmm.minimisation import Potential
-from spacetime_tps.engines.openmm.whole_steps import langevin, whole_step_velocities
+from spacetime_tps.engines.openmm.open_path_sampling import StateVolume, WholeStepEngine, engine_of, volumes
+from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_csv
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
@@ -28,92 +26,14 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.results.paths import TransitionPath
 from spacetime_tps.results.results import Results
 from spacetime_tps.results.show import representative
-from spacetime_tps.states.state import state_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, time_reversed
 
 STAGE = "openpathsampling"
-LENGTH, SPEED = (engines.Engine.units[of] for of in ("length", "velocity"))
 MADE_BY_PATHS = ("guided", "guided_reverse", "steered", "steered_reverse", "region", "unbiased", "total")
 """Evaluations of a run that a folder of imported paths does not take over"""
 TAKEN = ("*.pdb", "*.xml", "*.npz", "*.pt", "config.yaml", "states.json", "coordinates.json", "preparation.json", "routes/*", "regions/*",
          "samples/windows.npz", "samples/rounds.json", "samples/weighted_*")  # fmt: skip
-
-
-class WholeStepEngine(engines.Engine):  # type: ignore[misc]
-    """OpenPathSampling's engine for OpenMM under LangevinMiddle, with velocities at whole steps, so that turned ones run back."""
-
-    _default_options: ClassVar[dict[str, Any]] = {**engines.Engine._default_options, "platform": "Reference"}
-    _current_snapshot: Any
-    evaluations = 0
-    """Force evaluations so far"""
-
-    def initialize(self, platform: Any = None) -> None:
-        """As OpenPathSampling calls it; on the run's platform."""
-        super().initialize(platform or self.options["platform"])
-
-    @classmethod
-    def from_dict(cls, dct: dict[str, Any]) -> "WholeStepEngine":
-        """What OpenPathSampling stored."""
-        plain = engines.Engine.from_dict({**dct, "options": {k: v for k, v in dct["options"].items() if k != "platform"}})
-        return cls(plain.topology, plain.system, plain.integrator, dct["properties"], dct["options"])
-
-    def _half_kick(self) -> np.ndarray:
-        self.evaluations += 1
-        context = self.simulation.context
-        force = context.getState(forces=True).getForces(asNumpy=True)._value
-        return np.asarray(0.5 * self.integrator.getStepSize()._value * inverse_masses(context) * force)
-
-    def snapshot(self, positions: np.ndarray, velocities: np.ndarray) -> Any:
-        """OpenPathSampling's object of positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps, at a whole step."""
-        box = self.simulation.context.getState().getPeriodicBoxVectors(asNumpy=True)
-        return engines.Snapshot.construct(coordinates=positions * LENGTH, box_vectors=box, velocities=velocities * SPEED, engine=self)
-
-    @property
-    def current_snapshot(self) -> Any:
-        """What the context holds."""
-        if self._current_snapshot is None:
-            state = self.simulation.context.getState(positions=True, velocities=True)
-            positions, velocities = state.getPositions(asNumpy=True)._value, state.getVelocities(asNumpy=True)._value
-            self._current_snapshot = self.snapshot(positions, velocities + self._half_kick())
-        return self._current_snapshot
-
-    @current_snapshot.setter
-    def current_snapshot(self, snapshot: Any) -> None:
-        if snapshot is self._current_snapshot:
-            return
-        context = self.simulation.context
-        context.setPositions(snapshot.coordinates)
-        if snapshot.box_vectors is not None:
-            context.setPeriodicBoxVectors(*snapshot.box_vectors)
-        context.setVelocities(snapshot.velocities - self._half_kick() * SPEED)
-        self._current_snapshot = snapshot
-
-    def generate_next_frame(self) -> Any:
-        """The snapshot so many steps later."""
-        self.evaluations += self.n_steps_per_frame
-        return super().generate_next_frame()
-
-
-class StateVolume(openpathsampling.Volume):  # type: ignore[misc]
-    """A state of a run folder. Snapshots are looked at as files have them, in float32: rounding takes frames across a border."""
-
-    def __init__(self, label: str, boxes: list[dict[str, Any]], cell: Any, structures: dict[str, list[list[float]]]):
-        """boxes: as in states.json; structures: positions, nm, of the files that they name."""
-        super().__init__()
-        self.label, self.boxes, self.cell, self.structures = label, boxes, cell, structures
-        self._state = state_of(boxes, cell=cell, read=lambda file: np.array(structures[file]))
-
-    def __call__(self, snapshot: Any) -> bool:
-        return bool(self._state.contains(np.asarray(snapshot.xyz, dtype=np.float32)))
-
-    def __str__(self) -> str:
-        return f"{self.label}: {self.boxes}"
-
-    @property
-    def default_name(self) -> str:
-        """The state's."""
-        return self.label
 
 
 @dataclass(frozen=True)
@@ -134,46 +54,27 @@ def to_openpathsampling(folder: str | Path, path: str | None = None, *, seed: in
     """An initial trajectory, engine, states and network of a run.
 
     path: a name of transitions.csv; the heaviest unbiased path, or else the first that connects, where None. Of a path that stays in its
-    states for a while, the piece between is taken. Snapshots are as far apart as the path's frames, with velocities at whole steps, which
-    take one evaluation each. seed: of the engine. Raises SpacetimeError where no path connects the states, or nothing lies between them.
+    states for a while, the piece between is taken. Snapshots are as far apart as the path's frames, with velocities at whole steps. seed:
+    of the engine. Raises SpacetimeError where no path connects the states, or nothing lies between them.
     """
     results, problem = Results(RunData.of(folder)), preparation.load(Path(folder))
     chosen = results.paths[path] if path is not None else representative(results.paths)
     if chosen is None:
         raise SpacetimeError(f"{folder} holds no path that connects its states")
-    engine = engine_of(problem, stride=_stride(problem, chosen), longest=_longest(results, problem, chosen), seed=seed)
-    a, b = volumes(problem)
+    engine = engine_of(
+        problem.model, problem.start.topology, stride=_stride(problem, chosen), longest=_longest(results, problem, chosen), seed=seed
+    )
+    a, b = volumes(problem.boxes, problem.model.cell, *(s.positions for s in (problem.start, problem.end)))
     trajectory = trajectory_of(problem, engine, chosen)
     return PathSampling(engine, trajectory, chosen.name, a, b, openpathsampling.TPSNetwork(a, b))
-
-
-def engine_of(problem: Problem, *, stride: int, longest: int, seed: int) -> WholeStepEngine:
-    """The dynamics of a run: a snapshot every `stride` steps, `longest` snapshots of a trajectory at most."""
-    system, integrator = langevin(problem.model, seed=seed)
-    platform = problem.model.platform
-    return WholeStepEngine(
-        engines.topology.MDTrajTopology(mdtraj.Topology.from_openmm(problem.start.topology)), system, integrator,
-        {"Threads": "1"} if platform == "CPU" else {}, {"n_steps_per_frame": stride, "n_frames_max": longest, "platform": platform},
-    )  # fmt: skip
-
-
-def volumes(problem: Problem) -> tuple[StateVolume, StateVolume]:
-    """A and B."""
-    structures = {"start.pdb": problem.start.positions.tolist(), "end.pdb": problem.end.positions.tolist()}
-    a, b = (
-        StateVolume(label, list(boxes), problem.model.cell, structures if any("rmsd" in box for box in boxes) else {}).named(label)
-        for label, boxes in zip("AB", problem.boxes, strict=True)
-    )
-    return a, b
 
 
 def trajectory_of(problem: Problem, engine: WholeStepEngine, path: TransitionPath) -> Any:
     """A path's piece between the states as an openpathsampling.Trajectory, velocities at whole steps."""
     piece = between(path.states, path.name)
     positions = path.positions[piece]
-    velocities, evaluations = whole_step_velocities(problem.model, positions, path.velocities[piece], path.velocity_offsets[piece])
-    engine.evaluations += evaluations
-    return openpathsampling.Trajectory([engine.snapshot(x, v) for x, v in zip(positions.astype(float), velocities, strict=True)])
+    velocities, _ = whole_step_velocities(problem.model, positions, path.velocities[piece], path.velocity_offsets[piece])
+    return engine.trajectory(positions, velocities)
 
 
 def between(states: np.ndarray, name: str) -> slice:

@@ -73,10 +73,18 @@ def shoot(folder: str | Path, assignments: Sequence[str], progress: Progress | N
     Raises SpacetimeError where the run is not finished, or a setting is none of the unbiased stage's.
     """
     folder = Path(folder)
-    content = read_config(folder)
     other = [a for a in assignments if not a.strip().startswith("unbiased.")]
     if other:
         raise SpacetimeError(f"{other[0].partition('=')[0]} is not a setting of unbiased; change it with run")
+    return extend(folder, assignments, progress)
+
+
+def extend(folder: Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
+    """All stages of a run whose exploration is finished, under its settings with some changed; summary.json's content.
+
+    Raises SpacetimeError where the run is not finished, or a setting is none.
+    """
+    content = read_config(folder)
     settings = parse_settings(assignments, base=validated(content["settings"]))
     Records(Folder(folder)).check_finished(exploration.NAME)
     problem = preparation.load(folder)

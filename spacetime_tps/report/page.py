@@ -11,7 +11,7 @@ import yaml
 
 from spacetime_tps.exploration.route import disagreement_note
 from spacetime_tps.files import write_bytes, write_text
-from spacetime_tps.report import ensemble_section, work_section
+from spacetime_tps.report import comparison_section, ensemble_section, work_section
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
 from spacetime_tps.report.figures import FIGURES, STYLE, training
@@ -76,7 +76,7 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 {ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{work_section.section(s["work"], figures["work"]) if s.get("work") else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
 <h2>Paths</h2>{_paths(s)}
-<h2>What it cost</h2>{_costs(s)}
+{comparison_section.section(run)}<h2>What it cost</h2>{_costs(s)}
 <h2>Settings and versions</h2><pre>{html.escape(yaml.safe_dump(run.config, sort_keys=False))}</pre>
 <pre>{html.escape(yaml.safe_dump(s["versions"], sort_keys=False))}</pre>
 <p class="sub">Guided paths are pulled by a restraint: they connect A and B, and are not samples of the unbiased transition path ensemble.
