@@ -175,7 +175,7 @@ def test_a_run_keeps_the_structures_of_its_regions(spec: SystemSpec, tmp_path: P
 
 
 def test_shooting_from_a_run_changes_its_own_settings_alone(first: Path, tmp_path: Path, made: Made) -> None:
-    with pytest.raises(SpacetimeError, match="no finished run to shoot from"):
+    with pytest.raises(SpacetimeError, match="holds no run"):
         module.shoot(tmp_path, ["unbiased.paths=5"])
     with pytest.raises(SpacetimeError, match=r"windows\.count is not a setting of unbiased"):
         module.shoot(first, ["unbiased.paths=5", "windows.count=5"])

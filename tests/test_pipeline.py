@@ -345,7 +345,7 @@ def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, t
     monkeypatch.setattr(optimisation, "minimise", turns_everything)
     said: list[str] = []
     monkeypatch.setattr(Silent, "say", lambda self, text: said.append(text))
-    summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("guided.paths=2"))
+    summary = run(load_system("alanine_dipeptide"), tmp_path / "run", settings("guided.paths=2"), Silent())
     assert any("left its class" in line for line in said)
     assert all(
         r["winding"] == list(routes.class_of(np.load(tmp_path / f"run/routes/{k}.npz")["eta"], VonMises(2)))

@@ -218,7 +218,7 @@ def test_other_settings_of_the_stage_start_it_anew(finished: Path) -> None:
 
 
 def test_what_cannot_be_shot_is_a_sentence(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpacetimeError, match="no finished run to shoot from"):
+    with pytest.raises(SpacetimeError, match="holds no run"):
         shoot(tmp_path, ["unbiased.paths=5"])
     with pytest.raises(SpacetimeError, match=r"windows\.count is not a setting of unbiased"):
         shoot(finished, ["windows.count=5"])

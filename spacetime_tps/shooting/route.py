@@ -48,11 +48,13 @@ class RouteFrames(Generic[Start]):
 
 
 def basin_between(cost: np.ndarray, outside: np.ndarray) -> int | None:
-    """The deepest point of a curve in neither state, `DEEP` below the highest points on both of its sides; None where there is none.
+    """The deepest bottom along a curve in neither state, `DEEP` below the highest points on both of its sides; None where there is none.
 
     cost (N,): of confinement to each point, kT; outside (N,): the share of each point's distribution that is in neither state.
     """
     sides = np.minimum(np.maximum.accumulate(cost), np.maximum.accumulate(cost[::-1])[::-1])
-    depth = np.where(outside > NEITHER, sides - cost, 0.0)
+    around = np.concatenate([[np.inf], cost, [np.inf]])
+    bottom = (cost <= around[:-2]) & (cost <= around[2:])
+    depth = np.where(bottom & (outside > NEITHER), sides - cost, 0.0)
     deepest = int(np.argmax(depth))
     return deepest if depth[deepest] >= DEEP else None
