@@ -226,7 +226,7 @@ def _print_summary(summary: dict) -> None:  # type: ignore[type-arg]
         references = {"thermal": "an equally long run in A", "embedded": "unbiased paths embedded in one"}
         above = {text: s[f"max_energy_above_{key}_kj_mol"] for key, text in references.items() if f"max_energy_above_{key}_kj_mol" in s}
         if above:
-            told = " and ".join(f"{x['mean']:.1f} ± {x['standard_error']:.1f} kJ/mol above {text}" for text, x in above.items())
+            told = " and ".join(f"{x['value']:.1f} ± {x['standard_error']:.1f} kJ/mol above {text}" for text, x in above.items())
             line += f", highest energy {told}"
         console.print(line, markup=False)
     for method, route, work in ((method, route, work) for method, routes in summary["work"].items() for route, work in routes.items()):

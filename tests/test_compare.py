@@ -172,7 +172,7 @@ def test_weighted_paths_are_worth_what_their_errors_tell() -> None:
 
 def _entry(*, unbiased: bool, effective: float, spent: int, energy: float, channels: dict[str, float]) -> dict[str, object]:
     numbers = dict.fromkeys(("paths", "length", "highest energy", "channel"), effective)
-    value = {"mean": energy, "standard_error": 1.0, "std": 5.0}
+    value = {"value": energy, "standard_error": 1.0, "std": 5.0}
     return {
         "unbiased": unbiased, "paths": 100, "valid": 100, "effective": effective, "effective_by": numbers, "max_energy_kj_mol": value,
         "max_energy_above_thermal_kj_mol": value, "length_ps": value, "dissipated_work_kT": None, "channels": channels, "wall_seconds": 1.0,

@@ -27,7 +27,7 @@ def test_every_stretch_in_A_counts_alike() -> None:
     one, two, three = (5 + 9 + 4.5) / 3, (2.5 + 5 + 9 + 2.5 + 4 + 3) / 6, 7.0
     for weight in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 2.0, 5.0]):
         expected = np.average([one, two, three], weights=weight)
-        assert found([4.5, 2.5, 7.0], [3, 4, 5], weight, runs, 5).mean == pytest.approx(expected)
+        assert found([4.5, 2.5, 7.0], [3, 4, 5], weight, runs, 5).value == pytest.approx(expected)
     assert found([4.5, 2.5, 7.0], [3, 4, 8], [1.0, 2.0, 5.0], runs, 5).too_long == pytest.approx(5 / 8)
 
 
@@ -41,11 +41,11 @@ def test_the_highest_of_uniform_energies() -> None:
     exact = highest ** (m + 1) + m / (m + 1) * (1 - highest ** (m + 1))
     one = found(highest.tolist(), frames.tolist(), weight.tolist(), runs, 9)
     # the paths are what they are: against their own exact mean only the runs' error counts, about 1e-3
-    assert one.mean == pytest.approx(np.average(exact, weights=weight), abs=4e-3)
+    assert one.value == pytest.approx(np.average(exact, weights=weight), abs=4e-3)
     mean = np.average(exact, weights=weight)
     share = weight / weight.sum()
     assert one.standard_error == pytest.approx(math.sqrt((share**2 * (exact - mean) ** 2).sum()), rel=0.15)
-    assert one.mean > np.average(highest, weights=weight) + 0.1
+    assert one.value > np.average(highest, weights=weight) + 0.1
 
 
 def test_errors_are_those_of_independent_runs_and_clusters() -> None:

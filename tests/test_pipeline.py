@@ -142,7 +142,7 @@ def test_what_both_ways_say_is_told(finished: Path) -> None:
     assert list(summary["work"]) == ["guided", "steered"]
     told = summary["work"]["guided"][summary["route"]["name"]]
     spent = [[r.work_kT for r in read_transitions(Folder(finished)) if r.stage == s] for s in ("guided", "guided_reverse")]
-    assert [told[f"{way}_kT"]["mean"] for way in ("forward", "reverse")] == pytest.approx([np.mean(w) for w in spent])
+    assert [told[f"{way}_kT"]["value"] for way in ("forward", "reverse")] == pytest.approx([np.mean(w) for w in spent])
     assert told["dissipated_kT"]["value"] == pytest.approx(np.mean(spent[0]) + np.mean(spent[1]))
     assert (told["note"] is None) == (told["free_energy_difference_kT"] is not None)
     report = (finished / "report.html").read_text()

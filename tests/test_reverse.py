@@ -128,7 +128,7 @@ def test_paths_both_ways_give_the_free_energy_of_the_landscape(problem: Problem)
     assert free["value"] == pytest.approx(exact(problem), abs=3 * free["standard_error"])
     assert free["standard_error"] < 0.35
     assert dissipated["value"] > -3 * dissipated["standard_error"]
-    assert dissipated["value"] == pytest.approx(got["forward_kT"]["mean"] + got["reverse_kT"]["mean"])
+    assert dissipated["value"] == pytest.approx(got["forward_kT"]["value"] + got["reverse_kT"]["value"])
     assert 0.0 < got["overlap"] < 1.0
     assert got["note"] is None
 

@@ -115,9 +115,9 @@ def test_a_summary_tells_of_the_best_route_and_of_each() -> None:
         "guided": {"r": 3, "q": 1},
         "steered": {"r": 2},
     }
-    assert got["by_route"]["guided"]["q"]["max_energy_kj_mol"]["mean"] == 44.0
-    assert got["stages"]["guided"]["max_energy_above_thermal_kj_mol"]["mean"] == pytest.approx(42.5 - 6.5)
-    assert got["thermal_reference"] == {"mean": 6.5, "std": 1.5, "count": 2, "max_energy_kj_mol": [5.0, 8.0]}
+    assert got["by_route"]["guided"]["q"]["max_energy_kj_mol"]["value"] == 44.0
+    assert got["stages"]["guided"]["max_energy_above_thermal_kj_mol"]["value"] == pytest.approx(42.5 - 6.5)
+    assert got["thermal_reference"] == {"value": 6.5, "standard_error": pytest.approx(1.5), "std": 1.5, "count": 2, "max_energy_kj_mol": [5.0, 8.0]}
     assert {"spacetime_tps", "openmm", "python"} <= set(got["versions"])
 
 
@@ -126,10 +126,10 @@ def test_paths_are_counted_whatever_became_of_them() -> None:
     assert {k: got[k] for k in ("paths", "hits", "hit_rate", "unstable", "evaluations_per_path")} == {
         "paths": 4, "hits": 2, "hit_rate": 0.5, "unstable": 1, "evaluations_per_path": 150.0,
     }  # fmt: skip
-    assert got["max_energy_kj_mol"] == {"mean": 42.5, "std": 1.5, "count": 2}
+    assert got["max_energy_kj_mol"] == {"value": 42.5, "standard_error": pytest.approx(1.5), "std": 1.5, "count": 2}
     assert set(got) == {"paths", "hits", "hit_rate", "unstable", "evaluations_per_path", "max_energy_kj_mol"}
     missed = paths_summary(GUIDED[2:], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
-    assert missed["max_energy_kj_mol"] == {"mean": None, "std": None, "count": 0}
+    assert missed["max_energy_kj_mol"] == {"value": None, "standard_error": None, "std": None, "count": 0}
     assert not any("above" in key for key in missed)
     one = paths_summary(GUIDED[:1], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
     assert not any("above" in key for key in one), "one path has no error"
@@ -139,8 +139,8 @@ def test_paths_are_counted_whatever_became_of_them() -> None:
 def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:
     """Two paths at 41 and 44: their mean has an error of 1.5; the thermal mean of 5, 8 and 11 one of sqrt(3)."""
     got = paths_summary(GUIDED, np.array([5.0, 8.0, 11.0]), EmbeddedReference(20.0, 2.0, 0.0))
-    assert got["max_energy_above_thermal_kj_mol"] == {"mean": 34.5, "standard_error": pytest.approx(math.hypot(1.5, math.sqrt(3.0)))}
-    assert got["max_energy_above_embedded_kj_mol"] == {"mean": 22.5, "standard_error": pytest.approx(2.5)}
+    assert got["max_energy_above_thermal_kj_mol"] == {"value": 34.5, "standard_error": pytest.approx(math.hypot(1.5, math.sqrt(3.0)))}
+    assert got["max_energy_above_embedded_kj_mol"] == {"value": 22.5, "standard_error": pytest.approx(2.5)}
 
 
 # References ---------------------------------------------------------------------------------------------------------------------------
@@ -162,10 +162,10 @@ def test_the_embedded_reference_is_the_mean_over_stretches_in_A() -> None:
     got = embedded_reference(SAMPLED, shots("0_0000_0", "0_0001_1"), PROBLEM, settings())
     assert got is not None
     first, second = np.array([5, 5, 3, 9, 9, 8, 8, 7]).mean(), 13.0
-    assert got.mean == pytest.approx((first + 2.0 * second) / 3.0)
+    assert got.value == pytest.approx((first + 2.0 * second) / 3.0)
     above = summary(guided=GUIDED, unbiased=shots("0_0000_0", "0_0001_1"))
-    assert above["embedded_reference"]["mean"] == pytest.approx(got.mean)
-    assert above["stages"]["guided"]["max_energy_above_embedded_kj_mol"]["mean"] == pytest.approx(42.5 - got.mean)
+    assert above["embedded_reference"]["value"] == pytest.approx(got.value)
+    assert above["stages"]["guided"]["max_energy_above_embedded_kj_mol"]["value"] == pytest.approx(42.5 - got.value)
 
 
 def test_paths_of_one_walker_are_one_draw() -> None:

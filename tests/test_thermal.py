@@ -67,4 +67,4 @@ def test_the_longest_length_of_which_there_are_some(count: int, longest: int) ->
 def test_without_a_reference_the_summary_says_nothing_above_it() -> None:
     rows = [Transition(f"guided_{k}", "guided", "ok", 1, 40.0 + k, None, 257, 6400, 1, 1.0, "r", "") for k in range(2)]
     assert "max_energy_above_thermal_kj_mol" not in paths_summary(rows, np.array([]))
-    assert paths_summary(rows, np.array([10.0, 12.0]))["max_energy_above_thermal_kj_mol"]["mean"] == pytest.approx(29.5)
+    assert paths_summary(rows, np.array([10.0, 12.0]))["max_energy_above_thermal_kj_mol"]["value"] == pytest.approx(29.5)

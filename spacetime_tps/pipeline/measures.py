@@ -96,7 +96,7 @@ def _averages(
     highest = _mean(np.array([r.max_energy_kj_mol for r in rows]), weight, effective)
     above = {
         **highest,
-        "mean": highest["mean"] - thermal.value,
+        "value": highest["value"] - thermal.value,
         "standard_error": float(np.hypot(highest["standard_error"], thermal.error)),
     }
     length = (frames - 1) * source.stride * problem.model.timestep
@@ -114,14 +114,14 @@ def _mean(x: np.ndarray, weight: np.ndarray, effective: float) -> dict[str, floa
     """Of values (n,) that are worth `effective` independent ones."""
     middle = float(weight @ x / weight.sum())
     spread = float(np.sqrt(weight @ (x - middle) ** 2 / weight.sum()))
-    return {"mean": middle, "standard_error": spread / max(effective - 1.0, 1.0) ** 0.5, "std": spread}
+    return {"value": middle, "standard_error": spread / max(effective - 1.0, 1.0) ** 0.5, "std": spread}
 
 
 def _dissipated(rows: Sequence[Transition], back: Sequence[Transition]) -> dict[str, float] | None:
     works = [np.array([r.work_kT for r in way if r.work_kT is not None]) for way in (rows, back)]
     if min(len(way) for way in works) < 2:
         return None
-    return dict(zip(("mean", "standard_error"), dissipated_work(*works), strict=True))
+    return dict(zip(("value", "standard_error"), dissipated_work(*works), strict=True))
 
 
 def _effective(

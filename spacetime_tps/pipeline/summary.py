@@ -141,14 +141,20 @@ def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: Emb
     if len(highest) > 1 and len(thermal) > 1:
         summary["max_energy_above_thermal_kj_mol"] = _above(highest, thermal.mean(), float(thermal.std(ddof=1) / np.sqrt(len(thermal))))
     if len(highest) > 1 and embedded is not None:
-        summary["max_energy_above_embedded_kj_mol"] = _above(highest, embedded.mean, embedded.standard_error)
+        summary["max_energy_above_embedded_kj_mol"] = _above(highest, embedded.value, embedded.standard_error)
     return summary
 
 
 def _above(highest: np.ndarray, reference: float, error: float) -> dict[str, float]:
     own = highest.std(ddof=1) / np.sqrt(len(highest))
-    return {"mean": float(highest.mean() - reference), "standard_error": float(np.hypot(own, error))}
+    return {"value": float(highest.mean() - reference), "standard_error": float(np.hypot(own, error))}
 
 
 def _moments(x: np.ndarray) -> dict[str, Any]:
-    return {"mean": float(x.mean()) if len(x) else None, "std": float(x.std()) if len(x) else None, "count": len(x)}
+    error = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
+    return {
+        "value": float(x.mean()) if len(x) else None,
+        "standard_error": error,
+        "std": float(x.std()) if len(x) else None,
+        "count": len(x),
+    }

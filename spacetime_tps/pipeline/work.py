@@ -50,7 +50,7 @@ def work_of_route(
         return {**content, "note": "Fewer than two paths one way have their work."}
     works = [np.array([r.work_kT for r in way]) for way in rows]
     for key, x in zip(("forward_kT", "reverse_kT"), works, strict=True):
-        content[key] = dict(zip(("mean", "standard_error"), mean(x), strict=True))
+        content[key] = dict(zip(("value", "standard_error"), mean(x), strict=True))
     content["dissipated_kT"] = _estimate(*dissipated_work(*works))
     for way, where in zip(rows, ("from A to B", "back from B to A"), strict=True):
         if not any(r.hit for r in way):

@@ -142,7 +142,7 @@ def _agreement(methods: Methods) -> Iterator[str]:
             continue
         for key, what in (("max_energy_kj_mol", "highest energy"), ("length_ps", "length")):
             error = (m[key]["standard_error"] ** 2 + ours[key]["standard_error"] ** 2) ** 0.5
-            apart = abs(m[key]["mean"] - ours[key]["mean"])
+            apart = abs(m[key]["value"] - ours[key]["value"])
             if error and apart > FAR * error:
                 yield (
                     f"{name} and unbiased differ by {apart / error:.1f} standard errors in mean {what}: one has not sampled enough, "
@@ -164,7 +164,7 @@ def _pulled(methods: Methods) -> Iterator[str]:
         if not name.startswith("steered") or m[key] is None:
             continue
         error = (m[key]["standard_error"] ** 2 + ours[key]["standard_error"] ** 2) ** 0.5
-        more = m[key]["mean"] - ours[key]["mean"]
+        more = m[key]["value"] - ours[key]["value"]
         cost = m["evaluations_per_effective_path"] / ours["evaluations_per_effective_path"]
         verdict = "as good as guided" if abs(more) <= 2.0 * error else "worse than guided" if more > 0.0 else "better than guided"
         yield f"{name} lies {more:+.1f} ± {error:.1f} kJ/mol from guided in highest energy, at {cost:.2g} times its cost: {verdict}."
@@ -192,7 +192,7 @@ def _thin(methods: Methods) -> Iterator[str]:
 
 
 def _with_error(entry: Mapping[str, float] | None, digits: int = 1) -> str:
-    return "–" if entry is None else f"{entry['mean']:.{digits}f} ± {entry['standard_error']:.{digits}f}"
+    return "–" if entry is None else f"{entry['value']:.{digits}f} ± {entry['standard_error']:.{digits}f}"
 
 
 def _count(value: float | None) -> str:

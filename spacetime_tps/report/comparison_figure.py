@@ -55,7 +55,7 @@ def _energies(axes: Axes, methods: Methods) -> None:
     for k, m in enumerate(methods.values()):
         above = m["max_energy_above_thermal_kj_mol"]
         if above is not None:
-            axes.errorbar(above["mean"], k, xerr=above["standard_error"], fmt="o", color=_colour(m), ms=6, capsize=3)
+            axes.errorbar(above["value"], k, xerr=above["standard_error"], fmt="o", color=_colour(m), ms=6, capsize=3)
     axes.axvline(0.0, color=MUTED, lw=0.8, ls=":")
     axes.set(title="Highest energy above thermal", xlabel="kJ/mol, ± standard error")
     axes.grid(axis="x", color="#e3e8ed")

@@ -99,7 +99,7 @@ def _cards(s: dict[str, Any]) -> str:
             (f"{guided['hits']} / {guided['paths']}", "guided paths whose last frame is in B"),
             (f"{guided['evaluations_per_path']:,.0f}", "force evaluations a guided path"),
             (
-                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–",
+                f"{above['value']:.1f} ± {above['standard_error']:.1f}" if above else "–",
                 "kJ/mol, guided paths' highest energy above an equally long run in A",
             ),
         ]
@@ -180,15 +180,15 @@ def _paths(s: dict[str, Any]) -> str:
         above = [p.get(f"max_energy_above_{reference}_kj_mol") for reference in ("thermal", "embedded")]
         rows.append([
             stage, route, str(p["paths"]), f"{p['hits']} ({p['hit_rate']:.0%})", str(p["unstable"]), f"{p['evaluations_per_path']:,.0f}",
-            f"{number(energy['mean'], '.1f')} ± {number(energy['std'], '.1f')}",
-            *(f"{x['mean']:.1f} ± {x['standard_error']:.1f} (s.e.)" if x else "–" for x in above),
+            f"{number(energy['value'], '.1f')} ± {number(energy['std'], '.1f')}",
+            *(f"{x['value']:.1f} ± {x['standard_error']:.1f} (s.e.)" if x else "–" for x in above),
         ])  # fmt: skip
     t, e = s["thermal_reference"], s["embedded_reference"]
     rows.append(
-        ["equally long runs in A", "", str(t["count"]), "", "", "", f"{number(t['mean'], '.1f')} ± {number(t['std'], '.1f')}", "0", ""]
+        ["equally long runs in A", "", str(t["count"]), "", "", "", f"{number(t['value'], '.1f')} ± {number(t['std'], '.1f')}", "0", ""]
     )
     if e:
-        rows.append(["unbiased paths embedded in A", *[""] * 5, f"{e['mean']:.1f} (s.e. {e['standard_error']:.1f})", "", "0"])
+        rows.append(["unbiased paths embedded in A", *[""] * 5, f"{e['value']:.1f} (s.e. {e['standard_error']:.1f})", "", "0"])
     return table(head, rows)
 
 

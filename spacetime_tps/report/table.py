@@ -33,9 +33,9 @@ def runs_table(folders: Sequence[Path]) -> str:
                 f"{stage}, {route}",
                 f"{s['hits']}/{s['paths']}",
                 f"{s['evaluations_per_path']:.0f}",
-                f"{energy['mean']:.1f} ± {energy['std'] / max(energy['count'] - 1, 1) ** 0.5:.1f}" if energy["count"] else "–",
-                f"{above['mean']:.1f} ± {above['standard_error']:.1f}" if above else "–",
-                f"{embedded['mean']:.1f} ± {embedded['standard_error']:.1f}" if embedded else "–",
+                f"{energy['value']:.1f} ± {energy['standard_error'] or 0.0:.1f}" if energy["count"] else "–",
+                f"{above['value']:.1f} ± {above['standard_error']:.1f}" if above else "–",
+                f"{embedded['value']:.1f} ± {embedded['standard_error']:.1f}" if embedded else "–",
                 f"{run.summary['evaluations']['total']}",
             ))  # fmt: skip
         if u := run.unbiased:

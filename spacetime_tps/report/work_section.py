@@ -51,8 +51,8 @@ def section(work: dict[str, Any], figure: str) -> str:
     head = ["method", "route", "work from A to B, kT", "work back, kT", "dissipated, kT", "overlap", "F(B) − F(A), kT"]
     rows, notes = [], []
     for method, route, w in ((method, route, w) for method, routes in work.items() for route, w in routes.items()):
-        both = (_with_error(w[key], "mean") for key in ("forward_kT", "reverse_kT"))
-        free = [_with_error(w[key], "value") for key in ("dissipated_kT", "free_energy_difference_kT")]
+        both = (_with_error(w[key]) for key in ("forward_kT", "reverse_kT"))
+        free = [_with_error(w[key]) for key in ("dissipated_kT", "free_energy_difference_kT")]
         rows.append([method, route, *both, free[0], number(w["overlap"], ".2g"), free[1]])
         if w["note"]:
             notes.append(f"{method}, {route}: {w['note']}")
@@ -64,5 +64,5 @@ def section(work: dict[str, Any], figure: str) -> str:
     )
 
 
-def _with_error(entry: dict[str, float] | None, key: str) -> str:
-    return "–" if entry is None else f"{entry[key]:.2f} ± {entry['standard_error']:.2f}"
+def _with_error(entry: dict[str, float] | None) -> str:
+    return "–" if entry is None else f"{entry['value']:.2f} ± {entry['standard_error']:.2f}"

@@ -146,4 +146,4 @@ class Results(Public):
 
 
 def _plus_minus(moments: dict[str, Any]) -> str:
-    return f"{moments['mean']:.1f} ± {moments['std'] / moments['count'] ** 0.5:.1f}" if moments["count"] else "–"
+    return f"{moments['value']:.1f} ± {moments['standard_error'] or 0.0:.1f}" if moments["count"] else "–"

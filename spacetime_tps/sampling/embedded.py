@@ -13,7 +13,7 @@ from spacetime_tps.sampling.bootstrap import resampled
 class EmbeddedReference:
     """Highest energy of unbiased paths embedded in equilibrium frames of A."""
 
-    mean: float
+    value: float
     """Weighted mean over paths, in the unit of the energies"""
     standard_error: float
     """Over bootstrap draws of whole clusters of paths and whole runs; nan for a single draw"""
@@ -61,7 +61,7 @@ def embedded_highest(
     paths, runs = (resampled(x, draws=draws, rng=rng) for x in (cluster, np.arange(counts.shape[1])))
     found = [mean(times, drawn) for times, drawn in zip(paths, runs, strict=True) if weight @ times > 0.0]
     return EmbeddedReference(
-        mean=mean(np.ones(len(weight)), np.ones(counts.shape[1])),
+        value=mean(np.ones(len(weight)), np.ones(counts.shape[1])),
         standard_error=float(np.std(found)) if len(found) > 1 else float("nan"),
         too_long=float(weight[lack == 0].sum() / weight.sum()),
     )

@@ -166,13 +166,13 @@ def told(content: dict[str, Any]) -> str:
         (
             content["system"], str(content["seed"]), row["curve"],
             f"{row['length']:.1f}", f"{row['energy']:.0f}", f"{row['barrier_kT']:.1f}",
-            f"{sum(row['hits'])}/{sum(row['paths'])}", _pm(row["above_thermal_kj_mol"], "mean"),
-            _pm(row["dissipated_kT"], "value"), _pm(row["free_energy_difference_kT"], "value"), f"{content['windows_free_energy_kT']:.1f}",
+            f"{sum(row['hits'])}/{sum(row['paths'])}", _pm(row["above_thermal_kj_mol"]),
+            _pm(row["dissipated_kT"]), _pm(row["free_energy_difference_kT"]), f"{content['windows_free_energy_kT']:.1f}",
         )
         for row in content["rows"]
     ]  # fmt: skip
     return markdown(head, rows)
 
 
-def _pm(entry: dict[str, float] | None, key: str) -> str:
-    return "–" if entry is None else f"{entry[key]:.1f} ± {entry['standard_error']:.1f}"
+def _pm(entry: dict[str, float] | None) -> str:
+    return "–" if entry is None else f"{entry['value']:.1f} ± {entry['standard_error']:.1f}"
