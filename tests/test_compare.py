@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
+from hinge import hinge, placed
 from typer.testing import CliRunner
 
 from spacetime_tps import SpacetimeError, load_system, run
 from spacetime_tps.cli import app
+from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.engines.openmm.dynamics import Engine
 from spacetime_tps.engines.openmm.shooting import shoot
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.pipeline.channel_labels import ChannelLabels
 from spacetime_tps.pipeline.compare import compare
 from spacetime_tps.pipeline.measures import decorrelated, weighted_number
 from spacetime_tps.report.comparison import page, sentences
@@ -24,6 +28,7 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.chains import COLUMNS, EVERY, MOVES
 from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.windows.linear import Linear
 
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.steps_a=9700", "training.steps_b=2425", "training.equilibration_steps=500",
@@ -146,21 +151,39 @@ def test_a_chain_is_worth_its_moves_over_what_it_takes_to_forget(tmp_path: Path)
         x[k] = 0.8 * x[k - 1] + rng.normal()
     storage, renewed = Folder(tmp_path), np.arange(len(x)) % 2 == 1
     _moves(storage, x, renewed)
-    found = decorrelated(storage, ["one"] * 2000)
+    found = decorrelated(storage, ["one"] * 2000, every=10)
     assert found["paths"] == 10_000
     assert found["highest energy"] == pytest.approx(20_000 / 9, rel=0.2)
     assert "channel" not in found
     stays = rng.random(2000) < 0.02  # a change in 50 kept paths: 1 + 2 sum (1 - 2 * 0.02)^k = 49 of them
     labels = np.cumsum(stays) % 2
-    found = decorrelated(storage, [str(k) for k in labels])
+    found = decorrelated(storage, [str(k) for k in labels], every=10)
     assert found["channel"] == pytest.approx(20_000 / (EVERY * 49), rel=0.5)
     _moves(storage, np.concatenate([np.full(20_000, 50.0), x]), np.concatenate([np.zeros(20_000, dtype=bool), renewed]))
-    assert decorrelated(storage, ["one"])["highest energy"] == pytest.approx(20_000 / 9, rel=0.2)
+    assert decorrelated(storage, ["one"], every=10)["highest energy"] == pytest.approx(20_000 / 9, rel=0.2)
 
 
 def test_a_chain_that_never_lets_go_of_its_path_is_worth_none(tmp_path: Path) -> None:
     _moves(Folder(tmp_path), np.random.default_rng(1).normal(size=500), np.zeros(500, dtype=bool))
-    assert min(decorrelated(Folder(tmp_path), []).values()) == 0.0
+    assert min(decorrelated(Folder(tmp_path), [], every=10).values()) == 0.0
+
+
+@pytest.mark.parametrize(("near", "far"), [(0.0, 90.0), (0.0, 8.0)])
+def test_channels_of_lengths_are_told_by_the_nearest_group(near: float, far: float) -> None:
+    """Paths that turn phi at one psi; a window on d, the distance over phi, and groups told by e, that over psi, both in nm as summary.json
+    has them. Where two groups read alike they are numbered."""
+    coordinates = Distances(("d", "e"), ((0, 3), (1, 4)))
+    problem = replace(hinge(), coordinates=coordinates)
+    paths = [placed(np.linspace(-90.0, 90.0, 41), psi) for psi in (near, far)]
+    d, e = (0.1 * coordinates.values(paths[0])[20, 0], [0.1 * coordinates.values(x)[20, 1] for x in paths])
+    crossing = {"of": Linear("d", (1.0, 0.0, 0.0), 0.1).to_json(), "center": float(d), "stiffness": 100.0}
+    channels = [{"crossing": 0, "center": {"e": float(value)}} for value in e]
+    label = ChannelLabels.of(problem, {"crossings": [crossing], "channels": channels})
+    assert label.crossings[0][0].center == pytest.approx(10.0 * d)
+    alike = f"{e[0]:.2f}" == f"{e[1]:.2f}"
+    assert alike == (far < 10.0)
+    told = [f"direct, e {value:.2f}" + (f" ({k + 1})" if alike else "") for k, value in enumerate(e)]
+    assert [label(x) for x in paths] == told
 
 
 def test_weighted_paths_are_worth_what_their_errors_tell() -> None:
@@ -177,7 +200,7 @@ def _entry(*, unbiased: bool, effective: float, spent: int, energy: float, chann
         "unbiased": unbiased, "paths": 100, "valid": 100, "effective": effective, "effective_by": numbers, "max_energy_kj_mol": value,
         "max_energy_above_thermal_kj_mol": value, "length_ps": value, "dissipated_work_kT": None, "channels": channels, "wall_seconds": 1.0,
         "evaluations": {"set_up": 0, "sampling": spent, "back": 0, "total": spent}, "evaluations_per_effective_path": spent / effective,
-        "evaluations_per_effective_path_with_set_up": spent / effective,
+        "evaluations_per_effective_path_with_set_up": spent / effective, "fixed_length": False,
     }  # fmt: skip
 
 
@@ -190,9 +213,9 @@ def test_sentences_say_who_is_as_good_and_which_channel_was_never_visited() -> N
         "steered-fast": _entry(unbiased=False, effective=100, spent=50_000, energy=20.0, channels=one),
         "mcmc-one-way": _entry(unbiased=True, effective=900, spent=1_000_000, energy=31.0, channels=one),
         "mcmc-two-way": _entry(unbiased=True, effective=1000, spent=100_000, energy=38.0, channels=both),
-        "mcmc-fixed": _entry(unbiased=True, effective=5, spent=1_000_000, energy=90.0, channels=both),
+        "mcmc-fixed": _entry(unbiased=True, effective=5, spent=1_000_000, energy=90.0, channels=both) | {"fixed_length": True},
     }
-    content = {"methods": methods, "left_out": {}, "system": "x", "temperature_K": 300.0, "budget": 1, "seed": 1}
+    content = {"methods": methods, "left_out": {}, "system": "x", "temperature_K": 300.0}
     found = sentences(content)
     about = {(s.split()[0], s.rsplit(": ", 1)[-1]) for s in found}
     assert ("mcmc-one-way", "as good as unbiased, within what is known.") in about

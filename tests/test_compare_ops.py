@@ -84,6 +84,7 @@ def test_paths_are_of_the_ensemble_and_every_step_is_counted(rival, contest, cou
         assert in_a[0]
         assert in_b[-1]
         assert len(positions) == row.n_frames
+        assert {r["velocity_offset_steps"] for r in read_csv(out / row.file.replace(".trr", ".csv"))} == {"0.0000"}
         if "fixed" in rival.name:
             assert len(positions) == contest.length
         else:

@@ -117,7 +117,13 @@ def test_a_summary_tells_of_the_best_route_and_of_each() -> None:
     }
     assert got["by_route"]["guided"]["q"]["max_energy_kj_mol"]["value"] == 44.0
     assert got["stages"]["guided"]["max_energy_above_thermal_kj_mol"]["value"] == pytest.approx(42.5 - 6.5)
-    assert got["thermal_reference"] == {"value": 6.5, "standard_error": pytest.approx(1.5), "std": 1.5, "count": 2, "max_energy_kj_mol": [5.0, 8.0]}
+    assert got["thermal_reference"] == {
+        "value": 6.5,
+        "standard_error": pytest.approx(1.5),
+        "std": 1.5,
+        "count": 2,
+        "max_energy_kj_mol": [5.0, 8.0],
+    }
     assert {"spacetime_tps", "openmm", "python"} <= set(got["versions"])
 
 

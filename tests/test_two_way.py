@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app as command
 from benchmarks.truth import load
-from benchmarks.two_way import FROM, STAGE, STRIDE, run_two_way, series
+from benchmarks.two_way import FROM, STAGE, run_two_way, series
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.whole_steps import WholeSteps
 from spacetime_tps.errors import SpacetimeError
@@ -29,6 +29,8 @@ from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
 ANGLE = Angle("t", 2, 0, 1)
+
+STRIDE = 25
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,7 @@ def finished(turning, through_180, tmp_path):
     write_transitions(Folder(folder), [Transition("unbiased_0", FROM, "ok", 1, highest, None, len(path), 1, 1, 1.0, "t", file)])
     place = {"variable": ANGLE.name, "center": 180.0, "stiffness": 3.0, "of": ANGLE.to_json()}
     crossing = {**place, "shots": 1, "reactive_fraction": 1.0}
+    (folder / "config.yaml").write_text('{"system": {"name": "rotor"}, "inputs": {}, "settings": {}}')
     write_json(folder / "summary.json", {"system": "rotor", "unbiased": {"crossings": [crossing]}})
     return folder
 

@@ -19,6 +19,11 @@ def read(coordinates: Coordinates, values: np.ndarray) -> np.ndarray:
     return np.asarray(coordinates.scale * wrapped)
 
 
+def unread(coordinates: Coordinates, told: np.ndarray) -> np.ndarray:
+    """Values (..., D) from what `read` gave."""
+    return np.asarray(told / coordinates.scale)
+
+
 def short(coordinates: Coordinates, values: np.ndarray) -> list[str]:
     """Values (D,) as words: whole degrees, 0.01 nm."""
     return [f"{value:.{0 if unit == 'degrees' else 2}f}" for value, unit in zip(read(coordinates, values), coordinates.unit, strict=True)]

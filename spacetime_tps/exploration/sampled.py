@@ -20,6 +20,8 @@ from spacetime_tps.sampling.pool import ENDS
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots
 
+PREPARED = ("preparation", "training_md", "windows", "geodesic")
+"""What paths rest on, as summary.json counts evaluations"""
 ROUTES, WEIGHTED = "routes", "samples/weighted"
 GEODESIC, FREE_ENERGY, DENOISER = "geodesic.npz", "free_energy.npz", "denoiser.pt"
 WINDOWS, ROUNDS = "samples/windows.npz", "samples/rounds.json"

@@ -5,7 +5,7 @@ Import this module before a storage that it wrote is opened: OpenPathSampling fi
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.open_path_sampling import StateVolume, WholeStepEngine, engine_of, volumes
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.sampled import PREPARED
 from spacetime_tps.files import write_csv
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
+from spacetime_tps.pipeline.contenders import OF_PATHS
 from spacetime_tps.pipeline.summary import paths_summary
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -26,14 +28,11 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.results.paths import TransitionPath
 from spacetime_tps.results.results import Results
 from spacetime_tps.results.show import representative
+from spacetime_tps.stages.records import FILE
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.trajectories.frames import Frames, time_reversed
+from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
 
 STAGE = "openpathsampling"
-MADE_BY_PATHS = ("guided", "guided_reverse", "steered", "steered_reverse", "region", "unbiased", "total")
-"""Evaluations of a run that a folder of imported paths does not take over"""
-TAKEN = ("*.pdb", "*.xml", "*.npz", "*.pt", "config.yaml", "states.json", "coordinates.json", "preparation.json", "routes/*", "regions/*",
-         "samples/windows.npz", "samples/rounds.json", "samples/weighted_*")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,13 @@ def to_openpathsampling(folder: str | Path, path: str | None = None, *, seed: in
 
 
 def trajectory_of(problem: Problem, engine: WholeStepEngine, path: TransitionPath) -> Any:
-    """A path's piece between the states as an openpathsampling.Trajectory, velocities at whole steps."""
+    """A path's piece between the states as an openpathsampling.Trajectory from A to B, velocities at whole steps; one from B to A is turned
+    in time."""
     piece = between(path.states, path.name)
     positions = path.positions[piece]
     velocities, _ = whole_step_velocities(problem.model, positions, path.velocities[piece], path.velocity_offsets[piece])
+    if path.states[piece][0] == "B":
+        positions, velocities = positions[::-1], -velocities[::-1]
     return engine.trajectory(positions, velocities)
 
 
@@ -138,9 +140,7 @@ def from_openpathsampling(trajectories: str | Path | Iterable[Any], run: str | P
     ]  # fmt: skip
     if not found:
         raise SpacetimeError("none of the trajectories connects A and B, with only its ends in them")
-    for file in {file for pattern in TAKEN for file in run.glob(pattern) if file.is_file()}:
-        (out / file.relative_to(run)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, out / file.relative_to(run))
+    shutil.copytree(run, out, ignore=shutil.ignore_patterns(*OF_PATHS, FILE), dirs_exist_ok=True)
     rows = [_keep(problem, Folder(out), k, frames, weight) for k, (frames, weight) in enumerate(found)]
     write_transitions(Folder(out), rows)
     Folder(out).put_record("summary.json", _summary(source.summary, rows, potential.evaluations))
@@ -183,11 +183,9 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
     engine = trajectory[0].engine
     spacing = engine.n_steps_per_frame * problem.model.timestep
     energies = np.array([potential(x.astype(float))[0] for x in positions])
-    count = len(positions)
-    frames = Frames(
-        positions, velocities, spacing * np.arange(count), energies, np.zeros(count, dtype=int), 0, True,
-        np.zeros(count) if isinstance(engine, WholeStepEngine) else None,
-    )  # fmt: skip
+    frames = at_whole_steps(positions, velocities, energies, spacing=spacing)
+    if not isinstance(engine, WholeStepEngine):
+        frames = replace(frames, velocity_offset=None)
     return frames if states[0] == "A" else time_reversed(frames)
 
 
@@ -205,7 +203,7 @@ def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight:
 
 def _summary(source: dict[str, Any], rows: Sequence[Transition], evaluations: int) -> dict[str, Any]:
     """The source's, with these paths instead of its own."""
-    spent = {name: count for name, count in source["evaluations"].items() if name not in MADE_BY_PATHS} | {"energies of paths": evaluations}
+    spent = {name: source["evaluations"][name] for name in PREPARED if name in source["evaluations"]} | {"energies of paths": evaluations}
 
     def told(mine: Sequence[Transition]) -> dict[str, Any]:
         return paths_summary([row for row in mine for _ in range(round(row.weight or 1.0))], np.zeros(0))

@@ -10,6 +10,7 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.naming import unread
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.files import write_text
 from spacetime_tps.report.data import RunData
@@ -180,15 +181,14 @@ def milestones(results: Results, molecule: Molecule) -> tuple[list[int], np.ndar
     guided = results.paths.select(stage="guided", hit=True)
     positions = guided[0].positions if len(guided) else results.samples.positions
     coordinates = results.coordinates
-    values, center = coordinates.values(positions), results.curve.center
-    center = np.where(coordinates.angular, np.radians(center), center)
+    values, center = coordinates.values(positions), unread(coordinates, results.curve.center)
     nodes = center[np.linspace(0, len(center) - 1, MILESTONES).round().astype(int)]
     nearest = [int((difference(values, node, coordinates.angular) ** 2).sum(-1).argmin()) for node in nodes]
     order = sorted(set(nearest)) if len(guided) else list(dict.fromkeys(nearest))
     if molecule.cell is not None:
         atoms = sorted({atom for term in coordinates.terms for atom in term.atoms})
     else:
-        atoms = [a.index for a in molecule.topology.atoms if a.element is None or a.element.symbol != "H"]
+        atoms = [a.index for a in molecule.topology.atoms if a.element is None or a.element.atomic_number != 1]
     return atoms, positions[order]
 
 

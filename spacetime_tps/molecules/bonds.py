@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from spacetime_tps.molecules.structure import Structure
+from spacetime_tps.molecules.structure import Structure, is_hydrogen
 
 RADII = {
-    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105, "Cl": 0.102, "Se": 0.120,
+    "H": 0.031, "D": 0.031,
+    "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105, "Cl": 0.102, "Se": 0.120,
     "Br": 0.120, "I": 0.139,
 }  # fmt: skip
 """Covalent radii, nm (Cordero et al., Dalton Trans. 2832, 2008)"""
@@ -33,7 +34,7 @@ def all_bonds(structure: Structure) -> set[tuple[int, int]]:
         one, other = atoms[i], atoms[j]
         if one.residue is not other.residue or not (i in loose or j in loose) or not (radius[i] and radius[j]):
             continue
-        if one.element.symbol == other.element.symbol == "H":
+        if is_hydrogen(one) and is_hydrogen(other):
             continue
         if float(np.linalg.norm(x[i] - x[j])) < radius[i] + radius[j] + TOLERANCE:
             found.add((min(i, j), max(i, j)))

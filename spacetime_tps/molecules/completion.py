@@ -11,9 +11,9 @@ from openmm import app
 from pdbfixer import PDBFixer
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.matching import Atom, is_hydrogen
+from spacetime_tps.molecules.matching import Atom
 from spacetime_tps.molecules.residues import LISTED, Residue, listed, residue_name
-from spacetime_tps.molecules.structure import Structure, of_quantity
+from spacetime_tps.molecules.structure import Structure, is_hydrogen, of_quantity
 
 PH = 7.0
 LONGEST = 0.25

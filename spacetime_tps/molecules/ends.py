@@ -7,12 +7,12 @@ from pathlib import Path
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.forcefield import unmatched
-from spacetime_tps.molecules.matching import Side, borne, is_hydrogen, places_in
+from spacetime_tps.molecules.matching import Side, borne, places_in
 from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
 from spacetime_tps.molecules.reading import Read, read_structure
 from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.solvent import without_solvent
-from spacetime_tps.molecules.structure import Structure, without
+from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.bonds import all_bonds
 from spacetime_tps.molecules.integrity import kinds_of
 from spacetime_tps.molecules.residues import listed, paired, residue_name
-from spacetime_tps.molecules.structure import Structure
+from spacetime_tps.molecules.structure import Structure, is_hydrogen
 
 MOST = 500
 """Ways to lay one residue's bonds upon another's that are compared"""
@@ -75,11 +75,6 @@ def places_in(start: Side, end: Side) -> np.ndarray:
         counts = f"{start.name} has {len(start.atoms)} atoms and {end.name} {len(end.atoms)}"
         raise SpacetimeError(f"{counts}: {listed(wrong)}")
     return places
-
-
-def is_hydrogen(atom: Atom) -> bool:
-    """Whether the atom's element is hydrogen, deuterium included."""
-    return atom.element is not None and atom.element.atomic_number == 1
 
 
 def borne(side: Side) -> dict[int, list[int]]:

@@ -7,9 +7,9 @@ import numpy as np
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.matching import Atom, Side, borne, is_hydrogen, places_in
+from spacetime_tps.molecules.matching import Atom, Side, borne, places_in
 from spacetime_tps.molecules.residues import Residue, paired
-from spacetime_tps.molecules.structure import Structure, full_name, without
+from spacetime_tps.molecules.structure import Structure, full_name, is_hydrogen, without
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def without(structure: Structure, atoms: Container[int]) -> Structure:
     return of_quantity(modeller.topology, modeller.positions)
 
 
+def is_hydrogen(atom: app.topology.Atom) -> bool:
+    """Whether the atom's element is hydrogen, deuterium included."""
+    return atom.element is not None and atom.element.atomic_number == 1
+
+
 def full_name(topology: app.Topology, index: int) -> str:
     """An atom as people read it, as in 'ALA 2 CA'."""
     atom = list(topology.atoms())[index]

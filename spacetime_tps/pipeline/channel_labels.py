@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.naming import short, unread
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.shooting.channels import crossing_places
 from spacetime_tps.windows.registry import variable_of
@@ -19,19 +20,21 @@ class ChannelLabels:
     """A path's way from A to B and, where paths of a crossing fall into several groups at its window, the nearest group."""
 
     problem: Problem
-    crossings: list[tuple[Window, list[dict[str, float]]]]
-    """The window of each, and the centers of its groups by name of coordinate, as summary.json has them"""
+    crossings: list[tuple[Window, list[int], np.ndarray]]
+    """The window of each, which coordinates its groups (G, n) are told by, and their centers"""
 
     @staticmethod
     def of(problem: Problem, unbiased: Mapping[str, Any] | None) -> "ChannelLabels":
         """unbiased: that part of a run's summary.json; None where there is none: paths are told apart by their ways alone."""
-        crossings = []
+        crossings, names = [], list(problem.coordinates.names)
         for number, crossing in enumerate((unbiased or {}).get("crossings", ())):
-            variable = variable_of(crossing["of"])
-            center = float(np.radians(crossing["center"])) if variable.period else float(crossing["center"])
+            window = Window.at(variable_of(crossing["of"]), float(crossing["center"]), float(crossing["stiffness"]))
             groups = [c["center"] for c in unbiased["channels"] if c["crossing"] == number] if unbiased else []
             if groups:
-                crossings.append((Window(variable, center, float(crossing["stiffness"])), groups))
+                index = [names.index(name) for name in groups[0]]
+                told = np.zeros((len(groups), len(names)))
+                told[:, index] = [list(group.values()) for group in groups]
+                crossings.append((window, index, unread(problem.coordinates, told)[:, index]))
         return ChannelLabels(problem, crossings)
 
     def __call__(self, positions: np.ndarray) -> str:
@@ -41,33 +44,20 @@ class ChannelLabels:
         way = coordinates.way_of(values, *self.problem.ends)
         if not self.crossings:
             return way
-        held = [window.log_factor(coordinates.features(positions)).max() for window, _ in self.crossings]
-        window, groups = self.crossings[int(np.argmax(held))]
+        held = [window.log_factor(coordinates.features(positions)).max() for window, _, _ in self.crossings]
+        window, index, groups = self.crossings[int(np.argmax(held))]
         if len(groups) < 2:
             return way
         family = coordinates.family()
         place = crossing_places([values], window, lambda p: family.features(torch.from_numpy(p)).numpy())[0]
-        nearest = int(np.argmin([self._apart(place, group) for group in groups]))
-        return f"{way}, {self._name(groups, nearest)}"
+        apart = np.linalg.norm(difference(place[index], groups, coordinates.angular[index]), axis=-1)
+        return f"{way}, {self._names(index, groups)[int(np.argmin(apart))]}"
 
-    def _apart(self, place: np.ndarray, group: Mapping[str, float]) -> float:
-        index = self._index(group)
-        there = np.where(self._angular(index), np.radians(list(group.values())), list(group.values()))
-        return float(np.linalg.norm(difference(place[index], there, self._angular(index))))
-
-    def _name(self, groups: Sequence[Mapping[str, float]], which: int) -> str:
-        """By the coordinate in which the groups differ most."""
-        names = list(groups[0])
-        angular = self._angular(self._index(groups[0]))
-        at = np.array([list(group.values()) for group in groups])
-        at = np.where(angular, np.radians(at), at)
-        spread = [np.abs(difference(at[0], row, angular)) for row in at[1:]]
-        most = int(np.max(spread, axis=0).argmax())
-        return f"{names[most]} {groups[which][names[most]]:.{0 if angular[most] else 1}f}"
-
-    def _index(self, group: Mapping[str, float]) -> list[int]:
-        names = list(self.problem.coordinates.names)
-        return [names.index(name) for name in group]
-
-    def _angular(self, index: Sequence[int]) -> np.ndarray:
-        return np.asarray(self.problem.coordinates.angular)[list(index)]
+    def _names(self, index: Sequence[int], groups: np.ndarray) -> list[str]:
+        """By the coordinate in which the groups differ most, and numbered where that tells two not apart."""
+        coordinates = self.problem.coordinates
+        most = int(np.max(np.abs(difference(groups[0], groups[1:], coordinates.angular[index])), axis=0).argmax())
+        whole = np.zeros((len(groups), len(coordinates.names)))
+        whole[:, index] = groups
+        told = [f"{coordinates.names[index[most]]} {short(coordinates, row)[index[most]]}" for row in whole]
+        return [name if told.count(name) == 1 else f"{name} ({k + 1})" for k, name in enumerate(told)]

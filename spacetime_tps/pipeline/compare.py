@@ -9,7 +9,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.files import write_bytes, write_json, write_text
 from spacetime_tps.pipeline.channel_labels import ChannelLabels
-from spacetime_tps.pipeline.contenders import CONTENDERS, settings_of
+from spacetime_tps.pipeline.contenders import CONTENDERS
 from spacetime_tps.pipeline.measures import Yardstick, measured
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -20,6 +20,7 @@ from spacetime_tps.report.comparison_section import FILE, FORMAT, SECTION
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
+from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 
 NOT_HERE = {
@@ -56,7 +57,7 @@ def compare(
     yardstick = Yardstick(problem, in_a, settings.training.stride, ChannelLabels.of(problem, summary.get("unbiased")))
     content = {
         "format": FORMAT, "run": str(run), "problem": problem.fingerprint, "system": summary["system"],
-        "temperature_K": problem.model.temperature, "budget": budget, "seed": seed, "methods": dict(before.get("methods", {})),
+        "temperature_K": problem.model.temperature, "methods": dict(before.get("methods", {})),
         "left_out": dict(before.get("left_out", {})),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,9 @@ def compare(
             content["left_out"][name] = NOT_HERE[name]
             continue
         try:
-            content["methods"] |= {source.name: measured(source, yardstick) for source in CONTENDERS[name](contest, out)}
+            content["methods"] |= {
+                source.name: {"budget": budget, "seed": seed, **measured(source, yardstick)} for source in CONTENDERS[name](contest, out)
+            }
         except SpacetimeError as problem_here:
             content["left_out"][name] = str(problem_here)
         _write(out, content)

@@ -4,18 +4,19 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.files import read_yaml, write_json
+from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.files import write_json
 from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.methods.steered import SAME
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
-from spacetime_tps.rivals.starts import PREPARED
 from spacetime_tps.stages.records import FILE, Records, fingerprint
-from spacetime_tps.stages.settings import Settings, validated
+from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 
 MADE_FROM = "made_from.json"
@@ -23,11 +24,11 @@ PACES = {"": 1.0, "-fast": 0.5, "-slow": 2.0}
 """Steered MD at the run's own pace, with half and with twice the steps"""
 CHEAPEST = 100
 """Evaluations of an effective transition, fewer than which none takes: so that the budget decides"""
-NOT_COPIED = shutil.ignore_patterns(
+OF_PATHS = (
     "transitions*", "report*", "summary.json", "compare", "export", "region", "shots*", "unbiased*", "committor*", "transition_states*",
     "path_density*", ".*",
 )  # fmt: skip
-"""What is no part of a run's preparation or exploration"""
+"""What in a run folder is no part of its preparation or exploration"""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,8 @@ class Source:
     """Only paths with it"""
     back: str | None = None
     """The stage of paths walked back"""
-
-
-def settings_of(run: Path) -> Settings:
-    """The settings of a run."""
-    return validated(read_yaml(run / "config.yaml")["settings"])
+    fixed: bool = False
+    """Whether all paths are of one length"""
 
 
 def guided(contest: Contest, out: Path) -> list[Source]:
@@ -101,9 +99,9 @@ def chain(rival: Rival) -> Callable[[Contest, Path], list[Source]]:
             storage = Folder(folder)
             storage.put_record("summary.json", {"system": contest.run.record("summary.json")["system"], **storage.record("summary.json")})
 
-        conditions = [contest.budget, contest.seed, contest.stride, contest.longest, contest.length]
-        folder = _made(out / rival.name, fingerprint(contest.problem.fingerprint, rival.name, conditions), make, contest)
-        return [Source(rival.name, folder, rival.name.replace("-", "_"), True, None, contest.stride)]
+        made_from = fingerprint(contest.problem.fingerprint, rival.name, contest.budget, contest.seed, _settings(contest))
+        folder = _made(out / rival.name, made_from, make, contest)
+        return [Source(rival.name, folder, rival.name.replace("-", "_"), True, None, contest.stride, fixed=rival.fixed)]
 
     return sources
 
@@ -121,14 +119,19 @@ def _run_or_copy(contest: Contest, out: Path, name: str, stage: str, words: Sequ
         return run
 
     def make(folder: Path) -> None:
-        shutil.copytree(run, folder, ignore=NOT_COPIED)
+        shutil.copytree(run, folder, ignore=shutil.ignore_patterns(*OF_PATHS))
         records = Records(Folder(folder))
         for made in set(contest.run.record(FILE)) - {"preparation", "exploration"}:
             records.forget(made)
         extend(folder, words, contest.progress)
 
     explored = contest.run.record(FILE).get("exploration", {}).get("made_from")
-    return _made(out / name, fingerprint(contest.problem.fingerprint, explored, list(words)), make, contest)
+    return _made(out / name, fingerprint(contest.problem.fingerprint, explored, list(words), _settings(contest)), make, contest)
+
+
+def _settings(contest: Contest) -> dict[str, Any]:
+    """All that a run's paths depend on."""
+    return settings_of(contest.run.path).model_dump(mode="json", exclude={"workers"})
 
 
 def _made(folder: Path, made_from: str, make: Callable[[Path], None], contest: Contest) -> Path:

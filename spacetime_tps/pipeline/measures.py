@@ -11,9 +11,9 @@ from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, read_transitions
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.rivals.chains import EVERY, MOVES
+from spacetime_tps.rivals.chains import MOVES
 from spacetime_tps.sampling.crooks import dissipated_work
-from spacetime_tps.sampling.free_energy import inefficiency
+from spacetime_tps.sampling.free_energy import statistical_inefficiency
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.averages import thermal_reference
@@ -63,7 +63,8 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     spent = {"set_up": set_up, "sampling": own, "back": sum(r.evaluations for r in back)}
     each = own / effective if effective else None
     return {
-        "unbiased": source.unbiased, "folder": str(source.folder), "stage": source.stage, "route": source.route,
+        "unbiased": source.unbiased, "fixed_length": source.fixed,
+        "folder": str(source.folder), "stage": source.stage, "route": source.route,
         "paths": len(rows), "valid": len(valid), "effective": effective, "effective_by": numbers,
         **_averages(valid, weight, effective, source, yardstick),
         "dissipated_work_kT": _dissipated(rows, back),
@@ -136,7 +137,10 @@ def _effective(
         return {"paths": float(len(weight))}, {}
     keys = ("moves", "acceptance", "renewals", "moves_with_memory_of_the_initial_path", "initial_path", "integrator_steps")
     changes = sum(one != other for one, other in pairwise(labels))
-    return decorrelated(storage, labels), {**{key: summary[key] for key in keys}, "channel_changes": changes}
+    return decorrelated(storage, labels, every=summary["moves_per_sample"]), {
+        **{key: summary[key] for key in keys},
+        "channel_changes": changes,
+    }
 
 
 def weighted_number(weight: np.ndarray, unbiased: Mapping[str, Any]) -> dict[str, float]:
@@ -153,9 +157,10 @@ def weighted_number(weight: np.ndarray, unbiased: Mapping[str, Any]) -> dict[str
     return found | ({"channel": min(kish, *told)} if told else {})
 
 
-def decorrelated(storage: Folder, labels: Sequence[str]) -> dict[str, float]:
+def decorrelated(storage: Folder, labels: Sequence[str], *, every: int) -> dict[str, float]:
     """Of a chain: its renewals, paths none of whose frames is one of the renewal's before; and moves over their statistical inefficiency
-    (Chodera 2007) by length, highest energy and channel (of the paths kept), from the first renewal on and no more than those.
+    (Chodera 2007) by length, highest energy and channel (of the paths kept, each `every` moves), from the first renewal on and no more than
+    those.
     """
     table = storage.table(MOVES)
     first = next((k for k, row in enumerate(table) if row["renewed"] == "1"), len(table))
@@ -163,6 +168,6 @@ def decorrelated(storage: Folder, labels: Sequence[str]) -> dict[str, float]:
     renewals = float(sum(row["renewed"] == "1" for row in rest))
     found = {"paths": renewals}
     for key, name in (("n_frames", "length"), ("max_energy_kj_mol", "highest energy")):
-        found[name] = min(renewals, len(rest) / inefficiency(np.array([float(row[key]) for row in rest])))
-    slowest = max((inefficiency(np.array([x == name for x in labels], dtype=float)) for name in set(labels)), default=1)
-    return found | ({"channel": min(renewals, max(len(rest) / (EVERY * slowest), 1.0))} if len(set(labels)) > 1 else {})
+        found[name] = min(renewals, len(rest) / statistical_inefficiency(np.array([float(row[key]) for row in rest])))
+    slowest = max((statistical_inefficiency(np.array([x == name for x in labels], dtype=float)) for name in set(labels)), default=1.0)
+    return found | ({"channel": min(renewals, max(len(rest) / (every * slowest), 1.0))} if len(set(labels)) > 1 else {})

@@ -52,6 +52,7 @@ def summarise(
     }
     return {
         "system": name,
+        "problem": problem.fingerprint,
         "temperature_K": problem.model.temperature,
         "platform": problem.model.platform,
         "route": routes[0],

@@ -98,7 +98,7 @@ def channels_of(methods: Methods) -> tuple[list[str], list[list[str]]]:
 
 def page(content: Mapping[str, Any]) -> str:
     """compare.md, from the content of compare.json."""
-    title = f"# {content['system']} at {content['temperature_K']:g} K, budget {content['budget']:,} evaluations, seed {content['seed']}"
+    title = f"# {content['system']} at {content['temperature_K']:g} K"
     found = "\n".join(f"- {sentence}" for sentence in sentences(content))
     methods: Methods = content["methods"]
     tables = [markdown(HEAD, rows_of(methods)), markdown(NUMBERS, numbers_of(methods)), markdown(*channels_of(methods))]
@@ -138,7 +138,7 @@ def _agreement(methods: Methods) -> Iterator[str]:
     if ours is None or not ours["valid"]:
         return
     for name, m in methods.items():
-        if name == "unbiased" or not m["unbiased"] or not m["valid"] or name.startswith("mcmc-fixed"):
+        if name == "unbiased" or not m["unbiased"] or not m["valid"] or m["fixed_length"]:
             continue
         for key, what in (("max_energy_kj_mol", "highest energy"), ("length_ps", "length")):
             error = (m[key]["standard_error"] ** 2 + ours[key]["standard_error"] ** 2) ** 0.5

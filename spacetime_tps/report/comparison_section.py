@@ -15,10 +15,10 @@ FORMAT = 1
 
 
 def section(run: RunData) -> str:
-    """HTML; nothing where there is no comparison, or one of another temperature or version."""
+    """HTML; nothing where there is no comparison, or one of another problem or version."""
     name = f"{SECTION}/{FILE}"
     content = run.storage.record(name) if run.storage.has(name) else {}
-    if content.get("format") != FORMAT or content["temperature_K"] != run.summary["temperature_K"] or not content["methods"]:
+    if content.get("format") != FORMAT or content["problem"] != run.summary.get("problem") or not content["methods"]:
         return ""
     shown = base64.b64encode(picture(content["methods"])).decode()
     notes = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences(content))

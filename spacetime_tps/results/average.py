@@ -11,10 +11,8 @@ from spacetime_tps.results.paths import Paths, TransitionPath
 from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.shooting.weights import weighted_mean
 from spacetime_tps.unbiased.averages import DRAWS, Draws, rng_of
-from spacetime_tps.unbiased.ensemble import SHOTS_TABLE
-
-SHOT_TEXT = ("shot", "purpose", "window_variable", "walk", "forward", "backward", "path")
-"""The columns of shots.csv that hold text"""
+from spacetime_tps.unbiased.ensemble import SHOT_TEXT, SHOTS_TABLE
+from spacetime_tps.unbiased.names import place_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,6 @@ def _draws(run: RunData, paths: Paths) -> np.ndarray:
         walks = dict(zip(shots["path"].tolist(), shots["walk"].tolist(), strict=True))
     if not set(paths.names) <= set(walks):
         return resampled(np.arange(len(paths)), draws=DRAWS, rng=rng)
-    site, _, walker = np.array([walks[name].split("_") for name in paths.names], dtype=int).T
+    site, walker = np.array([place_of(walks[name]) for name in paths.names]).T
     errors = [crossing["free_energy_error_kT"] for crossing in run.unbiased["crossings"]]
     return Draws.by_walker(site, walker, errors, settings["unbiased"]["walkers"], rng=rng).walkers

@@ -92,7 +92,7 @@ class TransitionPath(Public):
 
     @cached_property
     def values(self) -> np.ndarray:
-        """(F, D) of the run's coordinates: degrees, or 0.1 nm."""
+        """(F, D) of the run's coordinates: degrees, or nm."""
         return self._run.read(self._run.coordinates.values(self.positions))
 
     @cached_property

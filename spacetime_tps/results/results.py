@@ -13,12 +13,12 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results import show
-from spacetime_tps.results.average import SHOT_TEXT, Average, average
+from spacetime_tps.results.average import Average, average
 from spacetime_tps.results.curve import Curve, FreeEnergies, Samples
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.paths import Paths, TransitionPath, rows_html
 from spacetime_tps.results.public import Public
-from spacetime_tps.unbiased.ensemble import SHOTS_TABLE, STATES
+from spacetime_tps.unbiased.ensemble import SHOT_TEXT, SHOTS_TABLE, STATES
 
 
 def open(folder: str | Path) -> "Results":

@@ -18,7 +18,7 @@ from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.rivals.starts import InitialPath, Start
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.trajectories.frames import Frames, time_reversed
+from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
 
 if TYPE_CHECKING:
     from spacetime_tps.engines.openmm.open_path_sampling import Move, Scheme
@@ -138,12 +138,10 @@ class _Kept:
 
     def _path(self, move: "Move") -> Frames:
         """From A to B."""
-        positions = move.positions.astype(np.float32)
-        frames = Frames(
-            positions, move.velocities.astype(np.float32), self.contest.stride * self.problem.model.timestep * np.arange(len(positions)),
-            np.array([self.potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True,
-        )  # fmt: skip
-        return time_reversed(frames) if self.problem.b.contains(move.positions[0]) else frames
+        energies = np.array([self.potential(x)[0] for x in move.positions])
+        spacing = self.contest.stride * self.problem.model.timestep
+        frames = at_whole_steps(move.positions, move.velocities, energies, spacing=spacing)
+        return time_reversed(frames) if self.problem.b.contains(frames.positions[0]) else frames
 
     def write(self) -> dict[str, Any]:
         """Write the tables; what summary.json says of the chain."""

@@ -37,8 +37,14 @@ class Rival(Protocol):
     def name(self) -> str:
         """As `compare --methods` takes it; with underscores the stage in transitions.csv."""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether all of its paths are as long as the run's guided ones: then they are another ensemble."""
+
     def run(self, contest: Contest, out: Path) -> None:
-        """Write a run folder: transitions.csv with its trajectories, and summary.json with what was spent.
+        """Write a run folder: transitions.csv with its trajectories, moves.csv where it is a chain, and summary.json: `evaluations` of what
+        it rests on, `baseline_evaluations` and `wall_seconds` by its stage; of a chain also `moves`, `moves_per_sample`, `acceptance`,
+        `renewals`, `moves_with_memory_of_the_initial_path`, `initial_path` and `integrator_steps`.
 
         Raises SpacetimeError where it cannot run here, in a sentence that says what to do.
         """

@@ -8,22 +8,22 @@ import numpy as np
 
 from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
+from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.sampled import PREPARED
 from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
-from spacetime_tps.trajectories.frames import Frames, joined, part, thinned, time_reversed
+from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, thinned, time_reversed
 
 GUIDED = "guided"
 HOTTER = (1.5, 2.0, 3.0, 4.0, 6.0)
 """Times the temperature of the run, one after another, until the molecule crosses"""
 HOT_STEPS = 200_000
 """At each of them"""
-PREPARED = ("preparation", "training_md", "windows", "geodesic")
-"""What guided paths rest on, as summary.json counts it"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class InitialPath:
     positions: np.ndarray
     """(F, atoms, 3), nm"""
     velocities: np.ndarray
-    """(F, atoms, 3), nm/ps"""
+    """(F, atoms, 3), nm/ps, at whole steps"""
     evaluations: dict[str, int]
     """What it took"""
     told: dict[str, Any]
@@ -62,7 +62,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
         if path is not None and integrity.holds(path.positions).all():
             spent = contest.run.record("summary.json")["evaluations"]
             cost = {**{part: int(spent.get(part, 0)) for part in PREPARED}, GUIDED: row.evaluations}
-            return InitialPath(path.positions, path.velocities, cost, {"from": row.path, "frames": len(path)})
+            return InitialPath(path.positions, _whole_steps(path, problem), cost, {"from": row.path, "frames": len(path)})
     raise SpacetimeError(f"{contest.run.path} holds no guided path from A to B to begin from: call run with --guided 10")
 
 
@@ -88,7 +88,8 @@ def made_hot(contest: Contest, length: int | None) -> InitialPath:
             path = _piece(seen, length, problem.a, problem.b)
             if path is not None and integrity.holds(path.positions).all():
                 told = {"from": "plain MD", "temperature_K": hot.temperature, "frames": len(path)}
-                return InitialPath(path.positions, path.velocities, {"preparation": problem.evaluations, "hot_md": spent}, told)
+                at_rest = {"preparation": problem.evaluations, "hot_md": spent}
+                return InitialPath(path.positions, _whole_steps(path, problem), at_rest, told)
             seen = part(seen, slice(-max(length or 0, segment // contest.stride), None))
     raise SpacetimeError(f"no transition in {spent} steps of plain MD at up to {hot.temperature:g} K: there is no hot path to begin from")
 
@@ -117,3 +118,9 @@ def _last(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
 def _frames(positions: np.ndarray, velocities: np.ndarray, problem: Problem) -> Frames:
     number = np.arange(len(positions))
     return Frames(positions, velocities, number * problem.model.timestep, np.zeros(len(number)), np.zeros_like(number), 0, True)
+
+
+def _whole_steps(path: Frames, problem: Problem) -> np.ndarray:
+    """Its velocities at the times of its frames; the forces are those of stored frames, whose steps have paid for them."""
+    found, _ = whole_step_velocities(problem.model, path.positions, path.velocities, offsets(path))
+    return found

@@ -230,9 +230,14 @@ def profile(features: Sequence[Sequence[np.ndarray]], eta: np.ndarray) -> Profil
 
 def inefficiency(series: np.ndarray) -> int:
     """Frames (F,) of a walk from one independent frame to the next, at least one (Chodera et al. 2007, doi:10.1021/ct0502864)."""
+    return int(np.ceil(statistical_inefficiency(series)))
+
+
+def statistical_inefficiency(series: np.ndarray) -> float:
+    """How many values of a stationary series (F,) one independent one is worth, at least one (Chodera et al. 2007)."""
     if len(series) < 4 or np.ptp(series) == 0.0:
-        return 1
-    return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency(series))), 1)
+        return 1.0
+    return max(float(pymbar().timeseries.statistical_inefficiency(series)), 1.0)
 
 
 def common_inefficiency(walks: Sequence[np.ndarray]) -> int:

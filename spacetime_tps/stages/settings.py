@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.problems.config import read_config
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.validation import first_error
@@ -56,6 +58,11 @@ def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (
         except yaml.YAMLError as problem:
             raise SpacetimeError(f"--set {key.strip()} cannot read the value {text!r}") from problem
     return validated(data)
+
+
+def settings_of(run: Path) -> Settings:
+    """The settings of a run folder."""
+    return validated(read_config(run)["settings"])
 
 
 def validated(data: dict[str, Any]) -> Settings:

@@ -36,6 +36,15 @@ def snapshots(positions: np.ndarray, velocities: np.ndarray) -> Frames:
     return Frames(positions, velocities, order.astype(float), np.zeros(len(order)), order, 0, True)
 
 
+def at_whole_steps(positions: np.ndarray, velocities: np.ndarray, energies: np.ndarray, *, spacing: float) -> Frames:
+    """A path (F, atoms, 3) whose velocities belong to its frames' times, `spacing` ps apart; energies (F,)."""
+    count = len(positions)
+    return Frames(
+        positions.astype(np.float32), velocities.astype(np.float32), spacing * np.arange(count), energies, np.zeros(count, dtype=int), 0,
+        True, np.zeros(count),
+    )  # fmt: skip
+
+
 def part(frames: Frames, which: slice) -> Frames:
     """The frames of a slice. Times stay as they are, and evaluations those of the whole."""
     return replace(
@@ -62,7 +71,7 @@ def time_reversed(frames: Frames) -> Frames:
     """
     back = part(frames, slice(None, None, -1))
     return replace(
-        back, velocities=-back.velocities, time=frames.time.max(initial=0.0) - back.time, velocity_offset=-offsets(back)
+        back, velocities=-back.velocities, time=frames.time.max(initial=0.0) - back.time, velocity_offset=0.0 - offsets(back)
     )  # fmt: skip
 
 

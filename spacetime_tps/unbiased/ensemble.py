@@ -35,6 +35,8 @@ from spacetime_tps.windows.window import Window
 OUTCOME = {IN_A: "A", IN_B: "B"}
 SHOT_COLUMNS = ("shot", "purpose", "crossing", "window_variable", "window_center", "window_stiffness", "walk", "frame", "seed", "first",
                 "forward", "backward", "evaluations", "path", "weight")  # fmt: skip
+SHOT_TEXT = ("shot", "purpose", "window_variable", "walk", "forward", "backward", "path")
+"""Those that hold text"""
 RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES = (
     "samples/unbiased.json", "samples/path_density.npz", "shots.csv", "committor.csv", "transition_states.trr"
 )  # fmt: skip

@@ -22,6 +22,12 @@ def site_of(walk: str) -> int:
     return int(_parts(walk)[0])
 
 
+def place_of(walk: str) -> tuple[int, int]:
+    """The number of the site, and that of the walker there."""
+    site, _, walker = _parts(walk)
+    return int(site), int(walker)
+
+
 def walker_of(walk: str) -> str:
     """The walker of a site that a walk is of: it goes on from batch to batch."""
     site, _, walker = _parts(walk)

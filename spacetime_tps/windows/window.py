@@ -19,6 +19,11 @@ class Window:
     center: float
     stiffness: float
 
+    @staticmethod
+    def at(variable: Variable, place: float, stiffness: float) -> "Window":
+        """With its center at a place as people read it."""
+        return Window(variable, place / variable.scale, stiffness)
+
     @property
     def deviation(self) -> float:
         """Standard deviation of the variable on flat ground."""

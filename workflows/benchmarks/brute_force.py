@@ -36,7 +36,7 @@ class _Walker:
 
     def __init__(self, problem: Problem, index: int):
         self.problem, self.index = problem, index
-        self.integrity = Integrity.of(problem.start)
+        self.integrity = Integrity.of(problem.start, problem.end)
         self.segments = 0
         self.frames_from = np.zeros(2, dtype=int)
         """Frames of a whole molecule so far that come from A, and from B"""

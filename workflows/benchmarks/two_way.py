@@ -17,8 +17,10 @@ from spacetime_tps.paths.transition import Transition, keep_path, read_transitio
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress
+from spacetime_tps.sampling.free_energy import statistical_inefficiency
+from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.trajectories.frames import Frames, time_reversed
+from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
 from spacetime_tps.trajectories.trr import read_trr
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from benchmarks.open_path_sampling import Selector
 
 STAGE, FROM = "mcmc_two_way", "unbiased"
-STRIDE = 25
-LONGEST = 20_000
-"""Steps of a trial trajectory, at most"""
 WALK = 600
 """Steps that a shooting point walks at the crossing before it is shot from"""
 SAY_EVERY = 1000
@@ -53,18 +52,18 @@ def run_two_way(folder: Path, out: Path, *, moves: int, every: int, seed: int, p
     if out.exists() and any(out.iterdir()):
         raise SpacetimeError(f"{out} is not empty; choose another --out")
     begin = time.perf_counter()
-    problem = preparation.load(folder)
+    problem, looks = preparation.load(folder), settings_of(folder).unbiased
     selector = _crossing(folder, problem)
     first, velocities = _start(folder, seed)
     preparation.save(problem, out)
-    chain = two_way_chain(problem, first, velocities, selector, stride=STRIDE, longest=LONGEST // STRIDE, seed=seed)
+    chain = two_way_chain(problem, first, velocities, selector, stride=looks.stride, longest=looks.longest // looks.stride, seed=seed)
     kept = _Kept(problem, out, seed)
     potential = Potential(problem.model)
-    path = _path(problem, potential, first, velocities)
+    path = _path(problem, potential, first, velocities, stride=looks.stride)
     for number, move in enumerate(islice(chain, moves), 1):
         kept.spent(move.evaluations)
         if move.accepted:
-            path = _path(problem, potential, move.positions, move.velocities)
+            path = _path(problem, potential, move.positions, move.velocities, stride=looks.stride)
             kept.accepted(path)
         if number % every == 0:
             kept.add(path)
@@ -95,7 +94,7 @@ class _Kept:
 
     def __init__(self, problem: Problem, out: Path, seed: int):
         self.problem, self.out, self.seed = problem, out, seed
-        self.integrity = Integrity.of(problem.start)
+        self.integrity = Integrity.of(problem.start, problem.end)
         self.rows: list[Transition] = []
         self.lengths: list[float] = []
         self.heights: list[float] = []
@@ -139,18 +138,12 @@ class _Kept:
 
 
 def series(values: list[float]) -> dict[str, float | None]:
-    """Mean of a stationary series and its standard error, which allows for its correlation; how many values one independent one is worth,
-    1 + 2 sum of rho(k) up to the first that is not positive; and rho(1). None where there is too little to tell."""
+    """Mean of a stationary series and its standard error, which allows for its correlation; how many values one independent one is worth
+    (Chodera et al. 2007); and rho(1). None where there is too little to tell."""
     x = np.array(values)
     if len(x) < 3 or np.ptp(x) == 0.0:
         return {"mean": float(x.mean()) if len(x) else None, "standard_error": None, "inefficiency": None, "autocorrelation": None}
-    away = x - x.mean()
-    inefficiency = 1.0
-    for lag in range(1, len(x)):
-        rho = float((away[:-lag] * away[lag:]).sum() / (away**2).sum())
-        if rho <= 0.0:
-            break
-        inefficiency += 2.0 * rho
+    away, inefficiency = x - x.mean(), statistical_inefficiency(x)
     return {
         "mean": float(x.mean()),
         "standard_error": float(x.std(ddof=1) * np.sqrt(inefficiency / len(x))),
@@ -168,7 +161,7 @@ def _crossing(folder: Path, problem: Problem) -> "Selector":
         raise SpacetimeError(f"{folder} has no unbiased stage: finish the run with unbiased.paths above zero first")
     best = max(crossings, key=lambda c: float(c["shots"]) * float(c["reactive_fraction"]))
     variable = variable_of(best["of"])
-    window = Window(variable, float(best["center"]) / variable.scale, float(best["stiffness"]))
+    window = Window.at(variable, float(best["center"]), float(best["stiffness"]))
     return Selector(window, WALK)
 
 
@@ -183,10 +176,8 @@ def _start(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return positions, velocities
 
 
-def _path(problem: Problem, potential: Potential, positions: np.ndarray, velocities: np.ndarray) -> Frames:
+def _path(problem: Problem, potential: Potential, positions: np.ndarray, velocities: np.ndarray, *, stride: int) -> Frames:
     """Frames of a path (F, atoms, 3), from A to B."""
-    frames = Frames(
-        positions.astype(np.float32), velocities.astype(np.float32), STRIDE * problem.model.timestep * np.arange(len(positions)),
-        np.array([potential(x)[0] for x in positions]), np.zeros(len(positions), dtype=int), 0, True, np.zeros(len(positions)),
-    )  # fmt: skip
-    return time_reversed(frames) if problem.b.contains(positions[0]) else frames
+    energies = np.array([potential(x)[0] for x in positions])
+    frames = at_whole_steps(positions, velocities, energies, spacing=stride * problem.model.timestep)
+    return time_reversed(frames) if problem.b.contains(frames.positions[0]) else frames
