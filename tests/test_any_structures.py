@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from spacetime_tps.coordinates.torsions import Torsions, rotatable_torsions
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.bonds import all_bonds
 from spacetime_tps.molecules.ends import Ends, two_ends
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.integrity import hands, neighbours
@@ -444,11 +445,28 @@ def test_both_ends_are_of_one_protonation(tmp_path: Path) -> None:
 
 def test_what_is_put_in_is_the_same_each_time(fdv: tuple[Path, Path], tmp_path: Path) -> None:
     folder = fdv[0].parent
-    state = random.getstate()
-    one, other = (two_ends(folder / "bare_beta.pdb", folder / "bare_alpha.pdb", FIELD, keep_names=False) for _ in range(2))
+    found = []
+    for seed in (11, 12):
+        random.seed(seed)
+        state = random.getstate()
+        found.append(two_ends(folder / "bare_beta.pdb", folder / "bare_alpha.pdb", FIELD, keep_names=False))
+        assert random.getstate() == state
+    one, other = found
     np.testing.assert_array_equal(one.start.positions, other.start.positions)
     np.testing.assert_array_equal(one.end.positions, other.end.positions)
-    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(("apart", "bonded"), [(0.19, True), (0.21, False)])
+def test_a_bond_of_a_hydrogen_that_is_far_too_long_is_none(apart: float, bonded: bool) -> None:
+    """Two carbons, and a hydrogen that the topology bonds to the first: it counts up to 0.2 nm. Heavy atoms keep what they are given."""
+    topology = app.Topology()
+    residue = topology.addResidue("X", topology.addChain())
+    one, other, light = (topology.addAtom(name, app.Element.getBySymbol(name[0]), residue) for name in ("C1", "C2", "H1"))
+    topology.addBond(one, other)
+    topology.addBond(one, light)
+    found = all_bonds(Structure(topology, np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, apart, 0.0]])))
+    assert (0, 1) in found
+    assert ((0, 2) in found) == bonded
 
 
 def test_a_residue_missing_in_the_middle_is_told(fdv: tuple[Path, Path], tmp_path: Path) -> None:

@@ -216,6 +216,9 @@ def test_threads_come_back(run: Run) -> None:
 # stages.json --------------------------------------------------------------------------------------------------------------------------
 
 
+GOOD = {"made_from": "m", "asked": "a", "wall_seconds": 1.0, "finished": True}
+
+
 def test_a_fingerprint_is_of_the_content() -> None:
     assert fingerprint({"a": 1, "b": (2,)}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint("a", "b") != fingerprint("b", "a")
@@ -250,6 +253,18 @@ def test_a_record_says_what_was_made_from_what() -> None:
     before = storage.record(FILE)
     Records(storage).forget("never")
     assert storage.record(FILE) == before == {}
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"s": None}, {"s": {"made_from": "m", "asked": "a", "finished": True}}, {"s": {**GOOD, "more": 1}}]
+)
+def test_a_record_that_is_none_of_ours_is_a_sentence(content: object) -> None:
+    storage = Memory()
+    storage.put_record(FILE, {"s": GOOD})
+    assert Records(storage).finished("s", "m")
+    storage.put_record(FILE, content)
+    with pytest.raises(SpacetimeError, match=r"stages\.json is damaged"):
+        Records(storage)
 
 
 def test_seconds_add_up_over_interruptions_and_start_anew_with_what_a_stage_is_made_from() -> None:
