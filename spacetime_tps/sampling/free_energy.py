@@ -242,7 +242,12 @@ def statistical_inefficiency(series: np.ndarray) -> float:
 
 def common_inefficiency(walks: Sequence[np.ndarray]) -> int:
     """The same for several walks (F_k,) in one ensemble, about the mean of all: a walk that keeps to one basin looks independent alone."""
+    return int(np.ceil(common_statistical_inefficiency(walks)))
+
+
+def common_statistical_inefficiency(walks: Sequence[np.ndarray]) -> float:
+    """As `statistical_inefficiency`, of several series (F_k,) of one process about the mean of all."""
     series = [walk for walk in walks if len(walk) >= 4]
     if not series or np.ptp(np.concatenate(series)) == 0.0:
-        return 1
-    return max(int(np.ceil(pymbar().timeseries.statistical_inefficiency_multiple(series))), 1)
+        return 1.0
+    return max(float(pymbar().timeseries.statistical_inefficiency_multiple(series)), 1.0)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spacetime_tps.sampling.free_energy import common_statistical_inefficiency
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
@@ -18,17 +19,31 @@ def inside(runs: Sequence[Frames], a: State) -> list[np.ndarray]:
     return pieces
 
 
-def thermal_maxima(runs: Sequence[Frames], frames_a_path: int, a: State) -> np.ndarray:
-    """Highest potential energy (kJ/mol) of each stretch of `frames_a_path` frames that never leaves state a: (stretches,), maybe none.
+def maxima_by_piece(runs: Sequence[Frames], frames_a_path: int, a: State) -> list[np.ndarray]:
+    """Highest potential energies (kJ/mol) of stretches of `frames_a_path` frames that never leave state a, in order of time: (stretches,)
+    for each maximal piece of a run in a.
 
-    A run is cut into its maximal pieces in a, and each piece into as many stretches, end to end from its first frame, as it holds: a frame
-    outside is on its way elsewhere, not heat.
+    A piece is cut into as many stretches, end to end from its first frame, as it holds: a frame outside is on its way elsewhere, not heat.
     """
-    return np.array([
-        piece[k : k + frames_a_path].max()
+    return [
+        np.array([piece[k : k + frames_a_path].max() for k in range(0, len(piece) - frames_a_path + 1, frames_a_path)])
         for piece in inside(runs, a)
-        for k in range(0, len(piece) - frames_a_path + 1, frames_a_path)
-    ])  # fmt: skip
+    ]
+
+
+def thermal_maxima(runs: Sequence[Frames], frames_a_path: int, a: State) -> np.ndarray:
+    """Of all pieces together (`maxima_by_piece`), maybe none."""
+    return np.concatenate([np.zeros(0), *maxima_by_piece(runs, frames_a_path, a)])
+
+
+def thermal_mean(runs: Sequence[Frames], frames_a_path: int, a: State) -> tuple[float, float]:
+    """Mean of `thermal_maxima`, kJ/mol, and its standard error: stretches shorter than the energy's memory, which is 1 / friction for a
+    molecule alone, are not independent. nan where there are too few."""
+    pieces = maxima_by_piece(runs, frames_a_path, a)
+    every = np.concatenate([np.zeros(0), *pieces])
+    if len(every) < 2:
+        return float("nan"), float("nan")
+    return float(every.mean()), float(every.std(ddof=1) * np.sqrt(common_statistical_inefficiency(pieces) / len(every)))
 
 
 def longest_stretch(runs: Sequence[Frames], a: State, *, count: int) -> int:

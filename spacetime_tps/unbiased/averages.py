@@ -13,7 +13,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.sampling.residence import residence
-from spacetime_tps.sampling.thermal import longest_stretch, thermal_maxima
+from spacetime_tps.sampling.thermal import longest_stretch, thermal_mean
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
@@ -147,11 +147,10 @@ def thermal_reference(runs: Sequence[Frames], problem: Problem, frames: np.ndarr
     length = np.minimum(frames, longest)
     found = []
     for frames_a_path in np.unique(length).tolist():
-        highest = thermal_maxima(runs, frames_a_path, problem.a) - problem.zero
-        found.append((weight[length == frames_a_path].sum(), highest.mean(), highest.std(ddof=1) / np.sqrt(len(highest))))
+        found.append((weight[length == frames_a_path].sum(), *thermal_mean(runs, frames_a_path, problem.a)))
     share, mean, error = np.array(found).T
     share /= share.sum()
-    return Estimate(float(share @ mean), float(share @ error))
+    return Estimate(float(share @ mean) - problem.zero, float(share @ error))
 
 
 def time_in_a(runs: Sequence[Frames], problem: Problem) -> Estimate:
