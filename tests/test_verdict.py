@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spacetime_tps.sampling.bootstrap import resampled
-from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, against, earlier, halves_apart
+from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, against, cautions, earlier, halves_apart
 
 
 def crossing(variable: str, shots: int, reactive: float) -> dict[str, Any]:
@@ -46,6 +46,27 @@ def test_the_bounds_themselves_are_good_enough() -> None:
         "crossings": [crossing("phi", 9, REACTIVE)],
     }
     assert against({**GOOD, **bounds, "halves_apart": {"durations": HALVES_APART}}) == []
+
+
+KNOWN: dict[str, Any] = {
+    "largest_weight_over_mean": 20.0, "undecided_fraction": 0.01, "longest_steps": 900,
+    "crossings": [{"free_energy_error_kT": None}, {"free_energy_error_kT": 1.0}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"largest_weight_over_mean": 20.6}, "One path weighs 21 times the mean"),
+        ({"undecided_fraction": 0.02}, "2.0% of trajectories met neither state within 900 steps"),
+        ({"crossings": [{"free_energy_error_kT": 1.1}]}, "uncertain by more than 1 kT"),
+    ],
+)
+def test_a_caution_is_what_a_reader_has_to_know_of_an_ensemble(change: dict[str, Any], sentence: str) -> None:
+    assert cautions(KNOWN) == []
+    (found,) = cautions({**KNOWN, **change})
+    assert sentence in found
+    assert cautions({**KNOWN, "undecided_fraction": UNDECIDED + 0.01}) == [], "that speaks against it, and `against` says so"
 
 
 def test_halves_are_of_the_batches_of_each_site() -> None:
