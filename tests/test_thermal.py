@@ -71,6 +71,14 @@ def test_without_a_reference_the_summary_says_nothing_above_it() -> None:
     assert paths_summary(rows, np.array([10.0, 12.0]))["max_energy_above_thermal_kj_mol"]["value"] == pytest.approx(29.5)
 
 
+def test_the_error_above_the_reference_is_that_of_its_independent_stretches() -> None:
+    rows = [Transition(f"p{k}", "guided", "ok", 1, e, None, 3, 1, k, None, "r", "x") for k, e in enumerate((40.0, 42.0))]
+    thermal = np.array([8.0, 10.0, 12.0, 14.0])
+    found = [paths_summary(rows, thermal, None, g)["max_energy_above_thermal_kj_mol"]["standard_error"] for g in (1.0, 4.0)]
+    own, reference = 1.0, thermal.std(ddof=1) / 2.0
+    assert found == pytest.approx([math.hypot(own, reference), math.hypot(own, 2.0 * reference)])
+
+
 def test_the_error_of_the_reference_allows_for_the_memory_of_the_energy() -> None:
     """An Ornstein-Uhlenbeck energy that forgets within 20 frames, in runs of 2000: means of stretches of two scatter by what is stated,
     over 60 sets of four runs to within 20 % or so; as independent stretches they would claim a quarter of it."""

@@ -12,6 +12,7 @@ import numpy as np
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.coordinates.naming import unread
 from spacetime_tps.coordinates.superposition import rmsd
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
@@ -131,6 +132,9 @@ def _states(sheet: Input, results: Results) -> None:
 
 def _limits(sheet: Input, box: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
     """The ranges of a box of states.json, in radians and nm, by label."""
+    unknown = set(box) - {"torsions", "distances", "rmsd"}
+    if unknown:
+        raise SpacetimeError(f"a state is bounded by {sorted(unknown)[0]!r}, which plumed.dat has no words for")
     found: dict[str, list[tuple[float, float]]] = {}
     for *atoms, low, high in box.get("torsions", ()):
         found[sheet.define(f"t_{_numbers(atoms)}", _torsion(atoms))] = _arc(low, high)

@@ -61,7 +61,7 @@ def molecule_of(start: Structure, end: Structure, cell: Cell | None) -> Molecule
 
 
 def _atoms(topology: app.Topology) -> tuple[Atom, ...]:
-    symbols = ("" if a.element is None else a.element.symbol for a in topology.atoms())
+    symbols = ("H" if is_hydrogen(a) else "" if a.element is None else a.element.symbol for a in topology.atoms())
     return tuple(Atom(a.name, a.residue.name, a.residue.id, symbol) for a, symbol in zip(topology.atoms(), symbols, strict=True))
 
 

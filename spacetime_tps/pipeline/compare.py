@@ -69,7 +69,8 @@ def compare(
             continue
         try:
             content["methods"] |= {
-                source.name: {"budget": budget, "seed": seed, **measured(source, yardstick)} for source in CONTENDERS[name](contest, out)
+                source.name: {**measured(source, yardstick), "budget": budget, "seed": seed if source.set_up is None else settings.seed}
+                for source in CONTENDERS[name](contest, out)
             }
         except SpacetimeError as problem_here:
             content["left_out"][name] = str(problem_here)

@@ -9,8 +9,8 @@ from typing import Any
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import PREPARED
 from spacetime_tps.files import write_json
-from spacetime_tps.methods.settings import hold_points
-from spacetime_tps.methods.steered import SAME
+from spacetime_tps.methods.guided import Guided
+from spacetime_tps.methods.steered import SAME, Steered
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
@@ -53,8 +53,9 @@ class Source:
 
 def guided(contest: Contest, out: Path) -> list[Source]:
     """The run's guided paths, or as many as it would make that the budget pays for."""
-    pace = settings_of(contest.run.path).guided
-    count = min(pace.paths or 100, max(contest.budget // pace.steps, 2))
+    settings = settings_of(contest.run.path)
+    pace, curves = settings.guided, Guided().most_curves(settings.rounds.routes)
+    count = min(pace.paths or 100, max(contest.budget // (curves * pace.steps), 2))
     folder = _run_or_copy(contest, out, "guided", "guided", [f"guided.paths={count}", "steered.paths=0", "unbiased.paths=0"])
     return [Source("guided", folder, "guided", False, PREPARED, pace.stride, back="guided_reverse")]
 
@@ -75,8 +76,9 @@ def steered(contest: Contest, out: Path) -> list[Source]:
     settings, found = settings_of(contest.run.path), []
     for suffix, times in PACES.items():
         points = max(round(times * settings.guided.points), 2)
-        steps = settings.guided.steps_per_point * (points + hold_points(settings.guided.steps_per_point))
-        count = max(min(settings.guided.paths or 100, contest.budget // (4 * steps)), 2)
+        steps = settings.guided.model_copy(update={"points": points}).steps
+        both_ways = 2 * Steered().most_curves(settings.rounds.routes)
+        count = max(min(settings.guided.paths or 100, contest.budget // (both_ways * steps)), 2)
         words = [f"guided.points={points}", "guided.paths=0", f"steered.paths={count}", f"reverse={count}", "unbiased.paths=0"]
         name = f"steered{suffix}"
         folder = _run_or_copy(contest, out, name, "steered_reverse", words, own=not suffix)

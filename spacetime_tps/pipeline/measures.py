@@ -132,7 +132,8 @@ def _effective(
     if not len(weight):
         return {"paths": 0.0}, {}
     if source.stage == "unbiased":
-        return weighted_number(weight, summary["unbiased"]), {}
+        told = {"not_an_ensemble_because": summary["unbiased"].get("not_an_ensemble_because", [])}
+        return weighted_number(weight, summary["unbiased"]), told
     if not storage.has(MOVES):
         return {"paths": float(len(weight))}, {}
     keys = ("moves", "acceptance", "renewals", "moves_with_memory_of_the_initial_path", "initial_path", "integrator_steps")

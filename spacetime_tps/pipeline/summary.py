@@ -17,7 +17,7 @@ from spacetime_tps.pipeline.avoidance_summary import avoidance_summary
 from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
-from spacetime_tps.sampling.thermal import thermal_maxima
+from spacetime_tps.sampling.thermal import thermal_inefficiency, thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.settings import Settings
@@ -37,7 +37,7 @@ def summarise(
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
     references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
-    thermal, embedded = references.get("guided") or next(iter(references.values()))
+    thermal, embedded, inefficiency = references.get("guided") or next(iter(references.values()))
     routes, spent = sampled.record["routes"], sampled.record["evaluations"]
     own = [m for m in methods if not m.baseline]
     walked = {m.name: paths[m.name] for m in own if m.name in paths}
@@ -59,7 +59,7 @@ def summarise(
         "routes": routes,
         "curve_length_by_round": sampled.record["length"],
         "kappa_floor": sampled.record["kappa_floor"],
-        "thermal_reference": {**_moments(thermal), "max_energy_kj_mol": [round(float(e), 4) for e in thermal]},
+        "thermal_reference": {**_moments(thermal, inefficiency), "max_energy_kj_mol": [round(float(e), 4) for e in thermal]},
         "embedded_reference": embedded and vars(embedded),
         "failed": failure(routes[0], forth),
         "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], [row for rows in walked.values() for row in rows]),
@@ -81,14 +81,14 @@ def summarise(
 
 def references_of(
     method: Method, sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings
-) -> tuple[np.ndarray, EmbeddedReference | None]:
-    """Thermal energies, and the embedded reference, for paths as long as the method's and looked at as often."""
+) -> tuple[np.ndarray, EmbeddedReference | None, float]:
+    """Thermal energies, the embedded reference and the inefficiency of the first, for stretches like the method's paths."""
     frames, stride = method.frames(settings), method.stride(settings)
     runs = [thinned(run, stride // settings.training.stride) for run in sampled.in_a]
     embedded = (
         embedded_reference(runs, unbiased, problem, frames=frames, seed=settings.seed) if stride == settings.unbiased.stride else None
     )
-    return thermal_maxima(runs, frames, problem.a) - problem.zero, embedded
+    return thermal_maxima(runs, frames, problem.a) - problem.zero, embedded, thermal_inefficiency(runs, frames, problem.a)
 
 
 def embedded_reference(
@@ -128,8 +128,13 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
     return disagreement_note(apart) if apart is not None and apart > DISAGREEMENT else None
 
 
-def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: EmbeddedReference | None = None) -> dict[str, Any]:
-    """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol."""
+def paths_summary(
+    rows: Sequence[Transition], thermal: np.ndarray, embedded: EmbeddedReference | None = None, inefficiency: float = 1.0
+) -> dict[str, Any]:
+    """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol.
+
+    inefficiency: how many values of `thermal` one independent one is worth.
+    """
     highest = np.array([r.max_energy_kj_mol for r in rows if r.hit])
     summary: dict[str, Any] = {
         "paths": len(rows),
@@ -140,7 +145,8 @@ def paths_summary(rows: Sequence[Transition], thermal: np.ndarray, embedded: Emb
         "max_energy_kj_mol": _moments(highest),
     }
     if len(highest) > 1 and len(thermal) > 1:
-        summary["max_energy_above_thermal_kj_mol"] = _above(highest, thermal.mean(), float(thermal.std(ddof=1) / np.sqrt(len(thermal))))
+        error = float(thermal.std(ddof=1) * np.sqrt(inefficiency / len(thermal)))
+        summary["max_energy_above_thermal_kj_mol"] = _above(highest, thermal.mean(), error)
     if len(highest) > 1 and embedded is not None:
         summary["max_energy_above_embedded_kj_mol"] = _above(highest, embedded.value, embedded.standard_error)
     return summary
@@ -151,8 +157,8 @@ def _above(highest: np.ndarray, reference: float, error: float) -> dict[str, flo
     return {"value": float(highest.mean() - reference), "standard_error": float(np.hypot(own, error))}
 
 
-def _moments(x: np.ndarray) -> dict[str, Any]:
-    error = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
+def _moments(x: np.ndarray, inefficiency: float = 1.0) -> dict[str, Any]:
+    error = float(x.std(ddof=1) * np.sqrt(inefficiency / len(x))) if len(x) > 1 else None
     return {
         "value": float(x.mean()) if len(x) else None,
         "standard_error": error,

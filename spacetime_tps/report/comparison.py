@@ -110,7 +110,8 @@ def sentences(content: Mapping[str, Any]) -> list[str]:
     methods: Methods = content["methods"]
     reasons = dict.fromkeys(content["left_out"].values())
     left_out = [f"left out: {', '.join(n for n, why in content['left_out'].items() if why == reason)}: {reason}" for reason in reasons]
-    return [*_costs(methods), *_agreement(methods), *_pulled(methods), *_never_visited(methods), *_thin(methods), *left_out]
+    doubts = [f"{name}: not an ensemble yet: {why}." for name, m in methods.items() for why in m.get("not_an_ensemble_because", ())]
+    return [*doubts, *_costs(methods), *_agreement(methods), *_pulled(methods), *_never_visited(methods), *_thin(methods), *left_out]
 
 
 def _costs(methods: Methods) -> Iterator[str]:

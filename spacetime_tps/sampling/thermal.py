@@ -36,14 +36,18 @@ def thermal_maxima(runs: Sequence[Frames], frames_a_path: int, a: State) -> np.n
     return np.concatenate([np.zeros(0), *maxima_by_piece(runs, frames_a_path, a)])
 
 
+def thermal_inefficiency(runs: Sequence[Frames], frames_a_path: int, a: State) -> float:
+    """How many of `thermal_maxima` one independent one is worth: stretches shorter than the energy's memory, which is 1 / friction for a
+    molecule alone, are not independent."""
+    return common_statistical_inefficiency(maxima_by_piece(runs, frames_a_path, a))
+
+
 def thermal_mean(runs: Sequence[Frames], frames_a_path: int, a: State) -> tuple[float, float]:
-    """Mean of `thermal_maxima`, kJ/mol, and its standard error: stretches shorter than the energy's memory, which is 1 / friction for a
-    molecule alone, are not independent. nan where there are too few."""
-    pieces = maxima_by_piece(runs, frames_a_path, a)
-    every = np.concatenate([np.zeros(0), *pieces])
+    """Mean of `thermal_maxima`, kJ/mol, and its standard error; nan where there are too few."""
+    every = thermal_maxima(runs, frames_a_path, a)
     if len(every) < 2:
         return float("nan"), float("nan")
-    return float(every.mean()), float(every.std(ddof=1) * np.sqrt(common_statistical_inefficiency(pieces) / len(every)))
+    return float(every.mean()), float(every.std(ddof=1) * np.sqrt(thermal_inefficiency(runs, frames_a_path, a) / len(every)))
 
 
 def longest_stretch(runs: Sequence[Frames], a: State, *, count: int) -> int:

@@ -119,7 +119,7 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
     with Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress) as simulation:
         stage = Given(problem, simulation, settings, {"exploration": sampled})
         forth, back = (Paths(m).run(stage) for m in (method, Reverse(method)))
-        thermal, _ = references_of(method, sampled, None, problem, settings)
+        thermal, _, _ = references_of(method, sampled, None, problem, settings)
         rows = []
         for curve in curves:
             ways = ([r for r in way if r.route == curve.route] for way in (forth, back))

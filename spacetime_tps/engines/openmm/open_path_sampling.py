@@ -167,10 +167,7 @@ def any_length(a: Any, b: Any) -> Any:
 def volumes(boxes: Sequence[Boxes], cell: Cell | None, start: np.ndarray, end: np.ndarray) -> tuple[StateVolume, StateVolume]:
     """A and B. boxes: of each as in states.json; start, end (atoms, 3): structures that they may name."""
     structures = {"start.pdb": start.tolist(), "end.pdb": end.tolist()}
-    a, b = (
-        StateVolume(label, list(of), cell, structures if any("rmsd" in box for box in of) else {}).named(label)
-        for label, of in zip("AB", boxes, strict=True)
-    )
+    a, b = (StateVolume(label, list(of), cell, structures).named(label) for label, of in zip("AB", boxes, strict=True))
     return a, b
 
 
