@@ -44,6 +44,13 @@ def test_all_paths_in_one_file_with_their_weights(small_run: Path, tmp_path: Pat
         export(small_run, "plumed", tmp_path, one_file=True)
 
 
+def test_lines_for_viewers_lie_beside_trajectories_of_each_path(small_run: Path, tmp_path: Path) -> None:
+    files = export(small_run, "xtc", tmp_path)
+    view = (tmp_path / "view.md").read_text()
+    assert files[0].name in view
+    assert (tmp_path / "topology.pdb").is_file()
+
+
 def test_a_periodic_path_keeps_its_cell(small_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_run, tmp_path / "run"))
     cell = [[3.0, 0.0, 0.0], [0.0, 3.5, 0.0], [0.5, 0.0, 4.0]]

@@ -14,7 +14,7 @@ from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.shooting import reaction_coordinate
 from spacetime_tps.shooting.ensemble import Ensemble
-from spacetime_tps.shooting.reaction_coordinate import FEWEST, NAME, SPAN, Outcomes, committor_variable, spanning
+from spacetime_tps.shooting.reaction_coordinate import FEWEST, NAME, SPAN, SURE, Outcomes, committor_variable, spanning
 from spacetime_tps.shooting.sampler import ShotSampler
 from spacetime_tps.shooting.selection import FITS
 from spacetime_tps.shooting.settings import ShootingSettings
@@ -64,6 +64,16 @@ def test_what_it_gains_is_the_likelihood_that_the_other_variable_lacks() -> None
     gains = np.array([f.gain for f in few if f])
     assert len(gains) >= 36
     assert 0.6 < np.mean([f.gain_error for f in few if f]) / gains.std() < 1.6
+
+
+def test_a_gain_that_is_not_sure_by_two_standard_errors_is_none() -> None:
+    """Over a variable that is near the true one, about half of the fits tell enough more."""
+    aside = np.array([0.5 * np.linalg.norm(TRUE), 0.0, 0.0])
+    near = Linear("near", tuple((TRUE + aside).tolist()))
+    found = [committor_variable(outcomes(160, seed=seed), near, CURVE) for seed in range(40)]
+    sure = [f.gain / f.gain_error for f in found if f]
+    assert 8 <= len(sure) <= 32
+    assert SURE <= min(sure) < 1.2 * SURE
 
 
 def test_a_variable_that_tells_as_much_is_kept() -> None:
