@@ -11,6 +11,7 @@ import numpy as np
 import openmm
 import pytest
 from hypothesis import settings
+from turning import transitions_through_180, turning_rotor
 
 from spacetime_tps import run
 from spacetime_tps.coordinates.torsions import Torsions
@@ -20,6 +21,7 @@ from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import load_system
 from spacetime_tps.progress import Silent
 from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.trajectories.frames import Frames
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
@@ -53,6 +55,18 @@ def rotor() -> tuple[Model, Torsions, np.ndarray]:
     system.addForce(angles)
     model = Model(openmm.XmlSerializer.serialize(system), 300.0, 10.0, 0.002, "Reference")
     return model, Torsions(("t",), ((0, 1, 2, 3),)), np.array([[0.0, 0.14, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.1]])
+
+
+@pytest.fixture(scope="session")
+def turning(rotor: tuple[Model, Torsions, np.ndarray]) -> Problem:
+    """The free rotor as a molecule, with two states."""
+    return turning_rotor(*rotor)
+
+
+@pytest.fixture(scope="session")
+def through_180(turning: Problem) -> list[Frames]:
+    """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
+    return transitions_through_180(turning)
 
 
 SMALL_RUN = [

@@ -23,6 +23,7 @@ from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import bundled_systems, two_structures
+from spacetime_tps.progress import Silent
 
 SYSTEMS = bundled_systems()
 FIELD = ["amber14-all.xml"]
@@ -229,17 +230,14 @@ def test_a_problem_is_the_same_from_an_end_from_elsewhere(name: str, tmp_path: P
     np.testing.assert_allclose(problems[1].ends, problems[0].ends, atol=tolerance)
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Silent):
     """Keeps what is said."""
 
-    said: list[str]
+    def __init__(self, said: list[str]):
+        self.said = said
 
     def say(self, text: str) -> None:
         self.said.append(text)
-
-    def task(self, title: str, evaluations: int) -> None:
-        raise NotImplementedError
 
 
 SWAPS: dict[str, list[tuple[str, ...]]] = {

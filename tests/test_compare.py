@@ -11,6 +11,7 @@ import numpy as np
 import openmm
 import pytest
 from hinge import hinge, placed
+from small import SMALL
 from typer.testing import CliRunner
 
 from spacetime_tps import SpacetimeError, load_system, run
@@ -30,19 +31,14 @@ from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.windows.linear import Linear
 
-SMALL = [
-    "dynamics.platform=Reference", "training.walks=2", "training.steps_a=9700", "training.steps_b=2425", "training.equilibration_steps=500",
-    "windows.count=16", "windows.steps=900", "windows.discard=300", "rounds.max_rounds=2", "rounds.quenches=4", "geodesic.points=24",
-    "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=3", "guided.points=47", "denoiser.components=0", "unbiased.walkers=4",
-    "unbiased.equilibration=600", "unbiased.points=4", "unbiased.rung_steps=600", "unbiased.states=4", "unbiased.state_shots=5",
-]  # fmt: skip
+ASKED = [*SMALL, "training.steps_a=9700", "guided.paths=3"]
 BUDGET = 60_000
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare") / "run"
-    run(load_system("alanine_dipeptide"), folder, parse_settings(SMALL))
+    run(load_system("alanine_dipeptide"), folder, parse_settings(ASKED))
     return folder
 
 

@@ -8,32 +8,20 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from turning import A, B, transitions_through_180, turning_rotor
+from turning import STRIDE, A, B
 
 from benchmarks.two_way import series
 from spacetime_tps.files import read_csv, write_json
 from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, write_transitions
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Silent
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.rivals.registry import RIVALS
 from spacetime_tps.rivals.starts import made_hot
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.trajectories.frames import Frames
 
-STRIDE, BUDGET = 25, 30_000
+BUDGET = 30_000
 PREPARED = {"preparation": 5, "training_md": 20, "windows": 100, "geodesic": 0, "guided": 10**6}
-
-
-@pytest.fixture(scope="module")
-def turning(rotor) -> Problem:
-    return turning_rotor(*rotor)
-
-
-@pytest.fixture(scope="module")
-def through_180(turning) -> list[Frames]:
-    return transitions_through_180(turning, stride=STRIDE)
 
 
 @pytest.fixture

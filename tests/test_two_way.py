@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import openmm
 import pytest
-from turning import A, B, transitions_through_180, turning_rotor
+from turning import STRIDE, A, B
 from typer.testing import CliRunner
 
 from benchmarks.cli import app as command
@@ -20,29 +20,13 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Silent
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
 
 ANGLE = Angle("t", 2, 0, 1)
-
-STRIDE = 25
-
-
-@pytest.fixture(scope="module")
-def turning(rotor) -> Problem:
-    """The free rotor as a molecule, with two states."""
-    return turning_rotor(*rotor)
-
-
-@pytest.fixture(scope="module")
-def through_180(turning) -> list[Frames]:
-    """Transitions of the rotor cut from a long trajectory, of those that turn through 180 degrees."""
-    return transitions_through_180(turning, stride=STRIDE)
 
 
 @pytest.fixture

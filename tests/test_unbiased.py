@@ -9,6 +9,7 @@ from pathlib import Path
 import mdtraj as md
 import numpy as np
 import pytest
+from small import SMALL
 from typer.testing import CliRunner
 
 from spacetime_tps import SpacetimeError, load_system, run
@@ -25,13 +26,6 @@ from spacetime_tps.shooting.crossing import Crossing
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.folder import Folder
-
-SMALL = [
-    "dynamics.platform=Reference", "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500",
-    "windows.count=16", "windows.steps=900", "windows.discard=300", "rounds.max_rounds=2", "rounds.quenches=4", "geodesic.points=24",
-    "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=2", "guided.points=47", "denoiser.components=0", "unbiased.walkers=4",
-    "unbiased.equilibration=600", "unbiased.points=4", "unbiased.rung_steps=600", "unbiased.states=4", "unbiased.state_shots=5",
-]  # fmt: skip
 
 
 def settings(*more: str) -> Settings:

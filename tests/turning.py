@@ -12,7 +12,7 @@ from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.trajectories.frames import Frames
 
-FOUR = (0, 1, 2, 3)
+FOUR, STRIDE = (0, 1, 2, 3), 25
 A, B = (State(((TorsionRange(FOUR, low, low + 60.0),),)) for low in (-100.0, 40.0))
 
 
@@ -25,8 +25,8 @@ def turning_rotor(model: Model, torsions: Torsions, positions: np.ndarray) -> Pr
     return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
 
 
-def transitions_through_180(problem: Problem, *, stride: int) -> list[Frames]:
+def transitions_through_180(problem: Problem) -> list[Frames]:
     """Cut from a long trajectory."""
-    walk = Walk(None, FREE, 1_000_000, stride, seed=3, positions=problem.start.positions)
+    walk = Walk(None, FREE, 1_000_000, STRIDE, seed=3, positions=problem.start.positions)
     found = transitions(Dynamics(problem.model).walk(walk), A, B)[0]
     return [p for p in found if len(p) > 2 and (np.cos(problem.coordinates.values(p.positions[1:-1])) < 0.5).all()]

@@ -1,5 +1,6 @@
 """What the rest of the package asks of a state: which frames are in it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -32,12 +33,12 @@ class Condition(Protocol):
         """Whether no frame can meet this condition and another one; False where that cannot be told."""
 
 
-class Definition(StrictModel):
+class Definition(StrictModel, ABC):
     """What a user writes in system.yaml for a condition that has a key of its own there."""
 
+    @abstractmethod
     def entry(self, molecule: Molecule) -> Any:
         """What a box of states.json holds for it. Raises SpacetimeError for atoms that there are not."""
-        raise NotImplementedError
 
 
 class ConditionKind(Protocol):
