@@ -193,7 +193,7 @@ def test_batches_go_to_sites_that_lack_them_and_then_where_they_lower_the_error_
     )
     full = [replace(pilot, pilot=False)] * LEAST
     few = [site(pilot, *full), site(*[other] * (LEAST - 1))]  # 10 paths, of which 4 took 0.4 of the evaluations
-    assert behind(few, np.repeat([1.0, 2.0], [6, 4])) == 1, "worth 8/14"
+    assert behind(few, np.repeat([1.0, 2.0], [6, 4])) == behind(few, np.repeat([1e-9, 2e-9], [6, 4])) == 1, "worth 8/14"
     assert behind(few, np.ones(10)) is None, "worth 0.4"
     assert behind(few, np.repeat([1.0, 0.1], [6, 4])) is None, "a minor way takes no more than it is worth"
     many = [site(pilot, *full * 10), site(*[other] * (LEAST - 1))]
