@@ -38,6 +38,10 @@ class Dry:
     def needs(self) -> tuple[str, ...]:
         return self.stage.needs
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.stage.files
+
     def made_from(self, settings: Settings) -> Any:
         return self.stage.made_from(settings)
 

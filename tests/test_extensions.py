@@ -369,7 +369,7 @@ class Slow:
 class MeanPhi:
     """A stage: the mean direction of phi along the slow paths."""
 
-    name, needs = "mean_phi", ("slow",)
+    name, needs, files = "mean_phi", ("slow",), ("mean_phi.json",)
 
     def made_from(self, settings: Settings) -> Any:
         return {}

@@ -142,6 +142,22 @@ def test_paths_are_counted_whatever_became_of_them() -> None:
     assert not any("thermal" in key for key in paths_summary(GUIDED[:2], np.array([1.0])))
 
 
+def test_weighted_paths_have_weighted_energies_and_kishs_number() -> None:
+    """Of 41 with weight 3 and 44 with weight 1: 41.75, 1.299 apart, 1.6 independent paths."""
+    rows = [replace(row, weight=weight) for row, weight in zip(GUIDED[:2], (3.0, 1.0), strict=True)]
+    got = paths_summary(rows, np.array([]))
+    deviation = math.sqrt(3.0 * 1.0) / 4.0 * 3.0
+    assert [r.max_energy_kj_mol for r in rows] == [41.0, 44.0]
+    assert got["max_energy_kj_mol"] == {
+        "value": pytest.approx(41.75), "std": pytest.approx(deviation), "count": 2,
+        "standard_error": pytest.approx(deviation / math.sqrt(0.6)),
+    }  # fmt: skip
+    assert got["hit_rate"] == 1.0
+    alone = paths_summary([replace(row, weight=float(k)) for k, row in enumerate(GUIDED[:2])], np.array([1.0, 2.0]))
+    assert alone["max_energy_kj_mol"]["standard_error"] is None, "one of them alone has weight"
+    assert not any("thermal" in key for key in alone)
+
+
 def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:
     """Two paths at 41 and 44: their mean has an error of 1.5; the thermal mean of 5, 8 and 11 one of sqrt(3)."""
     got = paths_summary(GUIDED, np.array([5.0, 8.0, 11.0]), EmbeddedReference(20.0, 2.0, 0.0))

@@ -17,6 +17,7 @@ from spacetime_tps.sampling.free_energy import statistical_inefficiency
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.averages import thermal_reference
+from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 
 SOME = 1e-6
 """A share from which a channel counts as visited, and not the only one"""
@@ -53,7 +54,7 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     numbers, told = _effective(source, summary, storage, weight, labels)
     effective = min(numbers.values())
     own = sum(r.evaluations for r in rows)
-    if source.stage == "unbiased":
+    if source.stage == UNBIASED:
         own = sum(summary["unbiased"]["evaluations"].values())
     elif source.set_up is None:
         own = int(summary["baseline_evaluations"][source.stage])
@@ -131,7 +132,7 @@ def _effective(
     """How many independent paths they are worth by each measure, and what else is to be said about it."""
     if not len(weight):
         return {"paths": 0.0}, {}
-    if source.stage == "unbiased":
+    if source.stage == UNBIASED:
         told = {"not_an_ensemble_because": summary["unbiased"].get("not_an_ensemble_because", [])}
         return weighted_number(weight, summary["unbiased"]), told
     if not storage.has(MOVES):

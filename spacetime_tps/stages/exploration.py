@@ -15,7 +15,7 @@ NAME = "exploration"
 class Exploration:
     """Its value is a Sampled."""
 
-    name, needs = NAME, ()
+    name, needs, files = NAME, (), FILES
 
     def made_from(self, settings: Settings) -> Any:
         return settings.model_dump(include={"seed", *ExplorationSettings.model_fields})
@@ -43,6 +43,6 @@ class Exploration:
 
     def clear(self, given: Given) -> bool:
         """The walks stay: those that fit the new settings are used again, the others are swept away."""
-        for pattern in FILES:
+        for pattern in self.files:
             given.simulation.storage.remove(pattern)
         return False

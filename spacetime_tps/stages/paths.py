@@ -29,6 +29,7 @@ class Paths:
     method: Method
 
     needs = (exploration.NAME,)
+    files = ()
 
     @property
     def name(self) -> str:

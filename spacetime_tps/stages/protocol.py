@@ -31,6 +31,10 @@ class Stage(Protocol):
     def needs(self) -> tuple[str, ...]:
         """The stages whose values it reads."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Patterns of the names of all that it keeps but paths."""
+
     def made_from(self, settings: Settings) -> Any:
         """The settings that everything of the stage depends on, as plain data: where they change, all of it is made anew."""
 

@@ -20,6 +20,7 @@ class UnbiasedPaths:
     """Its value is an Unbiased."""
 
     name, needs = STAGE, (exploration.NAME,)
+    files = (f"{REGION}/*", f"{SHOTS}/*", RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES)
 
     def made_from(self, settings: Settings) -> Any:
         return settings.unbiased.model_dump(exclude=MORE)
@@ -46,8 +47,8 @@ class UnbiasedPaths:
     def clear(self, given: Given) -> bool:
         storage = given.simulation.storage
         there = bool(storage.names(f"{SHOTS}/*"))
-        for name in (f"{REGION}/*", f"{SHOTS}/*", RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES):
-            storage.remove(name)
+        for pattern in self.files:
+            storage.remove(pattern)
         given.simulation.forget(REGION)
         remove_paths(storage, STAGE)
         storage.remove(f"transitions/{STAGE}_*")  # an interrupted stage has no rows yet
