@@ -52,8 +52,8 @@ def run(
     avoid: Annotated[
         list[str] | None,
         typer.Option(
-            help="Keep out of a region: ranges 'phi=-20:20 d=0.4:0.5', degrees and nm; 'rmsd(boat.pdb)<0.05', nm; or a point with a noise "
-            "level, 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'; may be repeated.",
+            help="Keep out of a region: ranges 'phi=-20:20 d=0.4:0.5', degrees and nm; 'rmsd(boat.pdb)<0.05', nm; or a point with a "
+            "precision, 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'; may be repeated.",
             show_default=False,
         ),
     ] = None,

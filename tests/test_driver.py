@@ -51,6 +51,9 @@ class Dry:
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return self.stage.cost(problem, settings)
 
+    def spent(self, value: Any) -> dict[str, int]:
+        return self.stage.spent(value)
+
     def run(self, given: Given) -> Any:
         self.log.append(f"run {self.name}")
         assert set(self.needs) <= set(given.values)

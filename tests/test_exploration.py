@@ -20,6 +20,7 @@ from spacetime_tps.exploration import lines, polish
 from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, close, explored, followed
 from spacetime_tps.exploration.classes import Classes, ClassSamples
+from spacetime_tps.exploration.ends import Ends, walk_ends
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import Box
 from spacetime_tps.exploration.optimisation import CurveOptimiser
@@ -35,7 +36,6 @@ from spacetime_tps.exploration.settings import (
     TrainingSettings,
     WindowSettings,
 )
-from spacetime_tps.exploration.training import Ends, walk_ends
 from spacetime_tps.geometry.curve import energy as curve_energy
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families.von_mises import VonMises

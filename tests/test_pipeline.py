@@ -81,7 +81,7 @@ def test_the_folder_keeps_its_contract(finished: Path) -> None:
     moments = load_denoiser(finished / "denoiser.pt").moments(eta)
     np.testing.assert_allclose(moments.mean.detach().numpy(), geodesic["mu_denoiser"], rtol=1e-6, atol=1e-9)
     assert 0.0 < np.abs(geodesic["mu_denoiser"] - geodesic["mu"]).max() < 0.5, "trained on the samples, and not the same"
-    (training,) = json.loads((finished / "samples/rounds.json").read_text())["training"]
+    (training,) = json.loads((finished / "samples/rounds.json").read_text())["denoisers"]
     assert training["curve"][-1][0] == 60
     assert training["held_out_loss"] == training["curve"][-1][2]
     assert (finished / "report/training.png").exists()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
+from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.linear import Linear
@@ -49,6 +49,10 @@ class Distances(Lengths):
     @property
     def dimension(self) -> int:
         return len(self.atoms) + 1
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(len(self.names), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -121,7 +125,7 @@ class Distances(Lengths):
             return Distances(tuple(definition), tuple((f[0], f[1]) for f in found), cell)
         pairs = [(min(pair), max(pair)) for pair in molecule.bonds]
         if pairs:
-            bonded = Distances(tuple(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in pairs), tuple(pairs), cell)
+            bonded = Distances(named(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in pairs), tuple(pairs), cell)
             keep = np.flatnonzero(np.abs(bonded.values(molecule.end) - bonded.values(molecule.start)) > CHANGED)
             if len(keep):
                 return Distances(tuple(bonded.names[k] for k in keep), tuple(bonded.atoms[k] for k in keep), cell)

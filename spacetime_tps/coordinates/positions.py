@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import rmsd_entry
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.molecule import Molecule
+from spacetime_tps.coordinates.molecule import Molecule, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.errors import SpacetimeError
@@ -47,6 +47,10 @@ class Positions(Lengths):
     @property
     def dimension(self) -> int:
         return 3 * len(self.atoms) + 1
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.zeros(3 * len(self.atoms), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -113,7 +117,7 @@ class Positions(Lengths):
         atoms = molecule.chosen(definition)
         here = molecule.start[[*atoms]]
         middle = 0.5 * (here + superposed(molecule.end[[*atoms]], here))
-        return Positions(tuple(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
+        return Positions(named(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: object) -> "Positions":

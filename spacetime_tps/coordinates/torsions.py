@@ -10,7 +10,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
-from spacetime_tps.coordinates.molecule import Molecule, Name
+from spacetime_tps.coordinates.molecule import Molecule, Name, named
 from spacetime_tps.coordinates.naming import largest
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
@@ -55,6 +55,10 @@ class Torsions:
     @property
     def angular(self) -> np.ndarray:
         return np.ones(len(self.atoms), dtype=bool)
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(len(self.names), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -199,4 +203,4 @@ def ring_torsions(molecule: Molecule) -> Torsions:
 def _names(molecule: Molecule, fours: Sequence[Four]) -> tuple[str, ...]:
     """Of torsions after their bonds."""
     atoms = molecule.atoms
-    return tuple(f"{atoms[j].residue}{atoms[j].number}_{atoms[j].name}_{atoms[k].name}" for _, j, k, _ in fours)
+    return named(f"{atoms[j].residue}{atoms[j].number}_{atoms[j].name}_{atoms[k].name}" for _, j, k, _ in fours)

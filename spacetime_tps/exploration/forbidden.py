@@ -133,7 +133,7 @@ class Point:
         return np.asarray(np.where(self.coordinates.angular, 2.0 - 2.0 * np.cos(apart), apart**2).sum(-1) <= self._reach)
 
     def wider(self, margin: float) -> "Point":
-        """Itself: its width is its noise level."""
+        """Itself: its width is its precision."""
         return self
 
     def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:

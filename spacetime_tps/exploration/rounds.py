@@ -18,6 +18,7 @@ from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, explored, followed
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
+from spacetime_tps.exploration.ends import GROUP, Ends, walk_ends
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
@@ -25,7 +26,6 @@ from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
-from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.problems.problem import Problem

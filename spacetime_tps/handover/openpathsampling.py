@@ -15,7 +15,7 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.open_path_sampling import StateVolume, WholeStepEngine, engine_of, volumes
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.exploration.sampled import set_up
 from spacetime_tps.files import write_csv
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.pipeline.explored import copy_explored
@@ -203,7 +203,7 @@ def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight:
 
 def _summary(source: dict[str, Any], rows: Sequence[Transition], evaluations: int) -> dict[str, Any]:
     """The source's, with these paths instead of its own."""
-    spent = {name: source["evaluations"][name] for name in PREPARED if name in source["evaluations"]} | {"energies of paths": evaluations}
+    spent = set_up(source["evaluations"]) | {"energies of paths": evaluations}
     routes = {route: [row for row in rows if row.route == route] for route in dict.fromkeys(row.route for row in rows)}
 
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.exploration.sampled import PLAIN_MD, PREPARATION, PREPARED
 from spacetime_tps.files import write_json
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
@@ -85,7 +85,7 @@ def steered(contest: Contest, out: Path) -> list[Source]:
         lines = list(dict.fromkeys(row.route for row in read_transitions(Folder(folder)) if row.stage == STEERED.name))
         for line in sorted(lines, key=lambda line: line != SAME):
             short = "-short" if len(lines) > 1 and line != SAME else ""
-            paid = ("preparation", "training_md")
+            paid = (PREPARATION, PLAIN_MD)
             found.append(Source(name + short, folder, STEERED.name, False, paid, settings.guided.stride, line, Reverse(STEERED).name))
     return found
 

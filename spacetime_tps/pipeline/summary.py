@@ -9,7 +9,7 @@ import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.route import DISAGREEMENT, disagreement_note
-from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.exploration.sampled import PREPARATION, Sampled
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
@@ -21,6 +21,8 @@ from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 from spacetime_tps.sampling.thermal import thermal_inefficiency, thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
+from spacetime_tps.stages.protocol import Stage
+from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, thinned
@@ -31,26 +33,24 @@ PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MD
 
 
 def summarise(
-    name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any], *, methods: Sequence[Method] = METHODS
-) -> dict[str, Any]:
+    name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any], *,
+    stages: Sequence[Stage] = STAGES, methods: Sequence[Method] = METHODS,
+) -> dict[str, Any]:  # fmt: skip
     """The content of summary.json but for wall seconds, as plain data. values: of the stages (stages.driver.run_stages)."""
     sampled: Sampled = values[exploration.NAME]
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
     references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
     thermal, embedded, inefficiency = references.get(Guided.name) or next(iter(references.values()))
-    routes, spent = sampled.record["routes"], sampled.record["evaluations"]
+    routes = sampled.record["routes"]
     own = [m for m in methods if not m.baseline]
     walked = {m.name: paths[m.name] for m in own if m.name in paths}
     forth = {m.name: walked[m.name] for m in own if m.mirror_of is None and m.name in walked}
-    evaluations = {
-        "preparation": problem.evaluations,
-        **spent,
-        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in own if m.mirror_of is None or m.name in paths},
-        "region": 0,
-        "unbiased": 0,
-        **(unbiased.record["evaluations"] if unbiased else {}),
-    }
+    evaluations = {PREPARATION: problem.evaluations}
+    for stage in stages:
+        spent = stage.spent(values.get(stage.name))
+        assert not spent.keys() & evaluations.keys(), f"{stage.name} counts under a name that another stage has"
+        evaluations |= spent
     return {
         "system": name,
         "problem": problem.fingerprint,

@@ -32,9 +32,10 @@ from spacetime_tps.problems.system import Range, SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.protocol import Definition
-from spacetime_tps.states.state import State, check_endpoints, state_of
+from spacetime_tps.states.state import State, check_endpoints, states_of
 
 GRADIENT_TOLERANCE = 1.0
+"""kJ/mol/nm: a loose one leaves frames on saddles"""
 WRITTEN = ("system.xml", "topology.pdb", "start.pdb", "end.pdb", "states.json", "coordinates.json")
 PLAIN = DynamicsSettings()
 
@@ -146,14 +147,8 @@ def load(folder: Path) -> Problem:
     )
     start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
-    structures = {"start.pdb": start.positions, "end.pdb": end.positions}
-
-    def states(file: Path) -> tuple[State, State]:
-        boxes = json.loads(file.read_text())
-        a, b = (state_of(boxes[name], cell=model.cell, read=structures.__getitem__) for name in "AB")
-        return a, b
-
-    a, b = read("states.json", states)
+    places = {"cell": model.cell, "start": start.positions, "end": end.positions}
+    a, b = read("states.json", lambda file: states_of(json.loads(file.read_text()), **places))
     coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
     return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
 
@@ -203,6 +198,4 @@ def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
 def _states(boxes: dict[str, Boxes], coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
     if not boxes:
         return states_around(coordinates, start.positions, end.positions, cell=cell)
-    places = {"start.pdb": start.positions, "end.pdb": end.positions}
-    a, b = (state_of(boxes[name], cell=cell, read=places.__getitem__) for name in "AB")
-    return a, b
+    return states_of(boxes, cell=cell, start=start.positions, end=end.positions)

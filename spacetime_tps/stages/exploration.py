@@ -30,6 +30,9 @@ class Exploration:
         windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
         return "the two ends and windows", training + windows
 
+    def spent(self, value: Sampled | None) -> dict[str, int]:
+        return {} if value is None else dict(value.record["evaluations"])
+
     def run(self, given: Given) -> Sampled:
         settings = given.settings
         explored = explore(given.problem, given.simulation, settings, seed=settings.seed)

@@ -45,6 +45,10 @@ class Stage(Protocol):
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         """What for, in a few words, and about how many evaluations from scratch."""
 
+    def spent(self, value: Any) -> dict[str, int]:
+        """Force evaluations by what they were for, as summary.json adds them up, from the value; from None what it says where it was not
+        run. Empty for a baseline: those are counted apart."""
+
     def run(self, given: Given) -> Any:
         """The value, what is kept already used. Raises SpacetimeError for what a user has to know."""
 

@@ -7,6 +7,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import Settings
+from spacetime_tps.unbiased.averages import PURPOSES
 from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
 from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, sample_unbiased
 
@@ -30,6 +31,9 @@ class UnbiasedPaths:
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return "unbiased paths", min(settings.unbiased.paths * A_TRANSITION, settings.unbiased.budget)
+
+    def spent(self, value: Unbiased | None) -> dict[str, int]:
+        return dict.fromkeys(PURPOSES, 0) if value is None else dict(value.record["evaluations"])
 
     def run(self, given: Given) -> Unbiased:
         settings = given.settings
