@@ -15,9 +15,10 @@ from spacetime_tps.coordinates.torsions import Torsions, ring_torsions, rotatabl
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.forcefield import build_system, read_system
+from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.integrity import Integrity, other_hand
 from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of, write_pdb
 from spacetime_tps.trajectories.frames import Frames
@@ -166,12 +167,12 @@ def test_systems_fit_their_structures(tmp_path: Path) -> None:
     path = tmp_path / "s.xml"
     path.write_text(openmm.XmlSerializer.serialize(system))
     chain = topology("CCCC", [])
-    assert read_system(path, Structure(chain, posed(0.0))).getNumParticles() == 4
+    assert read_prepared(path).of(Structure(chain, posed(0.0))).getNumParticles() == 4
     with pytest.raises(SpacetimeError, match="has 4 particles, and the structure 3 atoms"):
-        read_system(path, Structure(chain, posed(0.0)[:3]))
+        read_prepared(path).of(Structure(chain, posed(0.0)[:3]))
     path.write_text(openmm.XmlSerializer.serialize(openmm.VerletIntegrator(0.001)))
     with pytest.raises(SpacetimeError, match="holds a VerletIntegrator, not a System"):
-        read_system(path, Structure(chain, posed(0.0)))
+        read_prepared(path).of(Structure(chain, posed(0.0)))
     with pytest.raises(SpacetimeError, match=r"ff14SD.xml'; did you mean 'amber14/protein.ff14SB.xml'"):
         build_system(chain, ["amber14/protein.ff14SD.xml"])
 

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from openmm import app
+
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, places_in
-from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
+from spacetime_tps.molecules.order import brought, hydrogens_by_residue, of_topology, with_heavy_atoms_of
 from spacetime_tps.molecules.reading import Read, read_structure
 from spacetime_tps.molecules.records import WATER
+from spacetime_tps.molecules.snapshots import is_snapshot, read_snapshot
 from spacetime_tps.molecules.solvent import without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
 
@@ -27,6 +31,8 @@ class Ends:
 def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
     as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
+    for path in filter(is_snapshot, (start, end)):
+        raise SpacetimeError(f"{path} holds positions alone: give the topology that they are of by --system, or a PDB or mmCIF file")
     ours, theirs = (_molecule(path, alone=bool(forcefield)) for path in (start, end))
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
@@ -34,6 +40,24 @@ def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: b
     found = brought(whole, heavy, keep_names=keep_names, **names)
     said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
     return Ends(whole, found.structure, (*said, *told([*added(theirs.structure, heavy), *found.put_in], end.name)))
+
+
+def two_ends_of(topology: app.Topology, topology_name: str, start: Path, end: Path, *, keep_names: bool) -> Ends:
+    """The same of a topology's atoms, which both files are brought to; they may hold positions alone, in its order."""
+    here, there = (_placed(topology, topology_name, path) for path in (start, end))
+    brought_end = brought(here.structure, there.structure, keep_names=keep_names, start_name=start.name, end_name=end.name)
+    return Ends(here.structure, brought_end.structure, (*here.said, *there.said))
+
+
+def _placed(topology: app.Topology, topology_name: str, path: Path) -> Read:
+    if is_snapshot(path):
+        return Read(read_snapshot(path, topology, topology_name))
+    nowhere = Structure(topology, np.zeros((topology.getNumAtoms(), 3)))
+    found = _molecule(path, alone=without_solvent(nowhere, topology_name).structure is nowhere)
+    names = {"end_name": path.name, "start_name": topology_name}
+    heavy = with_heavy_atoms_of(nowhere, found.structure, **names)
+    placed = of_topology(topology, heavy, name=path.name, topology_name=topology_name)
+    return Read(placed.structure, (*found.said, *told([*added(found.structure, heavy), *placed.put_in], path.name)))
 
 
 def _molecule(path: Path, *, alone: bool) -> Read:

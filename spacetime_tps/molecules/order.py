@@ -1,8 +1,9 @@
 """A structure brought to the atoms and the order of another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, with_heavy_atoms, with_hydrogens
@@ -31,14 +32,27 @@ def brought(start: Structure, end: Structure, *, end_name: str, start_name: str,
     Atoms that are equal by symmetry are those of one name where `keep_names`; else, and where names differ, they are numbered so that
     the least turns between the two. Raises SpacetimeError that lists what one of them lacks.
     """
+    found, named = _laid(start, end, end_name=end_name, start_name=start_name)
+    return replace(found, structure=numbered_alike(start, found.structure, named & keep_names))
+
+
+def of_topology(topology: app.Topology, structure: Structure, *, name: str, topology_name: str) -> Brought:
+    """A structure with the atoms of a topology, in its order, with hydrogens put in that it lacks. Raises SpacetimeError that lists what
+    one of them lacks."""
+    nowhere = Structure(topology, np.zeros((topology.getNumAtoms(), 3)))
+    with np.errstate(invalid="ignore"):  # of directions, which it has none of
+        return _laid(nowhere, structure, end_name=name, start_name=topology_name)[0]
+
+
+def _laid(start: Structure, end: Structure, *, end_name: str, start_name: str) -> tuple[Brought, np.ndarray]:
+    """The end with the start's topology, and which atoms (atoms,) bear the same name in both."""
     places = places_in(Side(start, start_name), Side(end, end_name))
     positions = end.positions[places]
     if (places < 0).any():
         positions = _with_hydrogens(start, positions, places < 0, end_name)
     atoms, names = list(start.topology.atoms()), [a.name for a in end.topology.atoms()]
     named = np.array([k >= 0 and a.name == names[k] for a, k in zip(atoms, places, strict=True)])
-    found = numbered_alike(start, Structure(start.topology, positions), named & keep_names)
-    return Brought(found, tuple(atoms[k] for k in np.flatnonzero(places < 0)))
+    return Brought(Structure(start.topology, positions), tuple(atoms[k] for k in np.flatnonzero(places < 0))), named
 
 
 def with_heavy_atoms_of(start: Structure, end: Structure, *, end_name: str, start_name: str) -> Structure:

@@ -41,11 +41,19 @@ def read_structure(path: Path) -> Read:
     if not path.is_file():
         raise SpacetimeError(f"{path}: there is no such file")
     found = structure_of(path.read_bytes(), str(path))
-    near = cKDTree(found.structure.positions).query_pairs(OVERLAP)
-    if near:
-        one, other = (full_name(found.structure.topology, k) for k in min(near))
-        raise SpacetimeError(f"{path}: {one} and {other} lie within {OVERLAP:g} nm of each other")
+    check_positions(found.structure, str(path))
     return found
+
+
+def check_positions(structure: Structure, name: str) -> None:
+    """Raise SpacetimeError for coordinates that are no numbers, and for two atoms in one place; `name` is the file's."""
+    whole = np.isfinite(structure.positions).all(axis=1)
+    if not whole.all():
+        raise SpacetimeError(f"{name}: the coordinates of {full_name(structure.topology, int(np.argmin(whole)))} are no numbers")
+    near = cKDTree(structure.positions).query_pairs(OVERLAP)
+    if near:
+        one, other = (full_name(structure.topology, k) for k in min(near))
+        raise SpacetimeError(f"{name}: {one} and {other} lie within {OVERLAP:g} nm of each other")
 
 
 def structure_of(content: bytes, name: str) -> Read:
@@ -64,9 +72,6 @@ def structure_of(content: bytes, name: str) -> Read:
         raise SpacetimeError(f"{name} cannot be read as {form} file: {_reason(problem)}") from problem
     if topology.getNumAtoms() == 0:
         raise SpacetimeError(f"{name} holds no atoms")
-    whole = np.isfinite(positions).all(axis=1)
-    if not whole.all():
-        raise SpacetimeError(f"{name}: the coordinates of {full_name(topology, int(np.argmin(whole)))} are no numbers")
     if reader is app.PDBxFile:  # PDBFile does so itself
         topology.createDisulfideBonds(file.positions)
     _name_apart(topology)

@@ -66,7 +66,12 @@ def _atoms(topology: app.Topology) -> tuple[Atom, ...]:
 
 
 def write_pdb(path: Path, structure: Structure) -> None:
-    """Write one structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
+    """Write one structure as `pdb_text`."""
+    write_text(path, pdb_text(structure))
+
+
+def pdb_text(structure: Structure) -> str:
+    """One structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
     text = io.StringIO()
     vectors = structure.topology.getPeriodicBoxVectors()
     if vectors is not None:
@@ -75,4 +80,4 @@ def write_pdb(path: Path, structure: Structure) -> None:
         text.write("CRYST1{:9.3f}{:9.3f}{:9.3f}{:7.2f}{:7.2f}{:7.2f} P 1           1 \n".format(*(10.0 * x for x in (a, b, c)), *angles))
     app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, text, keepIds=True)
     app.PDBFile.writeFooter(structure.topology, text)
-    write_text(path, text.getvalue())
+    return text.getvalue()

@@ -21,10 +21,11 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.ends import two_ends
+from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
+from spacetime_tps.molecules.forcefield import build_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
+from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
@@ -77,17 +78,16 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in. A system may be
     its name, or its folder. Raises SpacetimeError for what is wrong with the input."""
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
-    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+    ends, system = _molecule(spec)
     start, end = ends.start, ends.end
     for sentence in ends.said:
         (progress or Silent()).say(sentence)
     turned = other_hand(start, end)
     if turned is not None:
         raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
-    system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
     wanted = dynamics.platform
     model = Model(
-        serialised(system),
+        system,
         spec.temperature_K,
         spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
         1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
@@ -109,6 +109,19 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
     return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+
+
+def _molecule(spec: SystemSpec) -> tuple[Ends, str]:
+    """Both ends, and their System as XML."""
+    if spec.system is None:
+        ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+        return ends, serialised(build_system(ends.start.topology, spec.forcefield))
+    prepared = read_prepared(spec.system, spec.parameters)
+    if prepared.topology is None:
+        ends = two_ends(spec.start, spec.end, (), keep_names=spec.labelled)
+    else:
+        ends = two_ends_of(prepared.topology, spec.system.name, spec.start, spec.end, keep_names=spec.labelled)
+    return ends, serialised(prepared.of(ends.start))
 
 
 def _as_stored(structure: Structure) -> Structure:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, create_
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
+from spacetime_tps.molecules.prepared import files_of
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import CONDITIONS
 from spacetime_tps.validation import Plain, StrictModel, first_error
@@ -36,7 +37,9 @@ class SystemSpec(Plain):
     forcefield: tuple[str, ...] = ()
     """OpenMM force-field files; none where `system` is given"""
     system: Path | None = None
-    """A serialised openmm.System, instead of a force field"""
+    """A prepared system instead of a force field: a serialised openmm.System, an Amber prmtop, a GROMACS top or a CHARMM psf"""
+    parameters: tuple[Path, ...] = ()
+    """CHARMM's parameter files, or the folder in which a GROMACS top finds what it includes"""
     temperature_K: float = Field(300.0, gt=0)
     timestep_fs: float = Field(1.0, gt=0)
     friction_per_ps: float = Field(1.0, gt=0)
@@ -75,6 +78,8 @@ class SystemSpec(Plain):
     def _one_energy(self) -> "SystemSpec":
         if bool(self.forcefield) == (self.system is not None):
             raise ValueError("give either a forcefield or a system, and not both")
+        if self.parameters and self.system is None:
+            raise ValueError("parameters are of a prepared system: give that too")
         if self.states is not None and set(self.states) != {"A", "B"}:
             raise ValueError("states must hold A and B")
         return self
@@ -92,12 +97,12 @@ class SystemSpec(Plain):
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
         own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
-        own += [("system", self.system)] if self.system is not None else []
+        own += files_of(self.system, self.parameters).items() if self.system is not None else []
         return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
 
     def fingerprint(self) -> str:
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
-        spec = self.model_dump(mode="json", exclude={"start", "end", "system"})
+        spec = self.model_dump(mode="json", exclude={"start", "end", "system", "parameters"})
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
         content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -146,6 +151,8 @@ def load_system(system: str | Path, *, temperature: float | None = None) -> Syst
     for key in ("start", "end", "system"):
         if data.get(key) is not None:
             data[key] = folder / str(data[key])
+    if isinstance(data.get("parameters"), list):
+        data["parameters"] = [folder / str(name) for name in data["parameters"]]
     if isinstance(data.get("forcefield"), list):
         data["forcefield"] = [str(folder / f) if (folder / str(f)).is_file() else f for f in data["forcefield"]]
     if temperature is not None:
@@ -153,13 +160,22 @@ def load_system(system: str | Path, *, temperature: float | None = None) -> Syst
     return _spec(data, str(folder / "system.yaml"))
 
 
-def two_structures(start: str | Path, end: str | Path, *, forcefield: Sequence[str], temperature: float | None = None) -> SystemSpec:
-    """A system of two PDB or mmCIF files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it
-    is prepared. Raises SpacetimeError for a file that there is not."""
+def two_structures(
+    start: str | Path,
+    end: str | Path,
+    *,
+    forcefield: Sequence[str] = (),
+    system: str | Path | None = None,
+    parameters: Sequence[str | Path] = (),
+    temperature: float | None = None,
+) -> SystemSpec:
+    """A system of two structure files alone, with OpenMM force-field files or a prepared system and its parameters, at a temperature in K;
+    coordinates and states are found when it is prepared. Raises SpacetimeError for a file that there is not."""
     start, end = Path(start), Path(end)
     name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
-    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield)}
-    return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
+    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "parameters": tuple(parameters)}
+    given = {"system": system, "temperature_K": temperature}
+    return _spec(data | {key: value for key, value in given.items() if value is not None}, "the system")
 
 
 def _spec(data: dict[str, Any], source: str) -> SystemSpec:
@@ -167,8 +183,8 @@ def _spec(data: dict[str, Any], source: str) -> SystemSpec:
         spec = SystemSpec.model_validate(data)
     except ValidationError as problem:
         raise SpacetimeError(f"{source}: {first_error(problem)}") from problem
-    for path in (spec.start, spec.end, *([spec.system] if spec.system else [])):
-        if not path.is_file():
+    for path in (spec.start, spec.end, *([spec.system] if spec.system else []), *spec.parameters):
+        if not (path.is_file() or (path in spec.parameters and path.is_dir())):
             raise SpacetimeError(f"{path}: there is no such file")
     for name, boxes in (spec.states or {}).items():
         if not boxes or not all(boxes):

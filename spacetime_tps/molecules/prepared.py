@@ -1,0 +1,166 @@
+"""Systems that another program has prepared: OpenMM's own System XML, topologies of Amber, GROMACS and CHARMM as OpenMM reads them."""
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app
+
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.forcefield import deserialised
+from spacetime_tps.molecules.reading import structure_of
+from spacetime_tps.molecules.records import WATER
+from spacetime_tps.molecules.structure import Structure, pdb_text
+
+ISOLATED = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": False, "removeCMMotion": False}
+"""As `forcefield.build_system` makes a System"""
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
+Make = Callable[[], openmm.System]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A molecule's energy, and its atoms where the file names them."""
+
+    name: str
+    """Of the file"""
+    system: openmm.System
+    topology: app.Topology | None
+    """None where the file is a System alone: the atoms are then the start structure's"""
+
+    def of(self, structure: Structure) -> openmm.System:
+        """The System. Raises SpacetimeError where it is of another number of particles than the structure has atoms."""
+        particles, atoms = self.system.getNumParticles(), len(structure.positions)
+        if particles != atoms:
+            raise SpacetimeError(f"{self.name} has {particles} particles, and the structure {atoms} atoms")
+        return self.system
+
+
+def read_prepared(path: Path, parameters: Sequence[Path] = ()) -> Prepared:
+    """What a file holds, by its suffix or else its first words. `parameters` are CHARMM's parameter files, or the folder in which a GROMACS
+    topology finds what it includes. Raises SpacetimeError where it cannot be read, lacks parameters, or holds water or a periodic box."""
+    form, read = _kind(path)
+    if read is None:
+        return Prepared(str(path), _system_xml(path, parameters), None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            topology, make = read(path, parameters)
+            _check_isolated(topology, path)
+            return Prepared(str(path), make(), _as_in_pdb(topology))
+    except SpacetimeError:
+        raise
+    except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
+        raise SpacetimeError(f"{path} cannot be read as {form}: {_reason(problem)}") from problem
+
+
+def files_of(path: Path, parameters: Sequence[Path]) -> dict[str, Path]:
+    """All files that a prepared system is made from, by what they are called in a run's config: parameters and what a GROMACS topology
+    includes, as far as it is found."""
+    found = {"system": path, **{f"parameters {file.name}": file for file in parameters if file.is_file()}}
+    folders = [folder for folder in parameters if folder.is_dir()]
+    waiting = [path] if _kind(path)[1] is _gromacs else []
+    while waiting:
+        file = waiting.pop()
+        for name in INCLUDE.findall(file.read_text(errors="replace")):
+            places = (place / name for place in (file.parent, *folders) if (place / name).is_file())
+            if (included := next(places, None)) is not None and included not in found.values():
+                found[f"included {name}"] = included
+                waiting.append(included)
+    return found
+
+
+Read = Callable[[Path, Sequence[Path]], tuple[app.Topology, Make]]
+
+
+def _amber(path: Path, parameters: Sequence[Path]) -> tuple[app.Topology, Make]:
+    _check_none(path, parameters)
+    file = app.AmberPrmtopFile(str(path))
+    return file.topology, lambda: file.createSystem(**ISOLATED)
+
+
+def _gromacs(path: Path, parameters: Sequence[Path]) -> tuple[app.Topology, Make]:
+    for place in parameters:
+        if not place.is_dir() or len(parameters) > 1:
+            raise SpacetimeError(f"{path} is a GROMACS topology: --parameters wants the one folder that holds what it includes")
+    try:
+        file = app.GromacsTopFile(str(path), includeDir=str(parameters[0]) if parameters else None)
+    except ValueError as problem:
+        if "Could not locate #include" not in str(problem):
+            raise
+        raise SpacetimeError(f"{path}: {problem}; give the folder that holds it by --parameters") from problem
+    return file.topology, lambda: file.createSystem(**ISOLATED)
+
+
+def _charmm(path: Path, parameters: Sequence[Path]) -> tuple[app.Topology, Make]:
+    if not parameters:
+        raise SpacetimeError(f"{path} wants CHARMM's parameter files: give them by --parameters, as par_all36m_prot.prm")
+    file = app.CharmmPsfFile(str(path))
+
+    def make() -> openmm.System:
+        try:
+            return file.createSystem(app.CharmmParameterSet(*map(str, parameters)), **ISOLATED)
+        except Exception as problem:  # as for atom types that the files do not hold
+            named = ", ".join(place.name for place in parameters)
+            raise SpacetimeError(f"{path} cannot be made a system of with {named}: {_reason(problem)}") from problem
+
+    return file.topology, make
+
+
+KINDS: dict[str, tuple[str, Read | None, tuple[str, ...], re.Pattern[bytes]]] = {
+    "xml": ("a serialised OpenMM System", None, (".xml",), re.compile(rb"\s*<")),
+    "amber": ("an Amber prmtop file", _amber, (".prmtop", ".parm7"), re.compile(rb"\s*%(VERSION|FLAG)")),
+    "charmm": ("a CHARMM psf file", _charmm, (".psf",), re.compile(rb"\s*PSF\b")),
+    "gromacs": ("a GROMACS topology", _gromacs, (), re.compile(rb"(?m)^\s*(\[\s*\w+\s*\]|#\s*include\b)")),
+}
+"""What a sentence calls it, how it is read, its suffixes, and how it begins. A .top may be Amber's or GROMACS's"""
+
+
+def _kind(path: Path) -> tuple[str, Read | None]:
+    with open(path, "rb") as file:
+        head = file.read(100_000)
+    by_suffix = (kind for kind in KINDS.values() if path.suffix.lower() in kind[2])
+    by_words = (kind for kind in KINDS.values() if (kind[3].search if kind[1] is _gromacs else kind[3].match)(head))
+    found = next(by_suffix, None) or next(by_words, None)
+    if found is None:
+        known = ", ".join(kind[0] for kind in KINDS.values())
+        raise SpacetimeError(f"{path} is no prepared system; what is taken is {known}")
+    return found[0], found[1]
+
+
+def _system_xml(path: Path, parameters: Sequence[Path]) -> openmm.System:
+    _check_none(path, parameters)
+    try:
+        return deserialised(path.read_text(), str(path))
+    except UnicodeDecodeError as problem:
+        raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
+
+
+def _check_none(path: Path, parameters: Sequence[Path]) -> None:
+    if parameters:
+        raise SpacetimeError(f"{path} holds its parameters itself: leave out {parameters[0].name}")
+
+
+def _check_isolated(topology: app.Topology, path: Path) -> None:
+    if topology.getNumAtoms() == 0:
+        raise SpacetimeError(f"{path} holds no atoms")
+    water = sum(residue.name in WATER for residue in topology.residues())
+    if water or topology.getPeriodicBoxVectors() is not None:
+        what = "a periodic box" if not water else f"{water} water molecule{'s' if water > 1 else ''}"
+        raise SpacetimeError(f"{path} holds {what}, and explicit solvent is not supported: make it again without solvent and box")
+
+
+def _as_in_pdb(topology: app.Topology) -> app.Topology:
+    """With the names that its atoms and residues have once they were in a PDB file, as those of a run are and of structures it meets."""
+    read = structure_of(pdb_text(Structure(topology, np.zeros((topology.getNumAtoms(), 3)))).encode(), "the topology").structure.topology
+    for atom, known in zip(topology.atoms(), read.atoms(), strict=True):
+        atom.name, atom.residue.name = known.name, known.residue.name
+    return topology
+
+
+def _reason(problem: Exception) -> str:
+    return str(problem) or type(problem).__name__
