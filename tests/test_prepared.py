@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 from spacetime_tps.cli import app as command_line
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.ends import two_ends_of
 from spacetime_tps.molecules.prepared import files_of, read_prepared
+from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.snapshots import read_snapshot
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, bundled_systems, load_system, two_structures
@@ -165,3 +168,43 @@ def test_structure_files_are_brought_to_a_topologys_order(chain: Path) -> None:
     system = {"system": chain / "chain.psf", "parameters": [chain / "chain.prm"]}
     one, other = (prepared(two_structures(chain / "gauche.crd", chain / end, **system)) for end in ("trans.pdb", "turned.pdb"))
     np.testing.assert_array_equal(one.end.positions, other.end.positions)
+
+
+CAPS = {"ACE": {"C": "CY", "O": "OY", "CH3": "CAY", "H1": "HY1", "H2": "HY2", "H3": "HY3"},
+        "NME": {"N": "NT", "H": "HNT", "C": "CAT", "H1": "HT1", "H2": "HT2", "H3": "HT3"},
+        "ALA": {"H": "HN"}}  # fmt: skip
+"""As CHARMM's patches ACE and CT3 name them, in the residue that they are put on"""
+
+
+def patched(structure: Structure) -> str:
+    """A psf of alanine dipeptide with its caps in one residue, bonds and charges alone."""
+    atoms = [(a.element.symbol, CAPS[a.residue.name].get(a.name, a.name), a.element.mass._value) for a in structure.topology.atoms()]
+    rows = [f"{k:8d} P    1    ALA  {name:4s} {symbol:4s} {0.0:10.6f}     {mass:9.4f}           0\n"
+            for k, (symbol, name, mass) in enumerate(atoms, start=1)]  # fmt: skip
+    ends = [k for a, b in structure.topology.bonds() for k in (a.index + 1, b.index + 1)]
+    bonds = "".join("".join(f"{k:8d}" for k in ends[i : i + 8]) + "\n" for i in range(0, len(ends), 8))
+    none = "".join(f"       0 !{name}\n\n" for name in ("NTHETA: angles", "NPHI: dihedrals", "NIMPHI: impropers", "NDON", "NACC", "NNB"))
+    head = f"PSF\n\n       1 !NTITLE\n REMARKS x\n\n{len(rows):8d} !NATOM\n"
+    return f"{head}{''.join(rows)}\n{len(ends) // 2:8d} !NBOND: bonds\n{bonds}\n{none}"
+
+
+def test_caps_that_charmm_puts_into_a_residue_keep_their_bonds_in_a_pdb_file(tmp_path: Path) -> None:
+    """OpenMM's PDB reader bonds HT1, HT2 and HT3 of a methylamide to the nitrogen of the residue, and CAY to nothing."""
+    structure = load_structure(ALANINE / "c5.pdb")
+    pairs = [(a, b) for k, a in enumerate("HCNO") for b in "HCNO"[k:]]
+    (tmp_path / "x.psf").write_text(patched(structure))
+    (tmp_path / "x.prm").write_text(
+        "* x\n*\nATOMS\n" + "".join(f"MASS -1 {a} {m}\n" for a, m in zip("HCNO", (1.008, 12.011, 14.007, 15.999), strict=True))
+        + "BONDS\n" + "".join(f"{a} {b} 300.0 1.2\n" for a, b in pairs)
+        + "NONBONDED\n" + "".join(f"{a} 0.0 -0.1 1.5\n" for a in "HCNO") + "END\n"
+    )  # fmt: skip
+    topology = read_prepared(tmp_path / "x.psf", [tmp_path / "x.prm"]).topology
+    assert topology is not None
+    ends = two_ends_of(topology, "x.psf", ALANINE / "c5.pdb", ALANINE / "c7ax.pdb", keep_names=False)
+    write_pdb(tmp_path / "x.pdb", ends.end)
+    bonds = [
+        {frozenset((a.index, b.index)) for a, b in t.bonds()} for t in (load_structure(tmp_path / "x.pdb").topology, structure.topology)
+    ]
+    assert bonds[0] == bonds[1]
+    lengths = [np.linalg.norm(s.positions[a] - s.positions[b]) for s in (ends.start, ends.end) for a, b in bonds[0]]
+    assert 0.09 < min(lengths) < max(lengths) < 0.16

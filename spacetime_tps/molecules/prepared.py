@@ -12,12 +12,14 @@ from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import deserialised
-from spacetime_tps.molecules.reading import structure_of
+from spacetime_tps.molecules.reading import name_apart, structure_of
 from spacetime_tps.molecules.records import WATER
-from spacetime_tps.molecules.structure import Structure, pdb_text
+from spacetime_tps.molecules.structure import Structure, is_hydrogen, pdb_text
 
 ISOLATED = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": False, "removeCMMotion": False}
 """As `forcefield.build_system` makes a System"""
+ROUNDS = 4
+"""Of renaming, at most: of an atom that no longer bears a name, another may be taken for it"""
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 Make = Callable[[], openmm.System]
 
@@ -155,11 +157,26 @@ def _check_isolated(topology: app.Topology, path: Path) -> None:
 
 
 def _as_in_pdb(topology: app.Topology) -> app.Topology:
-    """With the names that its atoms and residues have once they were in a PDB file, as those of a run are and of structures it meets."""
-    read = structure_of(pdb_text(Structure(topology, np.zeros((topology.getNumAtoms(), 3)))).encode(), "the topology").structure.topology
-    for atom, known in zip(topology.atoms(), read.atoms(), strict=True):
-        atom.name, atom.residue.name = known.name, known.residue.name
+    """With the names that its atoms and residues have once they were in a PDB file, as those of a run are and of structures it meets;
+    where a name would tell a bond that is none, as of a cap that CHARMM's patches put into a residue, with another."""
+    name_apart(topology)
+    bonds, atoms = _bonds(topology), list(topology.atoms())
+    for _ in range(ROUNDS):
+        read = structure_of(pdb_text(Structure(topology, np.zeros((len(atoms), 3)))).encode(), "the topology").structure.topology
+        for atom, known in zip(atoms, read.atoms(), strict=True):
+            atom.name, atom.residue.name = known.name, known.residue.name
+        told = {pair for pair in _bonds(read) - bonds if not all(atoms[k].name == "SG" for k in pair)}  # these by distance
+        if not told:
+            break
+        for pair in told:
+            atom = min((atoms[k] for k in pair), key=lambda a: (not is_hydrogen(a), a.index))
+            taken = {other.name for other in atom.residue.atoms()}
+            atom.name = next(name for k in range(len(taken) + 1) if (name := f"{atom.name[:2]}{k or ''}'") not in taken)
     return topology
+
+
+def _bonds(topology: app.Topology) -> set[frozenset[int]]:
+    return {frozenset((a.index, b.index)) for a, b in topology.bonds()}
 
 
 def _reason(problem: Exception) -> str:

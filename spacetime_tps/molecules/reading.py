@@ -74,11 +74,11 @@ def structure_of(content: bytes, name: str) -> Read:
         raise SpacetimeError(f"{name} holds no atoms")
     if reader is app.PDBxFile:  # PDBFile does so itself
         topology.createDisulfideBonds(file.positions)
-    _name_apart(topology)
+    name_apart(topology)
     return Read(Structure(topology, positions), tuple(f"{PurePath(name).name} {what}" for what in said))
 
 
-def _name_apart(topology: app.Topology) -> None:
+def name_apart(topology: app.Topology) -> None:
     """OpenMM's standard names may be one for two atoms that the file tells apart, as for H and CHARMM's HT1 of a cap."""
     for residue in topology.residues():
         met: set[str] = set()
