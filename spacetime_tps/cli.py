@@ -77,6 +77,14 @@ def run(
         list[Path] | None,
         typer.Option(help="CHARMM parameter file (may be repeated), or the folder of a GROMACS force field.", show_default=False),
     ] = None,
+    coordinates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the transition is described by: auto, torsions, positions, distances, each of these with a selection of atoms or "
+            "without, as 'positions: name CA'; may be repeated.  [default: the system's, or auto]",
+            show_default=False,
+        ),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="In kelvin.  [default: the system's, or 300]", show_default=False)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; may be repeated.", show_default=False)] = None,
 ) -> None:
@@ -95,10 +103,16 @@ def run(
         if system is not None and (start or end or forcefield or prepared or parameters):
             raise SpacetimeError("give either a system or --start, --end and --forcefield or --system, not both")
         if system is not None:
-            spec = load_system(system, temperature=temperature)
+            spec = load_system(system, temperature=temperature, coordinates=coordinates or ())
         elif start and end and (forcefield or prepared):
             spec = two_structures(
-                start, end, forcefield=forcefield or (), system=prepared, parameters=parameters or (), temperature=temperature
+                start,
+                end,
+                forcefield=forcefield or (),
+                system=prepared,
+                parameters=parameters or (),
+                temperature=temperature,
+                coordinates=coordinates or (),
             )
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml, or --system molecule.prmtop")

@@ -308,3 +308,29 @@ def test_a_system_of_another_program_that_cannot_be_used_is_a_sentence(name: str
         (tmp_path / file).write_text(change((tmp_path / file).read_text() if (tmp_path / file).exists() else ""))
     words = [word for option, value in options.items() if value for word in (option, value)]
     assert sentence in told(["run", *words], tmp_path / "out")
+
+
+CHOICES = {
+    ("angles",): "unknown kind of coordinates 'angles'; there are torsions, distances, positions",
+    ("angles: name CA",): "unknown kind of coordinates 'angles'",
+    ("",): "unknown kind of coordinates ''",
+    ("positions:",): "coordinates 'positions:' want a selection of atoms after the colon, as in 'positions: name CA'",
+    ("auto: name CA",): "unknown kind of coordinates 'auto'",
+    ("auto", "torsions"): "auto chooses all coordinates: give it alone",
+    ("positions: name CA", "positions: name CB"): "positions stand twice among the coordinates: join their selections by 'or'",
+    ("positions: name CA",): "positions want three atoms that are not on a line to be superposed on, and 'name CA' selects 1 atom",
+    ("positions: name QQ",): "'name QQ' selects no atom",
+    ("positions: name CA or",): "cannot be read as a selection of MDAnalysis",
+    ("positions: 2:CA",): "cannot be read as a selection of MDAnalysis",
+    ("torsions: name CA",): "'name CA' holds no bond between two atoms but hydrogen that a torsion is of",
+    ("torsions: \0",): "cannot be read as a selection of MDAnalysis",
+    ("distances",): "no bonded distance differs by more than 0.05 nm between the two structures",
+    ("distances: name N CA and resid 2",): "differs by more than 0.05 nm between the two structures",
+    ("distances: around",): "cannot be read as a selection of MDAnalysis",
+}
+
+
+@pytest.mark.parametrize("words", CHOICES)
+def test_coordinates_that_cannot_be_chosen_are_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    chosen = [word for text in words for word in ("--coordinates", text)]
+    assert CHOICES[words] in told(["run", "alanine_dipeptide", *chosen, "--set", "dynamics.platform=Reference"], tmp_path / "out")

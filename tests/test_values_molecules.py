@@ -15,12 +15,13 @@ from spacetime_tps.coordinates.torsions import Torsions, ring_torsions, rotatabl
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.integrity import Integrity, other_hand
 from spacetime_tps.molecules.order import same_order
 from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of, write_pdb
+from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr, write_trr
 

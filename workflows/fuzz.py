@@ -18,11 +18,11 @@ from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import two_ends
 from spacetime_tps.molecules.forcefield import deserialised
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.system import bundled_systems, load_system
 from spacetime_tps.stages.settings import parse_settings
 

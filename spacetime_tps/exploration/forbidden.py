@@ -16,10 +16,10 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
 from spacetime_tps.geometry.penalties import Divergence, from_point, from_samples
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.order import same_order
 from spacetime_tps.molecules.reading import structure_of
 from spacetime_tps.molecules.solvent import without_solvent
-from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State, state_of
 

@@ -1,4 +1,4 @@
-"""A molecule's topology with one set of positions: its atoms by name, as coordinates see it, and as a PDB file."""
+"""A molecule's topology with one set of positions: its atoms by name, and as a PDB file."""
 
 import io
 from collections.abc import Container, Mapping
@@ -9,7 +9,7 @@ import numpy as np
 from openmm import Vec3, app, unit
 from openmm.app.internal.unitcell import computeLengthsAndAngles
 
-from spacetime_tps.coordinates.molecule import Atom, Cell, Molecule, index_of
+from spacetime_tps.coordinates.molecule import Atom, index_of
 from spacetime_tps.files import write_text
 
 
@@ -51,16 +51,11 @@ def full_name(topology: app.Topology, index: int) -> str:
 
 def atom_index(topology: app.Topology, label: str) -> int:
     """Index of the atom written 'RESIDUE_NUMBER:ATOM_NAME', as in '2:CA'. Raises SpacetimeError where there is none."""
-    return index_of(label, _atoms(topology))
+    return index_of(label, atoms_of(topology))
 
 
-def molecule_of(start: Structure, end: Structure, cell: Cell | None) -> Molecule:
-    """What coordinates see of a molecule in two structures, the atoms in the same order in both."""
-    bonds = tuple((int(a.index), int(b.index)) for a, b in start.topology.bonds())
-    return Molecule(_atoms(start.topology), bonds, start.positions, end.positions, cell)
-
-
-def _atoms(topology: app.Topology) -> tuple[Atom, ...]:
+def atoms_of(topology: app.Topology) -> tuple[Atom, ...]:
+    """As coordinates see them."""
     symbols = ("H" if is_hydrogen(a) else "" if a.element is None else a.element.symbol for a in topology.atoms())
     return tuple(Atom(a.name, a.residue.name, a.residue.id, symbol) for a, symbol in zip(topology.atoms(), symbols, strict=True))
 

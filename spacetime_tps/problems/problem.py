@@ -11,23 +11,26 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.automatic import AUTO, Choice, automatic
 from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.molecule import Cell, Molecule
+from spacetime_tps.coordinates.naming import told
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
-from spacetime_tps.coordinates.registry import DEFAULT, KINDS, coordinates_of, joined
+from spacetime_tps.coordinates.registry import KINDS, coordinates_of, joined
 from spacetime_tps.coordinates.superposition import superposed
 from spacetime_tps.engines.openmm import platforms
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.forcefield import build_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
@@ -94,7 +97,7 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
         "Reference" if wanted == "auto" else platforms.check(wanted),
     )
     molecule = molecule_of(start, end, model.cell)
-    coordinates, boxes = _coordinates(spec, molecule), _boxes(spec, molecule)
+    coordinates, boxes = _coordinates(spec, molecule).coordinates, _boxes(spec, molecule)
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
     potential = Potential(model)
@@ -104,9 +107,11 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    coordinates = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
+    choice = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
+    coordinates = choice.coordinates
     a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
+    (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)
     return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
 
@@ -189,10 +194,14 @@ def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
     return model, float(notes["steps_per_second"]), int(notes["evaluations"])
 
 
-def _coordinates(spec: SystemSpec, molecule: Molecule) -> Coordinates:
-    """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
-    kinds = spec.coordinates or tuple(spec.defined) or (DEFAULT,)
-    return joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
+def _coordinates(spec: SystemSpec, molecule: Molecule) -> Choice:
+    """The blocks that a system names, or those found from the two structures."""
+    kinds = spec.coordinates or tuple(spec.defined) or (AUTO,)
+    if kinds == (AUTO,):
+        found = automatic(molecule)
+        return Choice(found.coordinates, f"{found.because} (--coordinates chooses others)")
+    blocks = joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
+    return Choice(blocks, told(blocks))
 
 
 def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
