@@ -18,7 +18,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.ends import two_ends_of
 from spacetime_tps.molecules.prepared import files_of, read_prepared
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.snapshots import read_snapshot
+from spacetime_tps.molecules.snapshots import snapshot_of
 from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
@@ -76,7 +76,7 @@ def test_positions_come_from_a_programs_own_files(
     assert problem.zero == pytest.approx(four_carbons.energy(problem.start.positions), abs=1e-5)
     topology = read_prepared(chain / system, [chain / p for p in parameters]).topology
     assert topology is not None
-    read = read_snapshot(chain / f"gauche.{suffix}", topology, system)
+    read = snapshot_of((chain / f"gauche.{suffix}").read_bytes(), f"gauche.{suffix}", topology, system)
     np.testing.assert_allclose(read.positions, four_carbons.placed(62.0), atol=1.01 * tolerance)
 
 

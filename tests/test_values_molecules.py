@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
@@ -18,7 +19,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.integrity import Integrity, other_hand
-from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.order import brought
 from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
@@ -153,12 +154,13 @@ def test_structures_come_back_from_their_files(tmp_path: Path) -> None:
     residue = other.addResidue("MOL", other.addChain(), "7")
     for name in ("O2", "C0", "H3", "C1"):
         other.addAtom(name, app.Element.getBySymbol(name[0]), residue)
-    turned = same_order(Structure(chain, x), Structure(other, x[[2, 0, 3, 1]]))
+    names: dict[str, Any] = {"start_name": "start.pdb", "end_name": "end.pdb", "keep_names": True}
+    turned = brought(Structure(chain, x), Structure(other, x[[2, 0, 3, 1]]), **names).structure
     np.testing.assert_array_equal(turned.positions, x)
     assert turned.topology is chain
     other.addAtom("C9", app.Element.getBySymbol("C"), residue)
     with pytest.raises(SpacetimeError, match=r"start.pdb has 4 atoms and end.pdb 5: residue 7 MOL lacks C9 in start.pdb"):
-        same_order(Structure(chain, x), Structure(other, np.zeros((5, 3))))
+        brought(Structure(chain, x), Structure(other, np.zeros((5, 3))), **names)
 
 
 def test_systems_fit_their_structures(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ ISOLATED = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": 
 """As `forcefield.build_system` makes a System"""
 ROUNDS = 4
 """Of renaming, at most: of an atom that no longer bears a name, another may be taken for it"""
+SIDE = 100
+"""Of a cube of atoms 1 nm apart, of which a PDB file tells no bonds by distance"""
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 Make = Callable[[], openmm.System]
 
@@ -161,11 +163,12 @@ def _as_in_pdb(topology: app.Topology) -> app.Topology:
     where a name would tell a bond that is none, as of a cap that CHARMM's patches put into a residue, with another."""
     name_apart(topology)
     bonds, atoms = _bonds(topology), list(topology.atoms())
+    apart = np.stack([np.arange(len(atoms)) // n % SIDE for n in (1, SIDE, SIDE**2)], axis=-1) * 1.0
     for _ in range(ROUNDS):
-        read = structure_of(pdb_text(Structure(topology, np.zeros((len(atoms), 3)))).encode(), "the topology").structure.topology
+        read = structure_of(pdb_text(Structure(topology, apart)).encode(), "the topology").structure.topology
         for atom, known in zip(atoms, read.atoms(), strict=True):
             atom.name, atom.residue.name = known.name, known.residue.name
-        told = {pair for pair in _bonds(read) - bonds if not all(atoms[k].name == "SG" for k in pair)}  # these by distance
+        told = _bonds(read) - bonds
         if not told:
             break
         for pair in told:

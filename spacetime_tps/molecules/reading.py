@@ -36,20 +36,28 @@ def load_structure(path: Path) -> Structure:
 
 
 def read_structure(path: Path) -> Read:
-    """Read the first model of a PDB or mmCIF file. Raises SpacetimeError where it is missing, unreadable or empty, and for two atoms in one
-    place."""
-    if not path.is_file():
-        raise SpacetimeError(f"{path}: there is no such file")
-    found = structure_of(path.read_bytes(), str(path))
-    check_positions(found.structure, str(path))
+    """Read the first model of a PDB or mmCIF file. Raises SpacetimeError where it is missing, and as `structure_of` and `check_apart`."""
+    found = structure_of(content_of(path), str(path))
+    check_apart(found.structure, str(path))
     return found
 
 
-def check_positions(structure: Structure, name: str) -> None:
-    """Raise SpacetimeError for coordinates that are no numbers, and for two atoms in one place; `name` is the file's."""
+def content_of(path: Path) -> bytes:
+    """Raises SpacetimeError where there is no such file."""
+    if not path.is_file():
+        raise SpacetimeError(f"{path}: there is no such file")
+    return path.read_bytes()
+
+
+def check_numbers(structure: Structure, name: str) -> None:
+    """Raise SpacetimeError for coordinates that are no numbers; `name` is the file's."""
     whole = np.isfinite(structure.positions).all(axis=1)
     if not whole.all():
         raise SpacetimeError(f"{name}: the coordinates of {full_name(structure.topology, int(np.argmin(whole)))} are no numbers")
+
+
+def check_apart(structure: Structure, name: str) -> None:
+    """Raise SpacetimeError for two atoms in one place."""
     near = cKDTree(structure.positions).query_pairs(OVERLAP)
     if near:
         one, other = (full_name(structure.topology, k) for k in min(near))
@@ -72,6 +80,7 @@ def structure_of(content: bytes, name: str) -> Read:
         raise SpacetimeError(f"{name} cannot be read as {form} file: {_reason(problem)}") from problem
     if topology.getNumAtoms() == 0:
         raise SpacetimeError(f"{name} holds no atoms")
+    check_numbers(Structure(topology, positions), name)
     if reader is app.PDBxFile:  # PDBFile does so itself
         topology.createDisulfideBonds(file.positions)
     name_apart(topology)

@@ -1,42 +1,43 @@
 """Files that hold positions for a topology's atoms in its order: restarts of Amber, GROMACS gro, CHARMM coordinates."""
 
+import tempfile
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from openmm import app, unit
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.reading import check_positions
+from spacetime_tps.molecules.reading import check_numbers
 from spacetime_tps.molecules.structure import Structure, full_name
 
 LONGEST = 0.3
 """nm, beyond which no two atoms are bonded"""
 
 
-def is_snapshot(path: Path) -> bool:
+def is_snapshot(name: str) -> bool:
     """By its suffix."""
-    return path.suffix.lower() in READERS
+    return PurePath(name).suffix.lower() in READERS
 
 
-def read_snapshot(path: Path, topology: app.Topology, of: str) -> Structure:
-    """Positions for the atoms of a topology; `of` names its file. Raises SpacetimeError where the file is missing or unreadable, has
-    another number of atoms, or other atoms: where what is bonded lies far apart."""
-    if not path.is_file():
-        raise SpacetimeError(f"{path}: there is no such file")
-    form, read = READERS[path.suffix.lower()]
+def snapshot_of(content: bytes, name: str, topology: app.Topology, of: str) -> Structure:
+    """Positions for the atoms of a topology from what a file called `name` holds; `of` names the topology's file. Raises SpacetimeError
+    where it is unreadable, has another number of atoms, or other atoms: where what is bonded lies far apart."""
+    form, read = READERS[PurePath(name).suffix.lower()]
     try:
-        with warnings.catch_warnings():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            positions = np.array(read(path).value_in_unit(unit.nanometer), dtype=float).reshape(-1, 3)
+            file = Path(folder) / "snapshot"
+            file.write_bytes(content)
+            positions = np.array(read(file).value_in_unit(unit.nanometer), dtype=float).reshape(-1, 3)
     except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
-        raise SpacetimeError(f"{path} cannot be read as {form}: {str(problem) or type(problem).__name__}") from problem
+        raise SpacetimeError(f"{name} cannot be read as {form}: {str(problem) or type(problem).__name__}") from problem
     if len(positions) != topology.getNumAtoms():
-        raise SpacetimeError(f"{path} has {len(positions)} atoms and {of} {topology.getNumAtoms()}")
+        raise SpacetimeError(f"{name} has {len(positions)} atoms and {of} {topology.getNumAtoms()}")
     found = Structure(topology, positions)
-    check_positions(found, str(path))
-    _check_bonds(found, str(path), of)
+    check_numbers(found, name)
+    _check_bonds(found, name, of)
     return found
 
 

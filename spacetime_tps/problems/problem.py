@@ -27,7 +27,6 @@ from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.forcefield import build_system, serialised
-from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure, write_pdb
@@ -58,6 +57,8 @@ class Problem:
     steps_per_second: float
     """of one process, from the platform's trial"""
     evaluations: int
+    labelled: bool
+    """Whether atoms of one name are one atom in further structures, even where others are equal to them by symmetry"""
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,9 +86,6 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     start, end = ends.start, ends.end
     for sentence in ends.said:
         (progress or Silent()).say(sentence)
-    turned = other_hand(start, end)
-    if turned is not None:
-        raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
     wanted = dynamics.platform
     model = Model(
         system,
@@ -113,7 +111,7 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     check_endpoints(a, b, start.positions, end.positions)
     (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)
-    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations, spec.labelled)
 
 
 def _molecule(spec: SystemSpec) -> tuple[Ends, str]:
@@ -147,7 +145,7 @@ def save(problem: Problem, folder: Path) -> None:
     model = problem.model
     write_json(folder / "preparation.json", {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
-        "cell_nm": model.cell,
+        "cell_nm": model.cell, "labelled": problem.labelled,
         "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
         "sha256": {name: _digest(folder / name) for name in WRITTEN},
     })  # fmt: skip
@@ -162,6 +160,7 @@ def load(folder: Path) -> Problem:
     model, steps_per_second, evaluations = read(
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
+    labelled = read("preparation.json", lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
     start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
     structures = {"start.pdb": start.positions, "end.pdb": end.positions}
@@ -173,7 +172,7 @@ def load(folder: Path) -> Problem:
 
     a, b = read("states.json", states)
     coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
-    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations, labelled)
 
 
 def _digest(file: Path) -> str:
