@@ -288,7 +288,9 @@ SYSTEMS_OF_OTHERS: dict[str, tuple[dict[str, str], Files, str]] = {
     "positions cut short": (FOUR, {"trans.gro": lambda t: t[:90]}, "trans.gro cannot be read as a GROMACS gro file"),
     "a restart cut short": ({**FOUR, "--end": "trans.rst7"}, {"trans.rst7": lambda t: t[:60]}, "cannot be read as an Amber restart"),
     "a restart of binary": ({**FOUR, "--end": "trans.rst7"}, {"trans.rst7": lambda t: "\0\1" * 90}, "cannot be read as an Amber restart"),
-    "cards cut short": (CHARMM, {"trans.crd": lambda t: t[:90]}, "trans.crd cannot be read as a CHARMM or Amber coordinate file"),
+    "cards cut short": (CHARMM, {"trans.crd": lambda t: t[:90]}, "cannot be read as a CHARMM or Amber coordinate file"),
+    "a title alone": (CHARMM, {"trans.crd": lambda t: "* four carbons\n*\n\n"}, "cannot be read as a CHARMM or Amber coordinate file"),
+    "nothing": (CHARMM, {"trans.crd": lambda t: ""}, "cannot be read as a CHARMM or Amber coordinate file"),
     "positions in another order": (
         FOUR,
         {"trans.gro": lambda t: gro(placed(178.0)[[0, 3, 1, 2]])},

@@ -62,9 +62,12 @@ def _gro(path: Path) -> unit.Quantity:
 
 def _crd(path: Path) -> unit.Quantity:
     """CHARMM's cards begin with a title after asterisks; Amber's coordinates have the suffix too."""
-    with open(path, "rb") as file:
-        charmm = file.read(1) == b"*"
-    return app.CharmmCrdFile(str(path)).positions if charmm else _amber(path)
+    lines = path.read_text().splitlines()
+    if not lines or not lines[0].startswith("*"):
+        return _amber(path)
+    if not any(line.strip() and not line.startswith("*") for line in lines):  # OpenMM would look for a further line for ever
+        raise ValueError("nothing follows its title")
+    return app.CharmmCrdFile(str(path)).positions
 
 
 AMBER = "an Amber restart or coordinate file"
