@@ -20,6 +20,8 @@ ISOLATED = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": 
 """As `forcefield.build_system` makes a System"""
 ROUNDS = 4
 """Of renaming, at most: of an atom that no longer bears a name, another may be taken for it"""
+HEAD = 100_000
+"""Bytes of a file that tell what it is"""
 SIDE = 100
 """Of a cube of atoms 1 nm apart, of which a PDB file tells no bonds by distance"""
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
@@ -47,19 +49,19 @@ class Prepared:
 def read_prepared(path: Path, parameters: Sequence[Path] = ()) -> Prepared:
     """What a file holds, by its suffix or else its first words. `parameters` are CHARMM's parameter files, or the folder in which a GROMACS
     topology finds what it includes. Raises SpacetimeError where it cannot be read, lacks parameters, or holds water or a periodic box."""
-    form, read = _kind(path)
-    if read is None:
+    kind = _kind(path)
+    if kind.read is None:
         return Prepared(str(path), _system_xml(path, parameters), None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            topology, make = read(path, parameters)
+            topology, make = kind.read(path, parameters)
             _check_isolated(topology, path)
             return Prepared(str(path), make(), _as_in_pdb(topology))
     except SpacetimeError:
         raise
     except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
-        raise SpacetimeError(f"{path} cannot be read as {form}: {_reason(problem)}") from problem
+        raise SpacetimeError(f"{path} cannot be read as {kind.called}: {_reason(problem)}") from problem
 
 
 def files_of(path: Path, parameters: Sequence[Path]) -> dict[str, Path]:
@@ -67,7 +69,7 @@ def files_of(path: Path, parameters: Sequence[Path]) -> dict[str, Path]:
     includes, as far as it is found."""
     found = {"system": path, **{f"parameters {file.name}": file for file in parameters if file.is_file()}}
     folders = [folder for folder in parameters if folder.is_dir()]
-    waiting = [path] if _kind(path)[1] is _gromacs else []
+    waiting = [path] if _kind(path).read is _gromacs else []
     while waiting:
         file = waiting.pop()
         for name in INCLUDE.findall(file.read_text(errors="replace")):
@@ -115,25 +117,36 @@ def _charmm(path: Path, parameters: Sequence[Path]) -> tuple[app.Topology, Make]
     return file.topology, make
 
 
-KINDS: dict[str, tuple[str, Read | None, tuple[str, ...], re.Pattern[bytes]]] = {
-    "xml": ("a serialised OpenMM System", None, (".xml",), re.compile(rb"\s*<")),
-    "amber": ("an Amber prmtop file", _amber, (".prmtop", ".parm7"), re.compile(rb"\s*%(VERSION|FLAG)")),
-    "charmm": ("a CHARMM psf file", _charmm, (".psf",), re.compile(rb"\s*PSF\b")),
-    "gromacs": ("a GROMACS topology", _gromacs, (), re.compile(rb"(?m)^\s*(\[\s*\w+\s*\]|#\s*include\b)")),
-}
-"""What a sentence calls it, how it is read, its suffixes, and how it begins. A .top may be Amber's or GROMACS's"""
+@dataclass(frozen=True)
+class Kind:
+    """Files of one program."""
+
+    called: str
+    """In a sentence"""
+    read: Read | None
+    """None for a System alone"""
+    suffixes: tuple[str, ...]
+    begins: re.Pattern[bytes]
+    """What it holds within its first lines, where the suffix does not tell: a .top may be Amber's or GROMACS's"""
 
 
-def _kind(path: Path) -> tuple[str, Read | None]:
+KINDS = (
+    Kind("a serialised OpenMM System", None, (".xml",), re.compile(rb"\A\s*<")),
+    Kind("an Amber prmtop file", _amber, (".prmtop", ".parm7"), re.compile(rb"\A\s*%(VERSION|FLAG)")),
+    Kind("a CHARMM psf file", _charmm, (".psf",), re.compile(rb"\A\s*PSF\b")),
+    Kind("a GROMACS topology", _gromacs, (), re.compile(rb"(?m)^\s*(\[\s*\w+\s*\]|#\s*include\b)")),
+)
+
+
+def _kind(path: Path) -> Kind:
     with open(path, "rb") as file:
-        head = file.read(100_000)
-    by_suffix = (kind for kind in KINDS.values() if path.suffix.lower() in kind[2])
-    by_words = (kind for kind in KINDS.values() if (kind[3].search if kind[1] is _gromacs else kind[3].match)(head))
+        head = file.read(HEAD)
+    by_suffix = (kind for kind in KINDS if path.suffix.lower() in kind.suffixes)
+    by_words = (kind for kind in KINDS if kind.begins.search(head))
     found = next(by_suffix, None) or next(by_words, None)
     if found is None:
-        known = ", ".join(kind[0] for kind in KINDS.values())
-        raise SpacetimeError(f"{path} is no prepared system; what is taken is {known}")
-    return found[0], found[1]
+        raise SpacetimeError(f"{path} is no prepared system; what is taken is {', '.join(kind.called for kind in KINDS)}")
+    return found
 
 
 def _system_xml(path: Path, parameters: Sequence[Path]) -> openmm.System:
