@@ -34,7 +34,7 @@ def main(
 @app.command()
 def run(
     system: Annotated[
-        str | None, typer.Argument(help="A system folder or the name of a bundled system.", metavar="[FOLDER|NAME]", show_default=False)
+        str | None, typer.Argument(help="A system folder or the name of a bundled system.", metavar="FOLDER|NAME", show_default=False)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; a second call on it does only what is missing.", show_default=False)
@@ -80,7 +80,7 @@ def run(
     coordinates: Annotated[
         list[str] | None,
         typer.Option(
-            help="What the transition is described by: auto, torsions, positions, distances, each of these with a selection of atoms or "
+            help="What the transition is described by: auto, or torsions, positions, distances, each with a selection of atoms or "
             "without, as 'positions: name CA'; may be repeated.  [default: the system's, or auto]",
             show_default=False,
         ),
