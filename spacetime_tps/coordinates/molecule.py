@@ -1,7 +1,7 @@
 """A molecule as the kinds of coordinates see it: what its atoms are called and bonded to, and where they are in two structures."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import Annotated
@@ -17,6 +17,8 @@ FIT = "A-Za-z0-9_.'-"
 """Characters of a coordinate's name: it becomes part of file names"""
 Name = Annotated[str, Field(pattern=f"^[{FIT}]+$")]
 """Of a coordinate in system.yaml"""
+Select = Callable[[str], tuple[int, ...]]
+"""From a selection of atoms to their indices, ascending. It raises SpacetimeError for what is none, and where it selects no atom"""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,13 @@ class Molecule:
     """(atoms, 3) in nm"""
     cell: Cell | None
     """Of a periodic system"""
+    select: Select
 
-    def chosen(self, labels: Sequence[str] | None) -> tuple[int, ...]:
-        """Indices of the atoms with these labels; of all but hydrogen where there are none. Raises SpacetimeError for an unknown one."""
+    def chosen(self, labels: Sequence[str] | str | None) -> tuple[int, ...]:
+        """Indices of the atoms with these labels, or of a selection; of all but hydrogen where there is neither. Raises SpacetimeError for
+        an unknown label, and as `select`."""
+        if isinstance(labels, str):
+            return self.select(labels)
         if labels is None:
             return tuple(k for k, atom in enumerate(self.atoms) if atom.element != "H")
         return tuple(index_of(label, self.atoms) for label in labels)

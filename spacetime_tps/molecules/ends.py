@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import numpy as np
+from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, places_in
-from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
-from spacetime_tps.molecules.reading import Read, read_structure
+from spacetime_tps.molecules.order import brought, hydrogens_by_residue, of_topology, with_heavy_atoms_of
+from spacetime_tps.molecules.reading import Read, check_apart, content_of, structure_of
 from spacetime_tps.molecules.records import WATER
+from spacetime_tps.molecules.snapshots import is_snapshot, snapshot_of
 from spacetime_tps.molecules.solvent import without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
+
+START = "start.pdb"
+"""What a prepared molecule is called in sentences: its file in a run folder"""
 
 
 @dataclass(frozen=True)
@@ -27,23 +34,56 @@ class Ends:
 def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
     as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
-    ours, theirs = (_molecule(path, alone=bool(forcefield)) for path in (start, end))
+    for path in (start, end):
+        if is_snapshot(path.name):
+            raise SpacetimeError(f"{path} holds positions alone: give the topology that they are of by --system, or a PDB or mmCIF file")
+    ours, theirs = (_molecule(content_of(path), str(path), alone=bool(forcefield)) for path in (start, end))
+    for path, read in ((start, ours), (end, theirs)):
+        check_apart(read.structure, str(path))
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
-    heavy = with_heavy_atoms_of(whole, theirs.structure, **names)
-    found = brought(whole, heavy, keep_names=keep_names, **names)
+    found = brought(whole, theirs.structure, keep_names=keep_names, **names)
     said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
-    return Ends(whole, found.structure, (*said, *told([*added(theirs.structure, heavy), *found.put_in], end.name)))
+    return Ends(whole, found.structure, (*said, *told(found.put_in, end.name)))
 
 
-def _molecule(path: Path, *, alone: bool) -> Read:
-    found = read_structure(path)
+def two_ends_of(topology: app.Topology, topology_name: str, start: Path, end: Path, *, keep_names: bool) -> Ends:
+    """The same of a topology's atoms, which both files are brought to; they may hold positions alone, in its order."""
+
+    def placed(path: Path) -> Read:
+        nowhere = Structure(topology, np.zeros((topology.getNumAtoms(), 3)))
+        read = _as_molecule(content_of(path), str(path), nowhere, topology_name)
+        check_apart(read.structure, str(path))
+        found = of_topology(topology, read.structure, name=path.name, topology_name=topology_name)
+        return Read(found.structure, (*read.said, *told(found.put_in, path.name)))
+
+    here, there = placed(start), placed(end)
+    found = brought(here.structure, there.structure, keep_names=keep_names, start_name=start.name, end_name=end.name)
+    return Ends(here.structure, found.structure, (*here.said, *there.said))
+
+
+def one_more(content: bytes, name: str, of: Structure, *, keep_names: bool) -> Structure:
+    """What a file called `name` holds as a further structure of a molecule, brought to it as an end is to the start. Raises SpacetimeError
+    where it is another molecule."""
+    found = _as_molecule(content, name, of, START).structure
+    return brought(of, found, keep_names=keep_names, start_name=START, end_name=name).structure
+
+
+def _as_molecule(content: bytes, name: str, of: Structure, of_name: str) -> Read:
+    """Of a file, what is of one kind with a molecule: without solvent where that has none, or its positions alone in the same order."""
+    if is_snapshot(name):
+        return Read(snapshot_of(content, name, of.topology, of_name))
+    return _molecule(content, name, alone=without_solvent(of, of_name).structure is of)
+
+
+def _molecule(content: bytes, name: str, *, alone: bool) -> Read:
+    found, short = structure_of(content, name), PurePath(name).name
     if alone:
-        molecule = without_solvent(found.structure, path.name)
+        molecule = without_solvent(found.structure, short)
         found = Read(molecule.structure, (*found.said, *molecule.said))
     elif any(residue.name in WATER for residue in found.structure.topology.residues()):
-        raise SpacetimeError(f"{path} holds water, and explicit solvent is not supported: remove it from the structures and the system")
-    check_chains(found.structure, path.name)
+        raise SpacetimeError(f"{name} holds water, and explicit solvent is not supported: remove it from the structures and the system")
+    check_chains(found.structure, short)
     return found
 
 

@@ -9,7 +9,6 @@ import openmm
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.structure import Structure
 
 CODE = "PythonForce"
 
@@ -50,17 +49,6 @@ def _field(files: Sequence[str]) -> app.ForceField:
 
 def _misfit(files: Sequence[str], problem: Exception) -> SpacetimeError:
     return SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}")
-
-
-def read_system(path: Path, structure: Structure) -> openmm.System:
-    """A serialised System. Raises SpacetimeError where the file is none, or is of another number of particles."""
-    try:
-        system = deserialised(path.read_text(), str(path))
-    except UnicodeDecodeError as problem:
-        raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
-    if system.getNumParticles() != len(structure.positions):
-        raise SpacetimeError(f"{path} has {system.getNumParticles()} particles, and the structure {len(structure.positions)} atoms")
-    return system
 
 
 def deserialised(xml: str, name: str) -> openmm.System:

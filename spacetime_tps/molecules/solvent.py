@@ -30,7 +30,7 @@ def without_solvent(structure: Structure, name: str) -> Read:
     counts = [(len(water), "water molecule" + "s" * (len(water) > 1)), *((n, ion) for ion, n in Counter(r.name for r in ions).items())]
     told = ", ".join(f"{n} {what}" for n, what in counts if n)
     sentence = f"{name}: {told} left out, since explicit solvent is not supported: the run is without"
-    return Read(without(structure, left_out), (f"{sentence}; an implicit solvent file may be added to the force field",))
+    return Read(without(structure, left_out), (f"{sentence}; an implicit solvent file may be added to a force field",))
 
 
 def _is_ion(residue: app.topology.Residue) -> bool:

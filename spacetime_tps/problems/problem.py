@@ -11,22 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.automatic import AUTO, Choice, automatic
 from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.molecule import Cell, Molecule
+from spacetime_tps.coordinates.naming import told
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
-from spacetime_tps.coordinates.registry import DEFAULT, KINDS, coordinates_of, joined
+from spacetime_tps.coordinates.registry import KINDS, coordinates_of, joined
 from spacetime_tps.coordinates.superposition import superposed
 from spacetime_tps.engines.openmm import platforms
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.ends import two_ends
+from spacetime_tps.molecules.atoms import molecule_of
+from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
-from spacetime_tps.molecules.integrity import other_hand
+from spacetime_tps.molecules.forcefield import build_system, serialised
+from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
@@ -55,6 +58,8 @@ class Problem:
     steps_per_second: float
     """of one process, from the platform's trial"""
     evaluations: int
+    labelled: bool
+    """Whether atoms of one name are one atom in further structures, even where others are equal to them by symmetry"""
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -78,24 +83,20 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in. A system may be
     its name, or its folder. Raises SpacetimeError for what is wrong with the input."""
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
-    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+    ends, system = _molecule(spec)
     start, end = ends.start, ends.end
     for sentence in ends.said:
         (progress or Silent()).say(sentence)
-    turned = other_hand(start, end)
-    if turned is not None:
-        raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
-    system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
     wanted = dynamics.platform
     model = Model(
-        serialised(system),
+        system,
         spec.temperature_K,
         spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
         1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
         "Reference" if wanted == "auto" else platforms.check(wanted),
     )
     molecule = molecule_of(start, end, model.cell)
-    coordinates, boxes = _coordinates(spec, molecule), _boxes(spec, molecule)
+    coordinates, boxes = _coordinates(spec, molecule).coordinates, _boxes(spec, molecule)
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
     potential = Potential(model)
@@ -105,11 +106,26 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    coordinates = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
+    choice = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
+    coordinates = choice.coordinates
     a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
+    (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)
-    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations, spec.labelled)
+
+
+def _molecule(spec: SystemSpec) -> tuple[Ends, str]:
+    """Both ends, and their System as XML."""
+    if spec.system is None:
+        ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
+        return ends, serialised(build_system(ends.start.topology, spec.forcefield))
+    prepared = read_prepared(spec.system, spec.parameters)
+    if prepared.topology is None:
+        ends = two_ends(spec.start, spec.end, (), keep_names=spec.labelled)
+    else:
+        ends = two_ends_of(prepared.topology, spec.system.name, spec.start, spec.end, keep_names=spec.labelled)
+    return ends, serialised(prepared.of(ends.start))
 
 
 def _as_stored(structure: Structure) -> Structure:
@@ -130,7 +146,7 @@ def save(problem: Problem, folder: Path) -> None:
     model = problem.model
     write_json(folder / "preparation.json", {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
-        "cell_nm": model.cell,
+        "cell_nm": model.cell, "labelled": problem.labelled,
         "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
         "sha256": {name: _digest(folder / name) for name in WRITTEN},
     })  # fmt: skip
@@ -145,12 +161,13 @@ def load(folder: Path) -> Problem:
     model, steps_per_second, evaluations = read(
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
+    labelled = read("preparation.json", lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
     start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
     places = {"cell": model.cell, "start": start.positions, "end": end.positions}
     a, b = read("states.json", lambda file: states_of(json.loads(file.read_text()), **places))
     coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
-    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations, labelled)
 
 
 def _digest(file: Path) -> str:
@@ -171,10 +188,14 @@ def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
     return model, float(notes["steps_per_second"]), int(notes["evaluations"])
 
 
-def _coordinates(spec: SystemSpec, molecule: Molecule) -> Coordinates:
-    """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
-    kinds = spec.coordinates or tuple(spec.defined) or (DEFAULT,)
-    return joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
+def _coordinates(spec: SystemSpec, molecule: Molecule) -> Choice:
+    """The blocks that a system names, or those found from the two structures."""
+    kinds = spec.coordinates or tuple(spec.defined) or (AUTO,)
+    if kinds == (AUTO,):
+        found = automatic(molecule)
+        return Choice(found.coordinates, f"{found.because} (--coordinates chooses others)")
+    blocks = joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
+    return Choice(blocks, told(blocks))
 
 
 def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
