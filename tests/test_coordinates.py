@@ -261,7 +261,12 @@ def test_no_two_coordinates_have_one_name() -> None:
 
 
 LIGAND = Molecule(
-    tuple(Atom(name, "LIG", "1", "C") for name in ("C1", "C2*", "C3*", "C4/", "C4:")), ((0, 1), (1, 2), (2, 3), (2, 4)), START, END, None
+    tuple(Atom(name, "LIG", "1", "C") for name in ("C1", "C2*", "C3*", "C4/", "C4:")),
+    ((0, 1), (1, 2), (2, 3), (2, 4)),
+    START,
+    END,
+    None,
+    select=lambda words: (),
 )
 
 

@@ -187,7 +187,9 @@ def test_a_structure_is_kept_under_a_name_that_its_own_is_not_part_of(here: Path
     storage, name = Memory(), "../" * 4 + "etc/passwd"
     kept = StructureFile(file=name).kept
     assert Path(kept).parent == Path("regions")
-    assert kept == f"regions/{hashlib.sha256(name.encode()).hexdigest()[:12]}.pdb"
+    assert kept == f"regions/{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    assert StructureFile(file="../x.cif.GZ").kept.endswith(".cif.gz")
+    assert StructureFile(file="a.b/c").kept == f"regions/{hashlib.sha256(b'a.b/c').hexdigest()[:12]}"
     (box, near), contents = collected(parse_regions(["rmsd(flat.pdb)<0.03", "near(flat.pdb) kappa=9"]), storage)
     content = (here / "flat.pdb").read_bytes()
     assert contents == {StructureFile(file="flat.pdb").kept: content}

@@ -80,12 +80,18 @@ def test_an_rmsd_may_have_a_least_value() -> None:
 
 
 def test_separating_values_are_those_that_every_box_bounds_apart() -> None:
-    torsions = Torsions(("t", "u"), (FOUR, (3, 2, 1, 0)))
-    a = [{"torsions": [[*FOUR, 0.0, 60.0]]}, {"torsions": [[*FOUR, 300.0, 340.0], [3, 2, 1, 0, 0.0, 9.0]]}]
-    b = [{"torsions": [[*FOUR, 100.0, 200.0], [3, 2, 1, 0, 50.0, 90.0]]}]
+    torsions = Torsions(("t", "u"), (FOUR, (1, 0, 2, 3)))
+    a = [{"torsions": [[*FOUR, 0.0, 60.0]]}, {"torsions": [[*FOUR, 300.0, 340.0], [1, 0, 2, 3, 0.0, 9.0]]}]
+    b = [{"torsions": [[*FOUR, 100.0, 200.0], [1, 0, 2, 3, 50.0, 90.0]]}]
     assert torsions.separating(a, b) == (Angle("t", 4, 0, 1),)
     assert torsions.separating(a, [{"torsions": [[*FOUR, 50.0, 200.0]]}]) == (), "they meet"
-    assert torsions.separating(a, [{"torsions": [[3, 2, 1, 0, 50.0, 90.0]]}]) == (), "a box leaves it free"
+    assert torsions.separating(a, [{"torsions": [[1, 0, 2, 3, 50.0, 90.0]]}]) == (), "a box leaves it free"
+    turned = Torsions(("t",), ((3, 2, 1, 0),))
+    assert turned.separating([{"torsions": [[*FOUR, 0.0, 60.0]]}], [{"torsions": [[*FOUR, 100.0, 200.0]]}]), "read from its other end"
+    assert turned.bounds({"torsions": [[*FOUR, 0.0, 60.0]]}) == [(0.0, 60.0)]
+    one, other = (TorsionRange(four, low, low + 20.0) for four, low in ((FOUR, 0.0), ((3, 2, 1, 0), 90.0)))
+    assert one.apart(other)
+    assert Distances(("d",), ((3, 0),)).bounds({"distances": [[0, 3, 0.1, 0.2]]}) == [(0.1, 0.2)]
     distances = Distances(("d", "e"), ((0, 3), (1, 2)))
     near, far, wide = ([{"distances": [[0, 3, *r]]}] for r in ((0.1, 0.2), (0.3, 0.4), (0.15, 0.4)))
     expected = Linear("d", (1.0, 0.0, 0.0), 0.1)

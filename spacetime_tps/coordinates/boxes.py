@@ -8,8 +8,13 @@ from spacetime_tps.errors import SpacetimeError
 
 def ranges(box: dict[str, Any], key: str, atoms: Sequence[int]) -> list[tuple[float, float]]:
     """The limits that a box sets on a group of n atoms, in the file's unit, where entries of `key` are n atoms, low, high."""
-    n = len(atoms)
-    return [(entry[n], entry[n + 1]) for entry in box.get(key, []) if tuple(entry[:n]) == tuple(atoms)]
+    n, same = len(atoms), one_way(atoms)
+    return [(entry[n], entry[n + 1]) for entry in box.get(key, []) if one_way(entry[:n]) == same]
+
+
+def one_way(atoms: Sequence[int]) -> tuple[int, ...]:
+    """A group of atoms read from the end with the smaller index: a torsion, an angle and a distance are the same from either."""
+    return min(tuple(atoms), tuple(atoms[::-1]))
 
 
 def together(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:

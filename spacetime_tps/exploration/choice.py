@@ -38,7 +38,7 @@ def in_doubt(route: Route, leader: Route) -> bool:
 
 def best(routes: Sequence[Route]) -> Route:
     """The lowest rank among routes that windows were sampled along."""
-    return min((r for r in routes if r.rounds), key=lambda r: r.rank)
+    return min(routes, key=lambda r: r.rank)
 
 
 def explored(routes: Sequence[Route], leader: Route, known: Collection[Winding], settings: RoundSettings) -> bool:

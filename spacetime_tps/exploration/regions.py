@@ -15,10 +15,12 @@ from spacetime_tps.validation import StrictModel, first_error
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 WORD = re.compile(r"\w+\([^)]*\)\S*|\S+")
 """A file in brackets may hold blanks"""
+SUFFIX = re.compile(r"\.[a-z0-9]{1,7}(\.gz)?$", re.IGNORECASE)
+"""Of a file's name, which says what it is"""
 
 
 class StructureFile(StrictModel):
-    """A PDB file that a region is about, with the atoms of the run's molecule. A run keeps a copy."""
+    """A structure file, of any kind that an end may be, that a region is about. A run keeps a copy."""
 
     file: str = Field(min_length=1)
     """As it was given, relative to the working directory"""
@@ -27,8 +29,9 @@ class StructureFile(StrictModel):
 
     @property
     def kept(self) -> str:
-        """Where a run's storage has the copy: a name that follows from the file's and holds nothing of it."""
-        return f"regions/{hashlib.sha256(self.file.encode()).hexdigest()[:12]}.pdb"
+        """Where a run's storage has the copy: a name that follows from the file's and holds nothing of it but of what kind it is."""
+        kind = SUFFIX.search(self.file)
+        return f"regions/{hashlib.sha256(self.file.encode()).hexdigest()[:12]}{kind[0].lower() if kind else ''}"
 
 
 AnyFile = TypeVar("AnyFile", bound=StructureFile)

@@ -99,7 +99,7 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
         if enough and settled and stood and (stood > 1 or not work.held_back(leader)):
             break
     simulation.cache(GROUP).sweep()
-    routes = sorted(routes, key=lambda r: (r.rounds == 0, r.rank))
+    routes = sorted(routes, key=lambda r: r.rank)
     wanted = routes[: settings.rounds.routes]
     trained = work.train(wanted)
     polished = [work.polish(route, trained, floor) for route in wanted]

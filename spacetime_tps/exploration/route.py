@@ -93,10 +93,10 @@ class Route:
         return self.disagreement > DISAGREEMENT
 
     @property
-    def rank(self) -> tuple[bool, bool, float]:
-        """What routes are sorted by: those that keep out of forbidden regions first, of these those whose barrier is known, by barrier;
-        with the nats that they lack where they do not keep out."""
-        return self.lack > 0.0, self.unsettled, self.barrier + self.lack
+    def rank(self) -> tuple[bool, bool, bool, float]:
+        """What routes are sorted by: those that windows were walked along first; of these those that keep out of forbidden regions, of
+        these those whose barrier is known, by barrier, with the nats that they lack where they do not keep out."""
+        return not self.rounds, self.lack > 0.0, self.unsettled, self.barrier + self.lack
 
 
 def disagreement_note(apart: float) -> str | None:

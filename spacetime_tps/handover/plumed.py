@@ -9,6 +9,7 @@ from typing import Any
 import mdtraj
 import numpy as np
 
+from spacetime_tps.coordinates.boxes import one_way
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.coordinates.naming import unread
 from spacetime_tps.coordinates.superposition import rmsd
@@ -201,11 +202,11 @@ def _stride(results: Results) -> int:
 
 
 def _torsion(atoms: Sequence[int]) -> str:
-    return f"TORSION ATOMS={_numbers(atoms)}"
+    return f"TORSION ATOMS={_numbers(one_way(atoms))}"
 
 
 def _distance(atoms: Sequence[int]) -> str:
-    return f"DISTANCE ATOMS={_numbers(sorted(atoms))}"
+    return f"DISTANCE ATOMS={_numbers(one_way(atoms))}"
 
 
 def _numbers(atoms: Sequence[int]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.exploration.sampled import set_up
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, read_transitions
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.problems.problem import Problem
@@ -82,7 +81,7 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
 def _valid(row: Transition, positions: np.ndarray, problem: Problem) -> bool:
     """A hit by its frames as stored, of a molecule that stayed what it was."""
     ends = problem.a.contains(positions[0]) and problem.b.contains(positions[-1])
-    return bool(row.hit and ends and Integrity.of(problem.start, problem.end).holds(positions).all())
+    return bool(row.hit and ends and problem.integrity.holds(positions).all())
 
 
 def _averages(

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.forcefield import build_system, serialised
+from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure, write_pdb
@@ -65,6 +66,11 @@ class Problem:
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Values (D,) of the coordinates at start and end."""
         return self.coordinates.values(self.start.positions), self.coordinates.values(self.end.positions)
+
+    @cached_property
+    def integrity(self) -> Integrity:
+        """What a molecule that is still the same one keeps to. A path connects A and B where its ends are in them and all of it does."""
+        return Integrity.of(self.start, self.end)
 
     @property
     def fingerprint(self) -> str:

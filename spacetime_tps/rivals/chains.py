@@ -11,7 +11,6 @@ import numpy as np
 
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.rivals.protocol import Contest
@@ -98,7 +97,7 @@ class _Kept:
 
     def __init__(self, contest: Contest, stage: str, out: Path):
         self.problem, self.contest, self.stage, self.storage = contest.problem, contest, stage, Folder(out)
-        self.integrity = Integrity.of(self.problem.start, self.problem.end)
+        self.integrity = self.problem.integrity
         self.potential = Potential(self.problem.model)
         self.path: Frames | None = None
         self.whole = True

@@ -11,7 +11,6 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import PREPARATION, set_up
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
@@ -49,7 +48,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
 
     Its cost is that of the run up to there, and of one guided path. Raises SpacetimeError where there is none.
     """
-    problem, integrity = contest.problem, Integrity.of(contest.problem.start, contest.problem.end)
+    problem, integrity = contest.problem, contest.problem.integrity
     rows = [r for r in read_transitions(contest.run) if r.stage == GUIDED and r.hit]
     if contest.stride % contest.guided_stride:
         raise SpacetimeError("a chain cannot begin from a guided path: unbiased.stride is no multiple of guided.stride")
@@ -71,7 +70,7 @@ def made_hot(contest: Contest, length: int | None) -> InitialPath:
 
     Needs nothing of the run but its preparation. Raises SpacetimeError where none crosses whole.
     """
-    problem, integrity, spent = contest.problem, Integrity.of(contest.problem.start, contest.problem.end), 0
+    problem, integrity, spent = contest.problem, contest.problem.integrity, 0
     segment = 20_000 // contest.stride * contest.stride
     for times in HOTTER:
         hot = replace(problem.model, temperature=times * problem.model.temperature)

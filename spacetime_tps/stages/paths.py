@@ -107,6 +107,5 @@ def judged(storage: Storage, problem: Problem, method: Method, name: str, route:
     file, highest = keep_path(storage, problem, name, frames, bias=bias, level=precision)
     ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
     spent = round(work(features, path.eta), 4)
-    return Transition(
-        name, method.name, "ok", int(is_hit(frames, *ends)), highest, spent, len(frames), frames.evaluations, path.seed, None, route, file
-    )
+    hit = is_hit(frames, *ends) and bool(problem.integrity.holds(frames.positions).all())
+    return Transition(name, method.name, "ok", int(hit), highest, spent, len(frames), frames.evaluations, path.seed, None, route, file)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.boxes import one_way
 from spacetime_tps.coordinates.distances import distance
 from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.molecule import Cell
@@ -40,6 +41,6 @@ class DistanceRange:
 
     def apart(self, other: Condition) -> bool:
         """Whether the other is a range of the same distance that shares nothing with this one."""
-        if not isinstance(other, DistanceRange) or set(other.atoms) != set(self.atoms):
+        if not isinstance(other, DistanceRange) or one_way(other.atoms) != one_way(self.atoms):
             return False
         return self.high < other.low or other.high < self.low

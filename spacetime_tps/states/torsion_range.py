@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.boxes import one_way
 from spacetime_tps.coordinates.circle import within
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.torsions import Torsions
@@ -46,6 +47,6 @@ class TorsionRange:
 
     def apart(self, other: Condition) -> bool:
         """Whether the other is a range of the same torsion that shares no angle with this one."""
-        if not isinstance(other, TorsionRange) or other.atoms != self.atoms:
+        if not isinstance(other, TorsionRange) or one_way(other.atoms) != one_way(self.atoms):
             return False
         return not (self.includes(other.low) or self.includes(other.high) or other.includes(self.low) or other.includes(self.high))

@@ -10,7 +10,6 @@ from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.shooting import Outcome, Shot
 from spacetime_tps.engines.openmm.simulation import Simulation
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import keep_path
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
@@ -45,7 +44,7 @@ class OpenMMShooting:
 
     def __init__(self, problem: Problem, simulation: Simulation, settings: UnbiasedSettings, *, seed: int):
         self.problem, self.simulation, self.settings, self.seed = problem, simulation, settings, seed
-        self.integrity = Integrity.of(problem.start, problem.end)
+        self.integrity = problem.integrity
 
     def done(self, site: int) -> list[Batch]:
         """Those in the storage."""

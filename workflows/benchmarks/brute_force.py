@@ -13,7 +13,6 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Walk
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -36,7 +35,7 @@ class _Walker:
 
     def __init__(self, problem: Problem, index: int):
         self.problem, self.index = problem, index
-        self.integrity = Integrity.of(problem.start, problem.end)
+        self.integrity = problem.integrity
         self.segments = 0
         self.frames_from = np.zeros(2, dtype=int)
         """Frames of a whole molecule so far that come from A, and from B"""

@@ -12,7 +12,6 @@ import numpy as np
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -94,7 +93,7 @@ class _Kept:
 
     def __init__(self, problem: Problem, out: Path, seed: int):
         self.problem, self.out, self.seed = problem, out, seed
-        self.integrity = Integrity.of(problem.start, problem.end)
+        self.integrity = problem.integrity
         self.rows: list[Transition] = []
         self.lengths: list[float] = []
         self.heights: list[float] = []
