@@ -25,7 +25,7 @@ from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import bundled_systems, load_system
+from spacetime_tps.problems.system import bundled_systems, load_system, two_structures
 from spacetime_tps.progress import Silent
 
 LYSOZYME = Path(openmmtools.__file__).parent / "data" / "T4-lysozyme-L99A-implicit"
@@ -253,3 +253,33 @@ def test_system_yaml_takes_the_words_of_the_command_line(tmp_path: Path) -> None
     assert spec({"coordinates": ["positions"], "positions": "element C"}) == asked
     assert spec({"coordinates": ["torsions"]}, ["positions: element C"]) == asked
     assert spec({}) != asked
+
+
+def test_states_keep_the_names_of_a_system_whose_coordinates_are_chosen_anew() -> None:
+    spec, own = load_system("alanine_dipeptide", coordinates=["torsions: all"]), load_system("alanine_dipeptide")
+    problem = prepare(spec)
+    assert {"phi", "psi"}.isdisjoint(problem.coordinates.names)
+    assert problem.boxes == prepare(own).boxes
+    assert spec.labelled
+    assert own.labelled
+    assert spec.fingerprint() != own.fingerprint()
+    tripeptide = load_system("alanine_tripeptide", coordinates=["torsions: all"])
+    assert tripeptide.labelled, "it names atoms all the same"
+
+
+def test_files_of_one_name_and_their_order_are_part_of_what_a_run_is_of(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "lig.xml" for folder in "ab"]
+    for k, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(f"<ForceField><!-- {k} --></ForceField>")
+    for name in ("x.pdb", "y.pdb"):
+        (tmp_path / name).write_text("")
+    ends = tmp_path / "x.pdb", tmp_path / "y.pdb"
+
+    def fingerprint(*order: Path) -> str:
+        return two_structures(*ends, forcefield=[str(file) for file in order]).fingerprint()
+
+    before = fingerprint(*files)
+    assert fingerprint(*files[::-1]) != before
+    files[0].write_text("<ForceField/>")
+    assert fingerprint(*files) != before

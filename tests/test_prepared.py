@@ -140,7 +140,7 @@ def test_a_system_yaml_names_a_prepared_system_and_its_files_beside_it(chain: Pa
     spec = written(system="chain.psf", parameters=["chain.prm"])
     problem = prepared(spec)
     assert problem.zero == pytest.approx(four_carbons.energy(problem.start.positions), abs=1e-5)
-    assert set(spec.inputs()) == {"start", "end", "system", "parameters chain.prm"}
+    assert set(spec.inputs()) == {"start", "end", "system", "parameters 1 chain.prm"}
     before = spec.fingerprint()
     (chain / "chain.prm").write_text(four_carbons.PRM.replace(" 3 0.0", " 1 0.0"))
     assert spec.fingerprint() != before

@@ -67,7 +67,7 @@ def read_prepared(path: Path, parameters: Sequence[Path] = ()) -> Prepared:
 def files_of(path: Path, parameters: Sequence[Path]) -> dict[str, Path]:
     """All files that a prepared system is made from, by what they are called in a run's config: parameters and what a GROMACS topology
     includes, as far as it is found."""
-    found = {"system": path, **{f"parameters {file.name}": file for file in parameters if file.is_file()}}
+    found = {"system": path, **{f"parameters {k} {file.name}": file for k, file in enumerate(parameters, 1) if file.is_file()}}
     folders = [folder for folder in parameters if folder.is_dir()]
     waiting = [path] if _kind(path).read is _gromacs else []
     while waiting:

@@ -196,11 +196,11 @@ def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
 
 def _coordinates(spec: SystemSpec, molecule: Molecule) -> Choice:
     """The blocks that a system names, or those found from the two structures."""
-    kinds = spec.coordinates or tuple(spec.defined) or (AUTO,)
+    kinds = spec.coordinates or tuple(dict.fromkeys((*spec.defined, *spec.selections))) or (AUTO,)
     if kinds == (AUTO,):
         found = automatic(molecule)
         return Choice(found.coordinates, f"{found.because} (--coordinates chooses others)")
-    blocks = joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
+    blocks = joined([KINDS[kind].of_molecule(spec.selections.get(kind, spec.defined.get(kind)), molecule) for kind in kinds])
     return Choice(blocks, told(blocks))
 
 

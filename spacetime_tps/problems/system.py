@@ -46,6 +46,8 @@ class SystemSpec(Plain):
     friction_per_ps: float = Field(1.0, gt=0)
     coordinates: tuple[str, ...] | None = Field(None, min_length=1)
     """Kinds of the blocks that the transition is described by, or `AUTO` alone; where it is left out the `defined` ones, or else `AUTO`"""
+    selections: dict[str, str] = Field(default_factory=dict)
+    """Of atoms, by kind of coordinates, that the transition is described by; states are written in the `defined` ones all the same"""
     states: dict[str, tuple[StateBox, ...]] | None = None
     """A and B: boxes, of which one holds: each name (from, to), in degrees going up or in nm; and an RMSD to a structure"""
 
@@ -57,7 +59,9 @@ class SystemSpec(Plain):
         further = {key: value for key, value in data.items() if key not in own and key not in selections}
         types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
         definitions: type[StrictModel] = create_model("Definitions", __base__=StrictModel, **types)
-        return own | selections | {key: value for key, value in definitions.model_validate(further) if value is not None}
+        if selections:
+            own["selections"] = {**selections, **own.get("selections", {})}
+        return own | {key: value for key, value in definitions.model_validate(further) if value is not None}
 
     @field_validator("coordinates")
     @classmethod
@@ -90,17 +94,17 @@ class SystemSpec(Plain):
 
     @property
     def defined(self) -> dict[str, Any]:
-        """The definitions that the system gives, by kind of coordinates."""
+        """The definitions that the system gives by names of atoms, by kind of coordinates."""
         return self.model_extra or {}
 
     @property
     def labelled(self) -> bool:
         """Whether the system names atoms, so that those of one name are one atom even where others are equal to it by symmetry."""
-        return any(not isinstance(definition, str) for definition in self.defined.values()) or self.states is not None
+        return bool(self.defined) or self.states is not None
 
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
-        own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
+        own = [(f"forcefield {k} {Path(name).name}", Path(name)) for k, name in enumerate(self.forcefield, 1) if Path(name).is_file()]
         own += files_of(self.system, self.parameters).items() if self.system is not None else []
         return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
 
@@ -155,7 +159,8 @@ def chosen_coordinates(words: Sequence[str]) -> dict[str, Any]:
         found[kind] = selection or None
     if AUTO in found and len(found) > 1:
         raise SpacetimeError("auto chooses all coordinates: give it alone")
-    return {"coordinates": list(found), **{kind: selection for kind, selection in found.items() if selection}} if found else {}
+    selections = {kind: selection for kind, selection in found.items() if selection}
+    return {"coordinates": list(found), "selections": selections} if found else {}
 
 
 def load_system(system: str | Path, *, temperature: float | None = None, coordinates: Sequence[str] = ()) -> SystemSpec:
