@@ -42,6 +42,7 @@ from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.pipeline.avoidance_summary import avoidance_summary, cannot_be_met
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.report import figures, page
+from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.settings import parse_settings, validated
 from spacetime_tps.storage.memory import Memory
 
@@ -202,7 +203,14 @@ def test_a_structure_is_kept_under_a_name_that_its_own_is_not_part_of(here: Path
     (here / "flat.pdb").unlink()
     assert collected(parse_regions(["rmsd(flat.pdb)<0.03", "near(flat.pdb) kappa=9"]), storage) == ((box, near), contents)
     (here / "flat.pdb").write_bytes(content + b"REMARK\n")
-    assert collected([box], storage)[0] != (box,), "another content is another region"
+    assert collected(parse_regions(["rmsd(flat.pdb)<0.03"]), storage)[0] != (box,), "another content is another region"
+    assert collected([box], storage) == ((box,), {}), "what was read once is its copy"
+
+
+def test_stages_in_memory_read_the_structures_that_regions_name(here: Path) -> None:
+    with Here(HINGE) as simulation:
+        run_stages(HINGE, simulation, parse_settings([], avoid=parse_regions(["near(flat.pdb) kappa=9"])), stages=())
+        assert simulation.storage.content(StructureFile(file="flat.pdb").kept) == (here / "flat.pdb").read_bytes()
 
 
 # What lies in it ----------------------------------------------------------------------------------------------------------------------

@@ -124,11 +124,14 @@ Forbidden = ForbiddenBox | ForbiddenPoint | ForbiddenStructure
 def collected(forbidden: Sequence[Forbidden], storage: Storage) -> tuple[tuple[Forbidden, ...], dict[str, bytes]]:
     """The regions with their structures read, and what the storage is to keep of these; writes nothing.
 
-    A file that is gone is read from the copy of an earlier run. Raises SpacetimeError where that is missing too.
+    One that a run has read is its copy, whatever has become of the file. A file that is gone is read from the copy of an earlier run.
+    Raises SpacetimeError where that is missing too.
     """
     contents: dict[str, bytes] = {}
 
     def read(structure: AnyFile) -> AnyFile:
+        if structure.sha256 is not None and storage.has(structure.kept):
+            return structure
         path = Path(structure.file)
         if not path.is_file() and not storage.has(structure.kept):
             raise SpacetimeError(f"--avoid {structure.file}: there is no such file")

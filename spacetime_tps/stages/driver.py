@@ -8,6 +8,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.regions import collected
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages.protocol import Given, Stage
 from spacetime_tps.stages.records import Records, fingerprint
@@ -25,6 +26,10 @@ def run_stages(
     it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile. changing is called before anything of a stage is
     replaced.
     """
+    avoid, structures = collected(settings.avoid, simulation.storage)
+    for name, content in structures.items():
+        simulation.storage.put_bytes(name, content)
+    settings = settings.model_copy(update={"avoid": avoid})
     records = Records(simulation.storage)
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
