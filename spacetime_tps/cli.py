@@ -60,6 +60,9 @@ def run(
     start: Annotated[Path | None, typer.Option(help="PDB or mmCIF file of state A, instead of a system.", show_default=False)] = None,
     end: Annotated[Path | None, typer.Option(help="PDB or mmCIF file of state B, of the same molecule.", show_default=False)] = None,
     forcefield: Annotated[list[str] | None, typer.Option(help="OpenMM force-field file; may be repeated.", show_default=False)] = None,
+    solvent: Annotated[
+        str | None, typer.Option(help="Explicit water about the two files: tip3p or tip4pew.  [default: none]", show_default=False)
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="In kelvin.  [default: the system's, or 300]", show_default=False)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; may be repeated.", show_default=False)] = None,
 ) -> None:
@@ -75,12 +78,12 @@ def run(
 
         if out is None:
             raise SpacetimeError("say where the run goes: --out DIR")
-        if system is not None and (start or end or forcefield):
-            raise SpacetimeError("give either a system or --start, --end and --forcefield, not both")
+        if system is not None and (start or end or forcefield or solvent):
+            raise SpacetimeError("give either a system or --start, --end, --forcefield and --solvent, not both")
         if system is not None:
             spec = load_system(system, temperature=temperature)
         elif start and end and forcefield:
-            spec = two_structures(start, end, forcefield=tuple(forcefield), temperature=temperature)
+            spec = two_structures(start, end, forcefield=tuple(forcefield), solvent=solvent, temperature=temperature)
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
         given = {

@@ -216,6 +216,6 @@ def test_of_some_atoms_alone_the_others_stay(held) -> None:
     model, x = held
     potential = Potential(model)
     x = potential.allowed(x)
-    found = minimise(potential, x, tolerance=1.0, moving=6)
+    found = minimise(potential, x, tolerance=1.0, moving=np.arange(22) < 6)
     np.testing.assert_allclose(found.positions[6:], x[6:], atol=1e-7)
     assert np.abs(found.positions[:6] - x[:6]).max() > 1e-4

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
+from spacetime_tps.molecules.composition import is_last, solute_size
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, places_in
 from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
 from spacetime_tps.molecules.reading import Read, read_structure
-from spacetime_tps.molecules.records import WATER
-from spacetime_tps.molecules.solvent import without_solvent
+from spacetime_tps.molecules.solvent import alike, parted, without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
+from spacetime_tps.molecules.water import gathered
 
 
 @dataclass(frozen=True)
@@ -22,29 +24,61 @@ class Ends:
     start: Structure
     end: Structure
     said: tuple[str, ...]
+    solvents: tuple[Structure, Structure] | None = None
+    """What is about them, the same molecules in one box; None where there is nothing, or what is there is not taken"""
 
 
-def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
+def two_ends(
+    start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool, keep_solvent: bool = False, cell: Cell | None = None
+) -> Ends:
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
-    as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
-    ours, theirs = (_molecule(path, alone=bool(forcefield)) for path in (start, end))
+    as it is. `keep_names` as in `brought`; `keep_solvent`: water that is the same in both is taken, as it is without force-field files;
+    `cell`: of the system, where that is periodic. Raises SpacetimeError where the two are not one molecule."""
+    files = [read_structure(path) for path in (start, end)]
+    if forcefield:
+        ours, theirs, solvents = _alone(files, (start.name, end.name), keep_solvent=keep_solvent)
+    else:
+        ours, theirs, solvents = _as_they_are(files, (start.name, end.name), cell)
+    for read, path in ((ours, start), (theirs, end)):
+        check_chains(read.structure, path.name)
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
     heavy = with_heavy_atoms_of(whole, theirs.structure, **names)
     found = brought(whole, heavy, keep_names=keep_names, **names)
     said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
-    return Ends(whole, found.structure, (*said, *told([*added(theirs.structure, heavy), *found.put_in], end.name)))
+    said += told([*added(theirs.structure, heavy), *found.put_in], end.name)
+    return Ends(whole, found.structure, tuple(said), solvents)
 
 
-def _molecule(path: Path, *, alone: bool) -> Read:
-    found = read_structure(path)
-    if alone:
-        molecule = without_solvent(found.structure, path.name)
-        found = Read(molecule.structure, (*found.said, *molecule.said))
-    elif any(residue.name in WATER for residue in found.structure.topology.residues()):
-        raise SpacetimeError(f"{path} holds water, and explicit solvent is not supported: remove it from the structures and the system")
-    check_chains(found.structure, path.name)
-    return found
+def _alone(files: Sequence[Read], names: tuple[str, str], *, keep_solvent: bool) -> tuple[Read, Read, tuple[Structure, Structure] | None]:
+    """The molecules, and the solvents where they are kept."""
+    one, other = (parted(read.structure, name) for read, name in zip(files, names, strict=True))
+    if keep_solvent and one.solvent.cell is not None and alike(one.solvent, other.solvent):
+        one, other = (parted(gathered(read.structure, one.solvent.cell), name) for read, name in zip(files, names, strict=True))
+        kept = Read(one.molecule, (*files[0].said, f"{one.told} of {names[0]} and of {names[1]} are kept, in their box"))
+        return kept, Read(other.molecule, files[1].said), (one.solvent, other.solvent)
+    ours, theirs = (
+        Read((found := without_solvent(read.structure, name)).structure, (*read.said, *found.said))
+        for read, name in zip(files, names, strict=True)
+    )
+    return ours, theirs, None
+
+
+def _as_they_are(files: Sequence[Read], names: tuple[str, str], cell: Cell | None) -> tuple[Read, Read, tuple[Structure, Structure] | None]:
+    """For a System of their own: with the water that they hold. Raises SpacetimeError where it is not the same, or not last."""
+    whole = [read.structure if cell is None else gathered(read.structure, cell) for read in files]
+    if all(solute_size(s.topology) == len(s.positions) for s in whole):
+        return Read(whole[0], files[0].said), Read(whole[1], files[1].said), None
+    for structure, name in zip(whole, names, strict=True):
+        if not is_last(structure.topology):
+            raise SpacetimeError(f"{name}: water and ions must stand after the molecule, in the structures and in the system")
+    one, other = (parted(s, name) for s, name in zip(whole, names, strict=True))
+    if not alike(one.solvent, other.solvent):
+        raise SpacetimeError(
+            f"{names[0]} holds {one.told or 'no water'} and {names[1]} {other.told or 'no water'}: with a system they must be the same, in "
+            "one order and one box (CRYST1)"
+        )
+    return Read(one.molecule, files[0].said), Read(other.molecule, files[1].said), (one.solvent, other.solvent)
 
 
 def _whole(start: Structure, end: Structure, forcefield: Sequence[str], *, start_name: str, end_name: str) -> Structure:

@@ -21,12 +21,12 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
-from spacetime_tps.molecules.ends import two_ends
+from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.forcefield import build_system, read_system, serialised
-from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.solvent import parted
 from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
+from spacetime_tps.problems.building import build
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import Range, SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
@@ -61,6 +61,11 @@ class Problem:
         return self.coordinates.values(self.start.positions), self.coordinates.values(self.end.positions)
 
     @property
+    def moving(self) -> np.ndarray | None:
+        """(atoms,) bool: what is minimised, which is the molecule in solvent as it is; None where there is no solvent."""
+        return in_solute(self.start)
+
+    @property
     def fingerprint(self) -> str:
         """Changes when anything does that sampling depends on."""
         plain = (asdict(self.model), self.coordinates.to_json(), self.boxes)
@@ -77,30 +82,19 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in. A system may be
     its name, or its folder. Raises SpacetimeError for what is wrong with the input."""
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
-    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
-    start, end = ends.start, ends.end
-    for sentence in ends.said:
-        (progress or Silent()).say(sentence)
-    turned = other_hand(start, end)
-    if turned is not None:
-        raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
-    system = build_system(start.topology, spec.forcefield) if spec.system is None else read_system(spec.system, start)
+    built = build(spec, dynamics, progress or Silent())
+    model, start, end = built.model, built.start, built.end
     wanted = dynamics.platform
-    model = Model(
-        serialised(system),
-        spec.temperature_K,
-        spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
-        1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
-        "Reference" if wanted == "auto" else platforms.check(wanted),
-    )
     molecule = molecule_of(start, end, model.cell)
     coordinates, boxes = _coordinates(spec, molecule), _boxes(spec, molecule)
+    if coordinates.frame is not None and model.cell is not None:
+        raise SpacetimeError("positions cannot be held in a periodic box, which cannot turn with the molecule: use torsions or distances")
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
-    potential = Potential(model)
-    minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    potential, solute = Potential(model), in_solute(start)
+    minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE, moving=solute).positions for s in (start, end)]
     if not spec.labelled:
-        minima[1] = numbered_alike(Structure(start.topology, minima[0]), Structure(start.topology, minima[1])).positions
+        minima[1] = _numbered_alike(*(Structure(start.topology, x) for x in minima))
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
@@ -108,7 +102,22 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     a, b = _states(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     zero, _ = potential(start.positions)
-    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, built.evaluations + evaluations + potential.evaluations)
+
+
+def _numbered_alike(here: Structure, there: Structure) -> np.ndarray:
+    """Positions (atoms, 3) of the other minimum, the molecule's equal atoms numbered as in the first."""
+    size = solute_size(here.topology)
+    if size == len(here.positions):
+        return numbered_alike(here, there).positions
+    one, other = (parted(s, "").molecule for s in (here, there))
+    return np.concatenate([numbered_alike(one, other).positions, there.positions[size:]])
+
+
+def in_solute(structure: Structure) -> np.ndarray | None:
+    """(atoms,) bool: which belong to the molecule; None where there is no solvent."""
+    size, count = solute_size(structure.topology), len(structure.positions)
+    return None if size == count else np.arange(count) < size
 
 
 def _as_stored(structure: Structure) -> Structure:

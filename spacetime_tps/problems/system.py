@@ -11,11 +11,14 @@ from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, create_
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
+from spacetime_tps.problems.solvated import Solvent
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import CONDITIONS
 from spacetime_tps.validation import Plain, StrictModel, first_error
 
 Range = tuple[float, float]
+RIGID_TIMESTEP = 2.0
+"""fs"""
 
 
 StateBox = dict[str, Range | SerializeAsAny[Definition]]
@@ -37,8 +40,11 @@ class SystemSpec(Plain):
     """OpenMM force-field files; none where `system` is given"""
     system: Path | None = None
     """A serialised openmm.System, instead of a force field"""
+    solvent: Solvent | None = None
+    """Explicit water; vacuum, or the force field's implicit solvent, where it is left out"""
     temperature_K: float = Field(300.0, gt=0)
     timestep_fs: float = Field(1.0, gt=0)
+    """2 fs where it is left out and there is explicit water: bonds to hydrogen are rigid there"""
     friction_per_ps: float = Field(1.0, gt=0)
     coordinates: tuple[str, ...] | None = Field(None, min_length=1)
     """Kinds of the blocks that the transition is described by; the `defined` ones where it is left out, or else torsions that change"""
@@ -49,6 +55,10 @@ class SystemSpec(Plain):
     @classmethod
     def _definitions(cls, data: dict[str, Any]) -> dict[str, Any]:
         own = {key: value for key, value in data.items() if key in cls.model_fields}
+        if isinstance(own.get("solvent"), str):
+            own["solvent"] = {"water": own["solvent"]}
+        if own.get("solvent") is not None:
+            own.setdefault("timestep_fs", RIGID_TIMESTEP)
         further = {key: value for key, value in data.items() if key not in own}
         types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
         definitions: type[StrictModel] = create_model("Definitions", __base__=StrictModel, **types)
@@ -75,6 +85,8 @@ class SystemSpec(Plain):
     def _one_energy(self) -> "SystemSpec":
         if bool(self.forcefield) == (self.system is not None):
             raise ValueError("give either a forcefield or a system, and not both")
+        if self.solvent is not None and self.system is not None:
+            raise ValueError("a system brings its own solvent: leave `solvent` out, or give a forcefield instead")
         if self.states is not None and set(self.states) != {"A", "B"}:
             raise ValueError("states must hold A and B")
         return self
@@ -99,6 +111,8 @@ class SystemSpec(Plain):
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
         spec = self.model_dump(mode="json", exclude={"start", "end", "system"})
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
+        if self.solvent is None:  # runs of before there was any are still the same
+            del spec["solvent"]
         content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -153,12 +167,14 @@ def load_system(system: str | Path, *, temperature: float | None = None) -> Syst
     return _spec(data, str(folder / "system.yaml"))
 
 
-def two_structures(start: str | Path, end: str | Path, *, forcefield: Sequence[str], temperature: float | None = None) -> SystemSpec:
-    """A system of two PDB or mmCIF files alone, with OpenMM force-field files, at a temperature in K; torsions and states are found when it
-    is prepared. Raises SpacetimeError for a file that there is not."""
+def two_structures(
+    start: str | Path, end: str | Path, *, forcefield: Sequence[str], solvent: str | None = None, temperature: float | None = None
+) -> SystemSpec:
+    """A system of two PDB or mmCIF files alone, with OpenMM force-field files, in explicit water (`Solvent.water`) where it is named, at a
+    temperature in K; torsions and states are found when it is prepared. Raises SpacetimeError for a file that there is not."""
     start, end = Path(start), Path(end)
     name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
-    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield)}
+    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "solvent": solvent}
     return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
 
 

@@ -6,13 +6,12 @@ from functools import cached_property
 
 import numpy as np
 import openmm
-from openmm import unit
 
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
 from spacetime_tps.engines.openmm.constraints import TOLERANCE, constrained, place, positions_of
-from spacetime_tps.molecules.forcefield import deserialised
+from spacetime_tps.molecules.forcefield import cell_of, deserialised
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.units import thermal_energy
@@ -41,11 +40,7 @@ class Model:
     @cached_property
     def cell(self) -> Cell | None:
         """Box vectors, nm; None where nothing is periodic."""
-        system = deserialised(self.system_xml, "system.xml")
-        if not system.usesPeriodicBoundaryConditions():
-            return None
-        a, b, c = (v.value_in_unit(unit.nanometer) for v in system.getDefaultPeriodicBoxVectors())
-        return (float(a[0]), float(a[1]), float(a[2])), (float(b[0]), float(b[1]), float(b[2])), (float(c[0]), float(c[1]), float(c[2]))
+        return cell_of(deserialised(self.system_xml, "system.xml"))
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,12 @@ class Potential:
         return positions_of(self._context)
 
 
-def minimise(potential: Potential, positions: np.ndarray, *, tolerance: float, moving: int | None = None) -> Minimum:
-    """The nearest minimum by L-BFGS, until no force component exceeds `tolerance` in kJ/mol/nm; where `moving` is given, of the first so
-    many atoms among the others as they are. Springs stand for constraints, which hold in what comes back.
+def minimise(potential: Potential, positions: np.ndarray, *, tolerance: float, moving: np.ndarray | None = None) -> Minimum:
+    """The nearest minimum by L-BFGS, until no force component exceeds `tolerance` in kJ/mol/nm; where `moving` (atoms,) bool is given, of
+    those atoms among the others as they are. Springs stand for constraints, which hold in what comes back.
     """
     before, start = potential.evaluations, np.array(positions, dtype=float)
-    free = potential.moves & (np.arange(len(start)) < (len(start) if moving is None else moving))
+    free = potential.moves if moving is None else potential.moves & moving
     held = free[potential.constraints].all(axis=1)
     if not held.any():
         found, energy = _bottom(potential, start, free, held, 0.0, tolerance)

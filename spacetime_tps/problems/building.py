@@ -1,0 +1,79 @@
+"""A model and the two ends, from what a system names: files with a force field, water about them, or a System."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from spacetime_tps.engines.openmm import platforms
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.ends import Ends, two_ends
+from spacetime_tps.molecules.forcefield import build_solvated_system, build_system, cell_of, read_system, serialised
+from spacetime_tps.molecules.integrity import other_hand
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.solvent import in_solvent
+from spacetime_tps.molecules.structure import Structure
+from spacetime_tps.molecules.water import with_water
+from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.solvated import solvate
+from spacetime_tps.problems.system import SystemSpec
+from spacetime_tps.progress import Progress
+
+
+@dataclass(frozen=True)
+class Built:
+    """What can be simulated; the ends have one topology, the molecule before the solvent."""
+
+    model: Model
+    """On the platform that is wanted; where any is, on one that can run it"""
+    start: Structure
+    end: Structure
+    evaluations: int = 0
+
+
+def build(spec: SystemSpec, dynamics: DynamicsSettings, progress: Progress) -> Built:
+    """Read, match, parametrise, and put into water where that is asked for and not there; says what was left out or put in. Raises
+    SpacetimeError for what is wrong with the input."""
+    model = partial(_model, spec=spec, dynamics=dynamics)
+    if spec.system is not None:
+        system = read_system(spec.system, load_structure(spec.start))
+        ends = two_ends(spec.start, spec.end, (), keep_names=spec.labelled, cell=cell_of(system))
+        _check(ends, spec, progress)
+        return Built(model(serialised(system)), *_whole(ends))
+    ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled, keep_solvent=spec.solvent is not None)
+    _check(ends, spec, progress)
+    if spec.solvent is None:
+        return Built(model(serialised(build_system(ends.start.topology, spec.forcefield))), ends.start, ends.end)
+    files = with_water(spec.forcefield, spec.solvent.water)
+    if ends.solvents is not None:
+        start, end = _whole(ends)
+        return Built(model(serialised(build_solvated_system(start.topology, files))), start, end)
+    water = solvate(ends.start, ends.end, spec.solvent, files, model, progress)
+    progress.say(water.said)
+    return Built(water.model, water.start, water.end, water.evaluations)
+
+
+def _check(ends: Ends, spec: SystemSpec, progress: Progress) -> None:
+    for sentence in ends.said:
+        progress.say(sentence)
+    turned = other_hand(ends.start, ends.end)
+    if turned is not None:
+        raise SpacetimeError(f"{spec.start.name} and {spec.end.name} are not one molecule: {turned} is of the other hand")
+
+
+def _whole(ends: Ends) -> tuple[Structure, Structure]:
+    """With what is about them."""
+    if ends.solvents is None:
+        return ends.start, ends.end
+    start, end = (in_solvent(molecule, solvent) for molecule, solvent in zip((ends.start, ends.end), ends.solvents, strict=True))
+    return start, end
+
+
+def _model(system_xml: str, *, spec: SystemSpec, dynamics: DynamicsSettings) -> Model:
+    wanted, any_platform = dynamics.platform, "Reference" if spec.solvent is None else platforms.likely(system_xml)
+    return Model(
+        system_xml,
+        spec.temperature_K,
+        spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
+        1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
+        any_platform if wanted == "auto" else platforms.check(wanted),
+    )
