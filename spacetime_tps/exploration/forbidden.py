@@ -18,7 +18,7 @@ from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, Forbidden
 from spacetime_tps.geometry.penalties import Divergence, from_point, from_samples
 from spacetime_tps.molecules.order import same_order
 from spacetime_tps.molecules.reading import structure_of
-from spacetime_tps.molecules.solvent import without_solvent
+from spacetime_tps.molecules.solvent import dry, without_solvent
 from spacetime_tps.molecules.structure import molecule_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State, state_of
@@ -184,9 +184,9 @@ def _state(region: ForbiddenBox, problem: Problem, read: ReadBytes) -> State:
 
 
 def _positions(structure: StructureFile, problem: Problem, read: ReadBytes) -> np.ndarray:
-    """(atoms, 3) in nm, in the order of the problem's atoms."""
+    """(atoms, 3) in nm, in the order of the problem's atoms, without solvent."""
     found = without_solvent(structure_of(read(structure.kept), structure.file).structure, structure.file).structure
-    return same_order(problem.start, found, start_name="start.pdb", end_name=structure.file).positions
+    return same_order(dry(problem.start), found, start_name="start.pdb", end_name=structure.file).positions
 
 
 def _center(region: ForbiddenPoint, coordinates: Coordinates) -> np.ndarray:

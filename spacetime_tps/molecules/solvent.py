@@ -7,7 +7,7 @@ import numpy as np
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.composition import solvent_atoms
+from spacetime_tps.molecules.composition import solute_size, solvent_atoms
 from spacetime_tps.molecules.reading import Read
 from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.structure import Structure, of_quantity, without
@@ -39,6 +39,12 @@ def parted(structure: Structure, name: str) -> Parted:
             raise SpacetimeError(f"{name} holds no molecule beside water and ions")
         solvent = set()
     return Parted(without(structure, solvent) if solvent else structure, without(structure, set(range(len(structure.positions))) - solvent))
+
+
+def dry(structure: Structure) -> Structure:
+    """What stands before the water: all of it where there is none."""
+    size = solute_size(structure.topology)
+    return structure if size == len(structure.positions) else without(structure, range(size, len(structure.positions)))
 
 
 def without_solvent(structure: Structure, name: str) -> Read:

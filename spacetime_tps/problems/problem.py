@@ -24,7 +24,7 @@ from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.solvent import parted
+from spacetime_tps.molecules.solvent import dry
 from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
 from spacetime_tps.problems.building import build
 from spacetime_tps.problems.settings import DynamicsSettings
@@ -107,11 +107,8 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
 
 def _numbered_alike(here: Structure, there: Structure) -> np.ndarray:
     """Positions (atoms, 3) of the other minimum, the molecule's equal atoms numbered as in the first."""
-    size = solute_size(here.topology)
-    if size == len(here.positions):
-        return numbered_alike(here, there).positions
-    one, other = (parted(s, "").molecule for s in (here, there))
-    return np.concatenate([numbered_alike(one, other).positions, there.positions[size:]])
+    molecule = numbered_alike(dry(here), dry(there)).positions
+    return np.concatenate([molecule, there.positions[len(molecule) :]])
 
 
 def in_solute(structure: Structure) -> np.ndarray | None:

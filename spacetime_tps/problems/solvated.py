@@ -50,7 +50,7 @@ def solvate(
     is. Both solutes keep their shape. bare: the model with a System. Raises SpacetimeError where the force field knows no water.
     """
     ends = [start, end]
-    larger = int(_extent(end) > _extent(start))
+    larger = int(extent(end) > extent(start))
     boxed = put_into_water(ends[larger], files, solvent.water, padding=solvent.padding_nm)
     model = bare(serialised(build_solvated_system(boxed.topology, files)))
     solute = len(start.positions)
@@ -80,7 +80,7 @@ def _rounded(cell: Cell) -> Cell:
     return a, b, c
 
 
-def _extent(structure: Structure) -> float:
+def extent(structure: Structure) -> float:
     """Radius, nm, about the middle of its ranges."""
     x = structure.positions
     return float(np.linalg.norm(x - 0.5 * (x.min(axis=0) + x.max(axis=0)), axis=1).max())

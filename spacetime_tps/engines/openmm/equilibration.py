@@ -20,8 +20,8 @@ STIFFNESS, REACH = 2000.0, 1.0
 FRICTION, PRESSURE, EVERY = 5.0, 1.0, 25
 """1/ps; bar; steps between changes of the box, each of which costs two evaluations"""
 GENTLE = ((0.0002, 1000), (0.001, 500))
-"""ps and steps: what clashes moves apart slowly before there is motion. Minimisation would let hydrogens of water, which repel nothing, fall
-on other atoms"""
+"""ps and steps: what clashes moves apart slowly before there is motion. Minimisation would let hydrogens of water, which repel nothing,
+fall on other atoms"""
 GENTLE_STEPS = sum(steps for _, steps in GENTLE)
 THICK = 100.0
 """1/ps, meanwhile"""
