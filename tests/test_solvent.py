@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import yaml
 from openmm import Vec3, app
+from scipy.spatial import cKDTree
 from typer.testing import CliRunner
 
 from spacetime_tps.cli import app as cli
 from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.equilibration import equilibrated
@@ -19,9 +21,10 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.forcefield import build_solvated_system, serialised
+from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.room import CLASH, with_solute
-from spacetime_tps.molecules.solvent import parted
+from spacetime_tps.molecules.solvent import alike, parted
 from spacetime_tps.molecules.structure import Structure, of_quantity, write_pdb
 from spacetime_tps.molecules.water import gathered, put_into_water, with_water
 from spacetime_tps.problems.problem import Problem, load, prepare, save
@@ -237,6 +240,12 @@ def test_the_box_ends_near_its_mean_volume_and_the_solute_keeps_its_shape(box: S
     assert held.evaluations == 1500 + 25
 
 
+def test_dynamics_that_breaks_down_is_said(box: Structure) -> None:
+    model = Model(serialised(build_solvated_system(box.topology, FILES)), 300.0, 1.0, 0.05, "CPU")
+    with pytest.raises(SpacetimeError, match="the solvent cannot be equilibrated about the molecule"):
+        equilibrated(model, box.positions, np.arange(3), steps=500, constant_volume=True, seed=3, advance=lambda evaluations: None)
+
+
 @pytest.mark.parametrize(
     ("files", "water", "expected"),
     [
@@ -321,3 +330,27 @@ def test_the_command_line_takes_a_solvent_with_two_files_alone(tmp_path: Path) -
     assert (spec.solvent.water, spec.timestep_fs) == ("tip4pew", 2.0)
     dry = two_structures(FOLDER / "c5.pdb", FOLDER / "c7ax.pdb", forcefield=["amber96.xml"])
     assert (dry.solvent, dry.timestep_fs) == (None, 1.0)
+
+
+def test_the_shipped_system_is_openpathsamplings_example() -> None:
+    """ff96 and TIP3P, 2,269 atoms; C7eq: phi -180..0 and psi 100..200, alpha-R: psi -100..0; L-alanine, and no two atoms overlap."""
+    spec = load_system("alanine_dipeptide_tip3p")
+    assert (spec.forcefield, spec.timestep_fs, spec.temperature_K, spec.friction_per_ps) == (FILES, 2.0, 300.0, 1.0)
+    start, end = load_structure(spec.start), load_structure(spec.end)
+    parts = [parted(s, "") for s in (start, end)]
+    assert alike(parts[0].solvent, parts[1].solvent)
+    assert len(start.positions) == len(end.positions) == 2269
+    assert parts[0].told == "749 water molecules"
+    density = 749 * 18.015 / 6.022e23 / (np.linalg.det(start.cell) * 1e-21 - 0.13e-21)
+    assert 0.94 < density < 1.03, "g/ml, of TIP3P at 1 bar, without the molecule's 0.13 nm^3"
+    dry_one = load_structure(FOLDER / "c5.pdb")
+    bonds = np.array([(a.index, b.index) for a, b in start.topology.bonds()])
+    for structure, low, high in ((start, 100.0, 200.0), (end, -100.0, 0.0)):
+        phi, psi = np.degrees(Torsions(("phi", "psi"), ((4, 6, 8, 14), (6, 8, 14, 16))).values(structure.positions))
+        assert -180.0 < phi < 0.0
+        assert (psi - low) % 360.0 < high - low
+        assert np.linalg.norm(np.diff(structure.positions[bonds], axis=1), axis=-1).max() < 0.17
+        assert other_hand(dry_one, Structure(dry_one.topology, structure.positions[:SOLUTE])) is None
+        edge = np.diag(np.array(structure.cell))
+        tree = cKDTree(structure.positions % edge, boxsize=edge)
+        assert not tree.query_pairs(0.09)

@@ -1,4 +1,4 @@
-"""Build systems/alanine_dipeptide_tip3p: run `python workflows/build_alanine_dipeptide_tip3p.py` (a quarter of an hour on one core).
+"""Build systems/alanine_dipeptide_tip3p: run `python workflows/build_alanine_dipeptide_tip3p.py` (ten minutes on one core).
 
 Topology and first positions are those of systems/alanine_dipeptide; phi and psi are turned to either state under a stiff restraint in
 vacuum, ff96 (`amber96.xml`); `problems.solvated` puts both into one box of TIP3P, as many as in OpenPathSampling's example; then each runs
@@ -29,8 +29,8 @@ STATES = {"c7eq": (100.0, 200.0), "alpha_r": (-100.0, 0.0)}
 ATOMS = 2269
 """Of OpenPathSampling's example: 749 water molecules"""
 TEMPERATURE, FRICTION, TIMESTEP = 300.0, 1.0, 0.002
-EQUILIBRATION = 50.0
-FREELY = 5_000
+EQUILIBRATION = 20.0
+FREELY = 4_000
 SYSTEMS = Path(__file__).parent.parent / "systems"
 
 
@@ -46,8 +46,8 @@ def held_at(structure: Structure, torsions: Torsions, target: np.ndarray) -> Str
 
 
 def padding_for(structure: Structure, atoms: int) -> float:
-    """nm, with which there are so many atoms in the box."""
-    for padding in np.arange(1.6, 2.2, 0.002):
+    """nm, with which there are so many atoms in the box; each 0.002 nm are some ten of them."""
+    for padding in np.arange(1.438, 1.445, 0.0002):
         if len(put_into_water(structure, FILES, "tip3p", padding=float(padding)).positions) == atoms:
             return float(padding)
     raise SystemExit(f"no padding gives {atoms} atoms")

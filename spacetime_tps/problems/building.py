@@ -69,11 +69,17 @@ def _whole(ends: Ends) -> tuple[Structure, Structure]:
 
 
 def _model(system_xml: str, *, spec: SystemSpec, dynamics: DynamicsSettings) -> Model:
-    wanted, any_platform = dynamics.platform, "Reference" if spec.solvent is None else platforms.likely(system_xml)
     return Model(
         system_xml,
         spec.temperature_K,
         spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
         1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
-        any_platform if wanted == "auto" else platforms.check(wanted),
+        _platform(system_xml, spec, dynamics.platform),
     )
+
+
+def _platform(system_xml: str, spec: SystemSpec, wanted: str) -> str:
+    """Reference until platforms are timed; in water, which is equilibrated before, the one that is likely the fastest."""
+    if wanted != "auto":
+        return platforms.check(wanted)
+    return "Reference" if spec.solvent is None else platforms.likely(system_xml)

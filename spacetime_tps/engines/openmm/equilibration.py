@@ -11,6 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.engines.openmm.constraints import TOLERANCE, place, positions_of
 from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import cell_of, deserialised
 from spacetime_tps.molecules.structure import cell_from
 from spacetime_tps.seeds import seed_of
@@ -46,8 +47,19 @@ def equilibrated(
     """What clashes moved apart, then everything walked for so many steps, with the molecule held in its shape by springs between the atoms
     `shape` (indices). Not at constant volume, the box is one that has the mean volume of the second half, at 1 bar.
 
-    `advance` is told of evaluations as they come. Raises OpenMMException, or FloatingPointError, where the dynamics breaks down.
+    `advance` is told of evaluations as they come. Raises SpacetimeError where the dynamics breaks down.
     """
+    try:
+        return _walked(model, positions, shape, steps, constant_volume, seed, advance)
+    except openmm.OpenMMException as problem:
+        raise SpacetimeError(
+            f"the solvent cannot be equilibrated about the molecule ({problem}): use a smaller timestep_fs, or a larger padding_nm"
+        ) from problem
+
+
+def _walked(
+    model: Model, positions: np.ndarray, shape: np.ndarray, steps: int, constant_volume: bool, seed: int, advance: Callable[[int], None]
+) -> Equilibrated:
     springs, spent = _springs(positions, shape), 0
     for timestep, count in GENTLE:
         gentle = _Run(model, springs, positions, timestep, THICK, seed, advance)
