@@ -14,7 +14,7 @@ from spacetime_tps.molecules.solvent import in_solvent
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.molecules.water import with_water
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.solvated import solvate
+from spacetime_tps.problems.solvated import how, solvate
 from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.progress import Progress
 
@@ -46,7 +46,9 @@ def build(spec: SystemSpec, dynamics: DynamicsSettings, progress: Progress) -> B
     files = with_water(spec.forcefield, spec.solvent.water)
     if ends.solvents is not None:
         start, end = _whole(ends)
-        return Built(model(serialised(build_solvated_system(start.topology, files))), start, end)
+        found = model(serialised(build_solvated_system(start.topology, files)))
+        progress.say(f"in this water: {how(found)}")
+        return Built(found, start, end)
     water = solvate(ends.start, ends.end, spec.solvent, files, model, progress)
     progress.say(water.said)
     return Built(water.model, water.start, water.end, water.evaluations)

@@ -69,9 +69,14 @@ def solvate(
     edges, time = " x ".join(f"{cell[k][k]:.2f}" for k in range(3)), solvent.equilibration_ps
     said = (
         f"{parted(boxed, '').told} ({solvent.water}) in a box of {edges} nm, after {time:g} ps about each end at {model.temperature:g} K "
-        f"and, for the box, 1 bar; constant volume, PME, water and bonds to hydrogen rigid, steps of {1e3 * model.timestep:g} fs"
+        f"and, for the box, 1 bar; {how(model)}"
     )
     return Solvated(model, both[larger], both[1 - larger], first.evaluations + second.evaluations, said)
+
+
+def how(model: Model) -> str:
+    """What a model in water is, in words."""
+    return f"constant volume, PME, water and bonds to hydrogen rigid, steps of {1e3 * model.timestep:g} fs"
 
 
 def _rounded(cell: Cell) -> Cell:
