@@ -33,7 +33,9 @@ def main(
 
 @app.command()
 def run(
-    system: Annotated[str | None, typer.Argument(help="A system folder or the name of a bundled system.", show_default=False)] = None,
+    system: Annotated[
+        str | None, typer.Argument(help="A system folder or the name of a bundled system.", metavar="FOLDER|NAME", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; a second call on it does only what is missing.", show_default=False)
     ] = None,
@@ -52,16 +54,39 @@ def run(
     avoid: Annotated[
         list[str] | None,
         typer.Option(
-            help="Keep out of a region: ranges 'phi=-20:20 d=0.4:0.5', degrees and nm; 'rmsd(boat.pdb)<0.05', nm; or a point with a noise "
-            "level, 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'; may be repeated.",
+            help="Keep out of a region: ranges 'phi=-20:20 d=0.4:0.5', degrees and nm; 'rmsd(boat.pdb)<0.05', nm; or a point with a "
+            "precision, 'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'; may be repeated.",
             show_default=False,
         ),
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="PDB or mmCIF file of state A, instead of a system.", show_default=False)] = None,
-    end: Annotated[Path | None, typer.Option(help="PDB or mmCIF file of state B, of the same molecule.", show_default=False)] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="State A: PDB or mmCIF, or positions of a prepared system (rst7, gro, crd).", show_default=False),
+    ] = None,
+    end: Annotated[Path | None, typer.Option(help="State B of the same molecule.", show_default=False)] = None,
     forcefield: Annotated[list[str] | None, typer.Option(help="OpenMM force-field file; may be repeated.", show_default=False)] = None,
     solvent: Annotated[
         str | None, typer.Option(help="Explicit water about the two files: tip3p or tip4pew.  [default: none]", show_default=False)
+    ] = None,
+    prepared: Annotated[
+        Path | None,
+        typer.Option(
+            "--system",
+            help="A prepared system instead of a force field: Amber prmtop, GROMACS top, CHARMM psf, OpenMM System XML.",
+            show_default=False,
+        ),
+    ] = None,
+    parameters: Annotated[
+        list[Path] | None,
+        typer.Option(help="CHARMM parameter file (may be repeated), or the folder of a GROMACS force field.", show_default=False),
+    ] = None,
+    coordinates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the transition is described by: auto, or torsions, positions, distances, each with a selection of atoms or "
+            "without, as 'positions: name CA'; may be repeated.  [default: the system's, or auto]",
+            show_default=False,
+        ),
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="In kelvin.  [default: the system's, or 300]", show_default=False)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; may be repeated.", show_default=False)] = None,
@@ -78,14 +103,23 @@ def run(
 
         if out is None:
             raise SpacetimeError("say where the run goes: --out DIR")
-        if system is not None and (start or end or forcefield or solvent):
-            raise SpacetimeError("give either a system or --start, --end, --forcefield and --solvent, not both")
+        if system is not None and (start or end or forcefield or solvent or prepared or parameters):
+            raise SpacetimeError("give either a system, or --start and --end with --forcefield (and --solvent) or --system, not both")
         if system is not None:
-            spec = load_system(system, temperature=temperature)
-        elif start and end and forcefield:
-            spec = two_structures(start, end, forcefield=tuple(forcefield), solvent=solvent, temperature=temperature)
+            spec = load_system(system, temperature=temperature, coordinates=coordinates or ())
+        elif start and end and (forcefield or prepared):
+            spec = two_structures(
+                start,
+                end,
+                forcefield=forcefield or (),
+                solvent=solvent,
+                system=prepared,
+                parameters=parameters or (),
+                temperature=temperature,
+                coordinates=coordinates or (),
+            )
         else:
-            raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml")
+            raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml, or --system molecule.prmtop")
         given = {
             "guided.paths": guided,
             "steered.paths": steered,

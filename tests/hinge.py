@@ -74,7 +74,7 @@ def hinge() -> Problem:
         topology.addAtom(f"C{k}", app.Element.getBySymbol("C"), residue)
     model = Model(openmm.XmlSerializer.serialize(system), 300.0, 10.0, 0.002, "Reference")
     start, end = (Structure(topology, placed(phi, 20.0)[0]) for phi in (-90.0, 90.0))
-    return Problem(model, PLANE, start, end, A, B, ZERO, 1000.0, 77)
+    return Problem(model, PLANE, start, end, A, B, ZERO, 1000.0, 77, True)
 
 
 class Told:

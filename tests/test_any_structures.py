@@ -13,13 +13,14 @@ from scipy.spatial.transform import Rotation
 
 from spacetime_tps.coordinates.torsions import Torsions, rotatable_torsions
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.bonds import all_bonds
 from spacetime_tps.molecules.ends import Ends, two_ends
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.integrity import hands, neighbours
 from spacetime_tps.molecules.order import brought
 from spacetime_tps.molecules.reading import load_structure, structure_of
-from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of, without, write_pdb
+from spacetime_tps.molecules.structure import Structure, atom_index, without, write_pdb
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import bundled_systems, two_structures

@@ -7,9 +7,12 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+import four_carbons
 import openmm
+import openmmtools
 import pytest
 import yaml
+from four_carbons import gro, placed
 from typer.testing import CliRunner
 
 from spacetime_tps.cli import app
@@ -240,3 +243,96 @@ def test_code_is_not_run_when_a_finished_runs_system_is_read() -> None:
 def test_a_few_bytes_changed_give_no_traceback() -> None:
     fuzz = runpy.run_path(str(Path(__file__).parent.parent / "workflows" / "fuzz.py"))["fuzz"]
     assert fuzz(240, 11) == []
+
+
+PREPARED = Path(openmmtools.__file__).parent / "data"
+AMBER = PREPARED / "alanine-dipeptide-gbsa" / "alanine-dipeptide.prmtop"
+WET = PREPARED / "alanine-dipeptide-explicit" / "alanine-dipeptide.prmtop"
+FOUR = {"--start": "gauche.gro", "--end": "trans.gro", "--system": "chain.top"}
+CHARMM = {"--start": "gauche.crd", "--end": "trans.crd", "--system": "chain.psf", "--parameters": "chain.prm"}
+Files = dict[str, Change]
+SYSTEMS_OF_OTHERS: dict[str, tuple[dict[str, str], Files, str]] = {
+    "no parameters": ({**CHARMM, "--parameters": ""}, {}, "chain.psf wants CHARMM's parameter files: give them by --parameters"),
+    "parameters that are not there": ({**CHARMM, "--parameters": "gone.prm"}, {}, "gone.prm: there is no such file"),
+    "parameters of no use": ({**FOUR, "--parameters": "chain.prm"}, {}, "--parameters wants the one folder that holds what it includes"),
+    "parameters of an Amber file": ({**FOUR, "--system": str(AMBER), "--parameters": "chain.prm"}, {}, "holds its parameters itself"),
+    "parameters of a force field": (
+        {**FOUR, "--system": "", "--forcefield": "amber99sbildn.xml", "--parameters": "chain.prm"},
+        {},
+        "parameters are of a prepared system: give that too",
+    ),
+    "parameters that lack a type": (CHARMM, {"chain.prm": lambda t: t.replace("CT CT CT ", "CX CX CX ")}, "a system of with chain.prm"),
+    "parameters cut short": (CHARMM, {"chain.prm": lambda t: t[:60]}, "a system of with chain.prm"),
+    "parameters that are none": (CHARMM, {"chain.prm": lambda t: "\0\1" * 90}, "a system of with chain.prm"),
+    "a psf cut short": (CHARMM, {"chain.psf": lambda t: t[: len(t) // 2]}, "chain.psf cannot be read as a CHARMM psf file"),
+    "a psf that is empty": (CHARMM, {"chain.psf": lambda t: ""}, "chain.psf cannot be read as a CHARMM psf file"),
+    "a prmtop that is none": ({**FOUR, "--system": "x.prmtop"}, {"x.prmtop": lambda t: "ATOM\n"}, "cannot be read as an Amber prmtop file"),
+    "a prmtop cut short": (
+        {**FOUR, "--system": "x.prmtop"},
+        {"x.prmtop": lambda t: AMBER.read_text()[:9_000]},
+        "cannot be read as an Amber prmtop file",
+    ),
+    "a topology that is none": ({**FOUR, "--system": "gauche.pdb"}, {}, "gauche.pdb is no prepared system; what is taken is"),
+    "a top cut short": (FOUR, {"chain.itp": lambda t: t[:150]}, "chain.top cannot be read as a GROMACS topology"),
+    "a top that lacks a file": (FOUR, {"chain.top": replaced("chain.itp", "gone.itp")}, "give the folder that holds it by --parameters"),
+    "a top with water": (FOUR, {"chain.itp": lambda t: t.replace(" BUT C", " SOL C")}, "chain.top holds 1 water molecule, which a"),
+    "a prmtop with water": ({**FOUR, "--system": str(WET)}, {}, "holds 749 water molecules, which a serialised System alone may: make it"),
+    "both": ({**FOUR, "--forcefield": "amber99sbildn.xml"}, {}, "give either a forcefield or a system, and not both"),
+    "positions alone": ({**FOUR, "--system": "", "--forcefield": "amber99sbildn.xml"}, {}, "gauche.gro holds positions alone"),
+    "another number of atoms": ({**FOUR, "--system": str(AMBER)}, {}, "gauche.gro has 4 atoms and alanine-dipeptide.prmtop 22"),
+    "a structure of another molecule": (
+        {"--start": "gauche.pdb", "--end": "trans.pdb", "--system": str(AMBER)},
+        {},
+        "alanine-dipeptide.prmtop has 22 atoms and gauche.pdb 4: ",
+    ),
+    "positions cut short": (FOUR, {"trans.gro": lambda t: t[:90]}, "trans.gro cannot be read as a GROMACS gro file"),
+    "a restart cut short": ({**FOUR, "--end": "trans.rst7"}, {"trans.rst7": lambda t: t[:60]}, "cannot be read as an Amber restart"),
+    "a restart of binary": ({**FOUR, "--end": "trans.rst7"}, {"trans.rst7": lambda t: "\0\1" * 90}, "cannot be read as an Amber restart"),
+    "cards cut short": (CHARMM, {"trans.crd": lambda t: t[:90]}, "cannot be read as a CHARMM or Amber coordinate file"),
+    "a title alone": (CHARMM, {"trans.crd": lambda t: "* four carbons\n*\n\n"}, "cannot be read as a CHARMM or Amber coordinate file"),
+    "nothing": (CHARMM, {"trans.crd": lambda t: ""}, "cannot be read as a CHARMM or Amber coordinate file"),
+    "positions in another order": (
+        FOUR,
+        {"trans.gro": lambda t: gro(placed(178.0)[[0, 3, 1, 2]])},
+        "bonded in chain.top, lie 0.39 nm apart: its atoms are in another order",
+    ),
+    "positions that are no numbers": ({**FOUR, "--end": "trans.rst7"}, {"trans.rst7": replaced("8.5", "nan")}, "trans.rst7"),
+    "one atom upon another": (FOUR, {"trans.gro": lambda t: gro(placed(178.0)[[0, 1, 2, 2]])}, "lie within 0.01 nm of each other"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYSTEMS_OF_OTHERS)
+def test_a_system_of_another_program_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options, changes, sentence = SYSTEMS_OF_OTHERS[name]
+    four_carbons.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for file, change in changes.items():
+        (tmp_path / file).write_text(change((tmp_path / file).read_text() if (tmp_path / file).exists() else ""))
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    assert sentence in told(["run", *words], tmp_path / "out")
+
+
+CHOICES = {
+    ("angles",): "unknown kind of coordinates 'angles'; there are torsions, distances, positions",
+    ("angles: name CA",): "unknown kind of coordinates 'angles'",
+    ("",): "unknown kind of coordinates ''",
+    ("positions:",): "coordinates 'positions:' want a selection of atoms after the colon, as in 'positions: name CA'",
+    ("auto: name CA",): "unknown kind of coordinates 'auto'",
+    ("auto", "torsions"): "auto chooses all coordinates: give it alone",
+    ("positions: name CA", "positions: name CB"): "positions stand twice among the coordinates: join their selections by 'or'",
+    ("positions: name CA",): "positions want three atoms that are not on a line to be superposed on, and 'name CA' selects 1 atom",
+    ("positions: name QQ",): "'name QQ' selects no atom",
+    ("positions: name CA or",): "cannot be read as a selection of MDAnalysis",
+    ("positions: 2:CA",): "cannot be read as a selection of MDAnalysis",
+    ("torsions: name CA",): "'name CA' holds no bond between two atoms but hydrogen that a torsion is of",
+    ("torsions: \0",): "cannot be read as a selection of MDAnalysis",
+    ("distances",): "no bonded distance differs by more than 0.05 nm between the two structures",
+    ("distances: name N CA and resid 2",): "differs by more than 0.05 nm between the two structures",
+    ("distances: around",): "cannot be read as a selection of MDAnalysis",
+}
+
+
+@pytest.mark.parametrize("words", CHOICES)
+def test_coordinates_that_cannot_be_chosen_are_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    chosen = [word for text in words for word in ("--coordinates", text)]
+    assert CHOICES[words] in told(["run", "alanine_dipeptide", *chosen, "--set", "dynamics.platform=Reference"], tmp_path / "out")

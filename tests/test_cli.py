@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import spacetime_tps
 from spacetime_tps.cli import app
+from spacetime_tps.coordinates.automatic import AUTO
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import Steered
-from spacetime_tps.problems.system import bundled_systems
+from spacetime_tps.pipeline.compare import BUDGET
+from spacetime_tps.problems.system import SystemSpec, bundled_systems
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.terminal import errors_as_sentences
 
@@ -118,12 +121,28 @@ def test_help_names_every_option(command: list[str]) -> None:
             "--start",
             "--end",
             "--forcefield",
+            "--solvent",
+            "--system",
+            "--coordinates",
             "--temperature",
             "--routes",
             "--avoid",
             "--reverse",
         ):
             assert option in result.output
+
+
+def test_defaults_that_help_tells_are_those_of_the_settings() -> None:
+    found = {p.name: re.search(r"\[default: (.*)\]", p.help or "") for p in typer.main.get_command(app).commands["run"].params}  # type: ignore[attr-defined]
+    told = {name: match[1] for name, match in found.items() if match}
+    s, kelvin = Settings(), SystemSpec.model_fields["temperature_K"].default
+    assert told == {
+        "guided": f"{s.guided.paths}", "unbiased": f"{s.unbiased.paths}", "budget": f"{s.unbiased.budget / 1e6:g} million",
+        "seed": f"{s.seed}", "routes": f"{s.rounds.routes}", "temperature": f"the system's, or {kelvin:g}",
+        "coordinates": f"the system's, or {AUTO}", "solvent": str(SystemSpec.model_fields["solvent"].default).lower(),
+    }  # fmt: skip
+    (budget,) = [p for p in typer.main.get_command(app).commands["compare"].params if p.name == "budget"]  # type: ignore[attr-defined]
+    assert f"[default: {BUDGET / 1e6:g} million]" in budget.help
 
 
 def test_the_readme_example_runs_as_shown(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """One suite over every kind of coordinates, and a kind from outside the package."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,20 @@ from spacetime_tps.coordinates import registry
 from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.circle import difference, winding
 from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.molecule import Atom, Molecule, named
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.superposition import rmsd, superposed
-from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.coordinates.torsions import Torsions, rotatable_torsions
 from spacetime_tps.engines.openmm.bias import CurveBias, WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
+from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import state_of
+from spacetime_tps.storage.memory import Memory
+from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
@@ -173,7 +178,8 @@ def test_the_default_states_hold_their_own_end_alone(coordinates: Coordinates) -
 
 def test_a_bounded_value_is_a_condition_that_reads_back_as_its_bounds(coordinates: Coordinates) -> None:
     for k, name in enumerate(coordinates.names):
-        if name.rpartition("_")[0] in POSITIONS.labels:
+        assert coordinates.bounded[k] == (name.rpartition("_")[0] not in POSITIONS.labels)
+        if not coordinates.bounded[k]:
             with pytest.raises(SpacetimeError, match=f"no range can bound '{name}': give an rmsd"):
                 coordinates.condition(name, 0.1, 0.3)
             continue
@@ -247,6 +253,65 @@ def test_torsions_in_rings_turn_one_way_only() -> None:
 def test_a_product_takes_one_frame_of_reference_only() -> None:
     with pytest.raises(SpacetimeError, match="one selection"):
         Product((POSITIONS, POSITIONS))
+
+
+def test_no_two_coordinates_have_one_name() -> None:
+    with pytest.raises(SpacetimeError, match="two coordinates are called 't'"):
+        Product((TORSIONS, Distances(("t",), ((0, 3),))))
+
+
+LIGAND = Molecule(
+    tuple(Atom(name, "LIG", "1", "C") for name in ("C1", "C2*", "C3*", "C4/", "C4:")),
+    ((0, 1), (1, 2), (2, 3), (2, 4)),
+    START,
+    END,
+    None,
+    lambda words: (),
+)
+
+
+def test_found_names_can_stand_in_file_names_and_are_told_apart() -> None:
+    assert named(["C2*", "C2/", "a b", "C2:", "O5'"]) == ("C2_", "C2__2", "a_b", "C2__3", "O5'")
+    assert Positions.of_molecule(None, LIGAND).labels == ("1.C1", "1.C2_", "1.C3_", "1.C4_", "1.C4__2")
+    (name,) = rotatable_torsions(LIGAND).names
+    assert name == "LIG1_C2__C3_"
+
+
+def test_a_walk_is_known_again_by_all_that_its_bias_says(coordinates: Coordinates) -> None:
+    """Coordinates that files give back know their walks; a window elsewhere on T is another walk, and so is one on the same T of others."""
+    back = registry.coordinates_of(json.loads(json.dumps(coordinates.to_json())), None)
+    first, second = (Linear("s", tuple(float(k == on) for k in range(coordinates.dimension))) for on in (0, 1))
+    cache = WalkCache(Memory(), "samples", empty())
+
+    def held(bias: CurveBias | WindowBias) -> Walk:
+        parameters = np.zeros((1, coordinates.dimension if isinstance(bias, CurveBias) else 2))
+        return Walk(bias, parameters, 5, 5, 1, START)
+
+    def walks(tasks: Iterable[Walk]) -> Iterator[Frames]:
+        return (Dynamics(empty(), walk.bias).walk(walk) for walk in tasks)
+
+    cache.run([("curve", held(CurveBias(coordinates))), ("window", held(WindowBias(coordinates, first)))], walks, lambda n: None)
+    assert cache.ahead([("curve", held(CurveBias(back))), ("window", held(WindowBias(back, first)))]) == 0
+    assert cache.ahead([("window", held(WindowBias(back, second)))]) == 5
+    assert cache.ahead([("curve", held(WindowBias(back, first)))]) == 5
+
+
+@dataclass(frozen=True)
+class Shifted(Distances):
+    """Distances with more to them than their repr tells."""
+
+    by: float = field(default=0.0, repr=False)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{**super().to_json()[0], "by": self.by}]
+
+
+def test_walks_of_coordinates_with_hidden_parts_are_told_apart() -> None:
+    cache, one, other = WalkCache(Memory(), "samples", empty()), *(Shifted(("d",), ((0, 3),), None, by) for by in (0.0, 1.0))
+    assert repr(one) == repr(other)
+    walk, again = (Walk(CurveBias(c), np.zeros((1, 2)), 5, 5, 1, START) for c in (one, other))
+    cache.run([("x", walk)], lambda tasks: (Dynamics(empty(), w.bias).walk(w) for w in tasks), lambda n: None)
+    assert (cache.ahead([("x", walk)]), cache.ahead([("x", again)])) == (0, 5)
 
 
 @dataclass(frozen=True)

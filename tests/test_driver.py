@@ -38,6 +38,10 @@ class Dry:
     def needs(self) -> tuple[str, ...]:
         return self.stage.needs
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.stage.files
+
     def made_from(self, settings: Settings) -> Any:
         return self.stage.made_from(settings)
 
@@ -46,6 +50,9 @@ class Dry:
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return self.stage.cost(problem, settings)
+
+    def spent(self, value: Any) -> dict[str, int]:
+        return self.stage.spent(value)
 
     def run(self, given: Given) -> Any:
         self.log.append(f"run {self.name}")

@@ -101,6 +101,10 @@ class Angles(Lengths):
         return np.zeros(len(self.atoms), dtype=bool)
 
     @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(len(self.atoms), dtype=bool)
+
+    @property
     def terms(self) -> tuple[Term, ...]:
         return tuple(Term(three, (k, len(self.atoms)), ("theta", "theta^2")) for k, three in enumerate(self.atoms))
 
@@ -369,7 +373,7 @@ class Slow:
 class MeanPhi:
     """A stage: the mean direction of phi along the slow paths."""
 
-    name, needs = "mean_phi", ("slow",)
+    name, needs, files = "mean_phi", ("slow",), ("mean_phi.json",)
 
     def made_from(self, settings: Settings) -> Any:
         return {}
@@ -379,6 +383,9 @@ class MeanPhi:
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return "nothing", 0
+
+    def spent(self, value: float | None) -> dict[str, int]:
+        return {} if value is None else {"mean_phi": 3}
 
     def run(self, given: Given) -> float:
         rows = given.values["slow"]
@@ -415,8 +422,9 @@ def test_a_denoiser_a_penalty_a_method_and_a_stage_from_outside(alanine: Problem
     assert again["slow"] == values["slow"]
     sampled = values["exploration"]
     assert sampled.denoiser == b"flat"
-    assert sampled.record["training"][0]["held_out_loss"] == 0.25
+    assert sampled.record["denoisers"][0]["held_out_loss"] == 0.25
     assert any(eta.shape == (24, 4) and np.allclose(eta, sampled.curves[0].eta) for eta in ASKED), "mu_denoiser is the put-in one's"
-    summary = summarise("alanine", alanine, storage, SMALL, values, methods=[Slow()])
+    summary = summarise("alanine", alanine, storage, SMALL, values, stages=stages, methods=[Slow()])
     assert summary["evaluations"]["slow"] == path.evaluations
+    assert summary["evaluations"]["mean_phi"] == 3
     assert summary["evaluations"]["total"] == sum(v for k, v in summary["evaluations"].items() if k != "total")

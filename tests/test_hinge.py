@@ -201,7 +201,7 @@ def test_what_the_exploration_took_is_counted(ran: Ran) -> None:
     assert len(ran.sampled.record["length"]) == 2
     assert ran.sampled.record["length"][-1] == ran.sampled.record["routes"][0]["length"]
     assert ran.sampled.record["kappa_floor"] == 40.0
-    assert ran.sampled.record["training"] == []
+    assert ran.sampled.record["denoisers"] == []
     titles = [title for title, *_ in ran.simulation.told.tasks]
     assert titles[:3] == ["MD in both ends", "round 1: windows, routes followed: 2", "round 2: windows, routes followed: 2"]
     assert all(ahead == sum(done) for _, ahead, done in ran.simulation.told.tasks)
@@ -211,7 +211,7 @@ def test_a_network_trained_in_a_run_has_the_moments_of_the_landscape_and_tells_i
     simulation = Here(PROBLEM)
     found = run_stages(PROBLEM, simulation, settings("denoiser.network_from=2", "denoiser.network_steps=400", "guided.paths=0"))
     sampled = found["exploration"]
-    (told,) = sampled.record["training"]
+    (told,) = sampled.record["denoisers"]
     unseen = told["unseen_windows"]
     assert unseen["windows"] == 3, "every eighth ensemble of two rounds of twelve windows, and the two ends, of one class"
     assert 0.0 < unseen["denoiser"] < 3.0 * unseen["standard_error"]

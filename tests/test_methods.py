@@ -12,6 +12,7 @@ import torch
 from hinge import PLANE, A, B, Here, frames, hinge, letters, placed
 
 from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.product import Product
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
@@ -189,6 +190,24 @@ def test_methods_drive_as_their_settings_say(method: Any) -> None:
     assert found.frames.evaluations == method.steps(settings) == 200
 
 
+class Slow(Guided):
+    """At twice the points."""
+
+    def pace(self, settings: MethodSettings) -> GuidedSettings:
+        return settings.guided.model_copy(update={"points": 2 * settings.guided.points})
+
+
+@pytest.mark.parametrize("method", [Slow(), Reverse(Slow())])
+def test_a_method_is_walked_back_at_its_own_pace(method: Any) -> None:
+    settings = MethodSettings(guided=GuidedSettings(points=3, steps_per_point=50, stride=25))
+    with Here(PROBLEM) as simulation:
+        (found,) = method.paths(PROBLEM, simulation, curve(straight((-90.0, 20.0), (90.0, 20.0)), [-90.0, 90.0]), settings, [3])
+        (walk,) = simulation.asked
+    assert len(walk.schedule) == 2 * 3 + 1
+    assert found.frames.evaluations == method.steps(settings) == 350
+    assert len(found.frames) == method.frames(settings)
+
+
 # How a path is judged -----------------------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +247,16 @@ def test_a_path_is_kept_with_its_energies(tmp_path: Path) -> None:
     np.testing.assert_allclose([float(r["bias_energy_kj_mol"]) for r in table], -kT * held, atol=1e-3)
     np.testing.assert_allclose([float(r["level"]) for r in table], [7.5, 6.0, 6.0], atol=1e-4)
     np.testing.assert_allclose([float(r["time_ps"]) for r in table], [0.0, 0.002, 0.004])
+
+
+def test_the_level_of_a_path_is_a_precision_whatever_the_coordinates_are() -> None:
+    storage, coordinates = Memory(), Product((PLANE, Distances(("d",), ((0, 4),))))
+    problem = replace(PROBLEM, coordinates=coordinates)
+    eta = lines.at_precision(
+        coordinates.family(), np.repeat(problem.ends[0][None], 3, axis=0), np.full((3, coordinates.family().levels), 40.0)
+    )
+    judged(storage, problem, GUIDED, "g", "r", Driven(1, letters("a.b"), eta))
+    np.testing.assert_allclose([float(r["level"]) for r in storage.table("transitions/g.csv")], 40.0)
 
 
 def test_an_unstable_path_is_a_row_without_a_file() -> None:

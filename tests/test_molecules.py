@@ -17,7 +17,7 @@ from spacetime_tps.engines.openmm.bias import BIAS_GROUP, CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.structure import molecule_of
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State, check_endpoints, state_of

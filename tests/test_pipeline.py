@@ -35,7 +35,7 @@ from spacetime_tps.storage.folder import Folder
 
 SMALL = [
     "dynamics.platform=Reference", "training.walks=2", "training.steps_a=4850", "training.steps_b=2425", "training.equilibration_steps=500",
-    "windows.count=10", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
+    "windows.count=16", "windows.steps=600", "windows.discard=200", "windows.stride=20", "rounds.max_rounds=2", "rounds.quenches=4",
     "geodesic.points=24", "geodesic.nodes=8", "geodesic.evaluations=20", "guided.paths=6", "guided.points=47",
     "denoiser.components=16", "denoiser.lessons=300", "denoiser.steps=60", "geodesic.min_effective_samples=2", "geodesic.steepest=10",
 ]  # fmt: skip
@@ -80,8 +80,8 @@ def test_the_folder_keeps_its_contract(finished: Path) -> None:
     np.testing.assert_allclose(segments(eta, torch.from_numpy(geodesic["mu"])).numpy(), geodesic["segment"], rtol=1e-9)
     moments = load_denoiser(finished / "denoiser.pt").moments(eta)
     np.testing.assert_allclose(moments.mean.detach().numpy(), geodesic["mu_denoiser"], rtol=1e-6, atol=1e-9)
-    assert 0.0 < np.abs(geodesic["mu_denoiser"] - geodesic["mu"]).max() < 0.5, "trained on the samples, and not the same"
-    (training,) = json.loads((finished / "samples/rounds.json").read_text())["training"]
+    assert 0.0 < np.abs(geodesic["mu_denoiser"] - geodesic["mu"]).max() < 0.7, "trained on the samples, and not the same"
+    (training,) = json.loads((finished / "samples/rounds.json").read_text())["denoisers"]
     assert training["curve"][-1][0] == 60
     assert training["held_out_loss"] == training["curve"][-1][2]
     assert (finished / "report/training.png").exists()
@@ -131,7 +131,7 @@ def test_every_evaluation_is_in_the_total(finished: Path) -> None:
     assert counted["training_md"] == 2 * (2 * 500 + (2 + 1) * 97 * 25)
     walks = json.loads((finished / "samples/walks.json").read_text())
     windows = sum(w["evaluations"] for name, w in walks.items() if name.startswith("round"))
-    assert windows == 2 * 10 * 600 * len(json.loads((finished / "samples/rounds.json").read_text())["windows"])
+    assert windows == 2 * 16 * 600 * len(json.loads((finished / "samples/rounds.json").read_text())["windows"])
     assert windows < counted["windows"] < windows + 4 * 2000  # the quenches
 
 
@@ -330,17 +330,19 @@ def test_a_failed_preparation_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_curve_that_leaves_its_class_becomes_a_route_of_its_own(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The optimiser is made to hand back the long way round phi for every curve, which is trusted; the run must notice, go on, and keep the
-    # classes apart.
+    # The optimiser is made to hand back another way round than the best for every curve, which is trusted; the run must notice, go on, and
+    # keep the classes apart.
     from spacetime_tps.exploration import lines as routes
     from spacetime_tps.exploration import optimisation, rounds
     from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 
     problem = preparation.load(first)
-    long = routes.straight_routes(problem.coordinates, *problem.ends, np.full((24, 2), 20.0), 4)[1]
+    best = tuple(json.loads((first / "summary.json").read_text())["route"]["winding"])
+    straight = routes.straight_routes(problem.coordinates, *problem.ends, np.full((24, 2), 20.0), 4)
+    other = next(route for route in straight if route.winding != best)
 
     def turns_everything(start: torch.Tensor, denoiser: rounds.WeightedSamples, *_: object, points: int, **__: object) -> Geodesic:
-        return evaluate(torch.from_numpy(long.eta), denoiser, family=VonMises(2), points=points)
+        return evaluate(torch.from_numpy(other.eta), denoiser, family=VonMises(2), points=points)
 
     monkeypatch.setattr(optimisation, "minimise", turns_everything)
     said: list[str] = []

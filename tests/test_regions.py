@@ -29,12 +29,12 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.detours import detours, passable
+from spacetime_tps.exploration.ends import Ends
 from spacetime_tps.exploration.forbidden import ForbiddenRegion, Point, bind
 from spacetime_tps.exploration.regions import ForbiddenBox, ForbiddenPoint, ForbiddenStructure, StructureFile, collected, parse_regions
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Nearness, Route
 from spacetime_tps.exploration.settings import ExplorationSettings
-from spacetime_tps.exploration.training import Ends
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance

@@ -18,19 +18,24 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.equilibration import equilibrated
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
+from spacetime_tps.exploration.regions import collected, parse_regions
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.composition import solute_size
+from spacetime_tps.molecules.ends import one_more, two_ends
 from spacetime_tps.molecules.forcefield import build_solvated_system, serialised
 from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.room import CLASH, with_solute
-from spacetime_tps.molecules.solvent import alike, parted
+from spacetime_tps.molecules.solvent import alike, dry, in_solvent, parted
 from spacetime_tps.molecules.structure import Structure, of_quantity, write_pdb
 from spacetime_tps.molecules.water import gathered, put_into_water, with_water
 from spacetime_tps.problems.problem import Problem, load, prepare, save
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, load_system, two_structures
 from spacetime_tps.progress import Silent
+from spacetime_tps.storage.memory import Memory
 
 FOLDER = Path(__file__).parent.parent / "systems" / "alanine_dipeptide"
 FILES = ("amber96.xml", "tip3p.xml")
@@ -86,8 +91,9 @@ def test_both_ends_have_one_box_and_the_same_molecules_in_one_order(made) -> Non
     waters = len(kinds[0]) - 3
     assert 60 < waters < 150
     assert kinds[0][3:] == [("HOH", 3)] * waters
-    assert f"{waters} water molecules (tip3p)" in said[-1]
-    assert "steps of 2 fs" in said[-1]
+    assert f"{waters} water molecules (tip3p)" in said[-2]
+    assert "steps of 2 fs" in said[-2]
+    assert said[-1].startswith("coordinates: ")
     assert problem.model.timestep == 0.002
     for structure in (problem.start, problem.end):
         np.testing.assert_allclose(np.array(structure.cell), np.array(problem.model.cell), atol=1e-6)
@@ -300,7 +306,10 @@ BAD = {
         "an implicit solvent, and tip3p an explicit one",
     ),
     "unknown": ({"solvent": "tip9p"}, "tip9p"),
-    "system": ({"forcefield": None, "system": str(FOLDER / "c5.pdb"), "solvent": "tip3p"}, "a system brings its own solvent"),
+    "system": (
+        {"forcefield": None, "system": str(FOLDER / "c5.pdb"), "solvent": "tip3p"},
+        "a prepared system is taken as it is: leave `solvent` out",
+    ),
     "padding": ({"solvent": {"water": "tip3p", "padding_nm": 0.1}}, "padding_nm"),
 }
 
@@ -321,11 +330,89 @@ def test_positions_cannot_be_held_in_a_box(tmp_path: Path, made) -> None:
         prepare(spec_of(tmp_path / "system", states=None, torsions=None, **keys), CPU)
 
 
+@pytest.mark.parametrize(("kind", "why"), [("positions", "positions 1.CH3, "), ("auto", "positions of 10 atoms but hydrogen, ")])
+def test_positions_are_refused_before_water_is_equilibrated(kind: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` comes to positions where more torsions turn than are followed; phi and psi are two."""
+    monkeypatch.setattr("spacetime_tps.coordinates.automatic.FEW", 1)
+    told = Told()
+    keys = {"solvent": WATER, "coordinates": [kind], "states": None, "torsions": None}
+    with pytest.raises(SpacetimeError, match=rf"coordinates: {why}.*; but positions cannot be held in a periodic box"):
+        prepare(spec_of(tmp_path / "system", **keys), CPU, told)
+    assert told.said == []
+
+
+def test_selections_and_coordinates_see_the_molecule_alone(made) -> None:
+    problem, _ = made
+    molecule = molecule_of(problem.start, problem.end, problem.model.cell)
+    assert molecule.select("all") == tuple(range(SOLUTE))
+    assert len(molecule.select("name O")) == 2, "of the two amides"
+    assert len(molecule.atoms) == len(molecule.start) == len(molecule.end) == SOLUTE
+    with pytest.raises(SpacetimeError, match="'resname HOH' selects no atom"):
+        molecule.select("resname HOH")
+
+
+def restart(positions: np.ndarray) -> bytes:
+    """As Amber writes it, with as many decimals as it has."""
+    numbers = [f"{x:12.7f}" for x in (10.0 * positions).ravel()]
+    return (f"x\n{len(positions):6d}\n" + "".join("".join(numbers[k : k + 6]) + "\n" for k in range(0, len(numbers), 6))).encode()
+
+
+@pytest.mark.parametrize("kind", ["dry.pdb", "wet.pdb", "other_water.pdb", "wet.rst7"])
+def test_a_structure_to_keep_away_from_is_the_molecule_whatever_water_is_about_it(
+    kind: str, made, box: Structure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C7ax from elsewhere; the region is empty of both ends of a problem that begins and ends at C5."""
+    monkeypatch.chdir(tmp_path)
+    problem, _ = made
+    there = problem.end
+    if kind == "dry.pdb":
+        write_pdb(Path(kind), dry(there))
+    elif kind == "wet.pdb":
+        write_pdb(Path(kind), there)
+    elif kind == "other_water.pdb":
+        write_pdb(Path(kind), in_solvent(dry(there), parted(box, "").solvent))
+    else:
+        Path(kind).write_bytes(restart(there.positions))
+    asked, contents = collected(parse_regions([f"rmsd({kind})<0.03"]), Memory())
+    (region,) = bind(asked, replace(problem, end=problem.start), contents.__getitem__)
+    ((condition,),) = region.state.boxes
+    assert max(condition.atoms) < SOLUTE
+    np.testing.assert_allclose(condition.reference, there.positions[list(condition.atoms)], atol=1e-4)
+    np.testing.assert_array_equal(region.contains(np.stack([there.positions, problem.start.positions])), [True, False])
+
+
+def test_positions_alone_are_of_the_whole_box(made) -> None:
+    problem, _ = made
+    with pytest.raises(SpacetimeError, match=rf"x.rst7 has 22 atoms and start.pdb {len(problem.start.positions)}"):
+        one_more(restart(problem.end.positions[:SOLUTE]), "x.rst7", problem.start, keep_names=True)
+
+
+LEFT_OUT = {
+    "vacuum": (False, "left out: --solvent tip3p puts the molecule into water"),
+    "other water": (True, "left out: it is kept where both files hold the same molecules in one order and one box"),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OUT)
+def test_water_that_is_left_out_is_said_with_what_to_do(case: str, box: Structure, tmp_path: Path) -> None:
+    keep_solvent, sentence = LEFT_OUT[case]
+    write_pdb(tmp_path / "c5.pdb", box)
+    found = two_ends(tmp_path / "c5.pdb", FOLDER / "c7ax.pdb", FILES, keep_names=True, keep_solvent=keep_solvent)
+    waters = (len(box.positions) - SOLUTE) // 3
+    assert [s for s in found.said if "left out" in s] == [s for s in found.said if f"c5.pdb: {waters} water molecules {sentence}" in s]
+    assert found.solvents is None
+    assert len(found.start.positions) == SOLUTE
+
+
 def test_the_command_line_takes_a_solvent_with_two_files_alone(tmp_path: Path) -> None:
     words = ["run", "alanine_dipeptide", "--solvent", "tip3p", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 2
-    assert "not both" in " ".join(result.output.split())
+    assert "--forcefield (and --solvent) or --system, not both" in " ".join(result.output.split())
+    two = ["run", "--start", str(FOLDER / "c5.pdb"), "--end", str(FOLDER / "c7ax.pdb"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, [*two, "--system", str(FOLDER / "c5.pdb"), "--solvent", "tip3p"])
+    assert result.exit_code == 2
+    assert "a prepared system is taken as it is: leave `solvent` out" in " ".join(result.output.split())
     spec = two_structures(FOLDER / "c5.pdb", FOLDER / "c7ax.pdb", forcefield=["amber96.xml"], solvent="tip4pew")
     assert (spec.solvent.water, spec.timestep_fs) == ("tip4pew", 2.0)
     dry = two_structures(FOLDER / "c5.pdb", FOLDER / "c7ax.pdb", forcefield=["amber96.xml"])

@@ -14,8 +14,9 @@ from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import atom_index, molecule_of
+from spacetime_tps.molecules.structure import atom_index
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, load_system

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hinge import ZERO, frames, hinge, letters
 
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import ForbiddenBox
-from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.exploration.sampled import Sampled, set_up
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.avoidance_summary import LAG, avoidance_summary
@@ -17,6 +18,7 @@ from spacetime_tps.pipeline.run import estimate
 from spacetime_tps.pipeline.summary import failure, paths_summary, references_of, summarise
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import EmbeddedReference
+from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.memory import Memory
@@ -100,6 +102,26 @@ def test_evaluations_add_up_and_baselines_stand_apart() -> None:
     assert summary(unbiased=shots("0_0000_0"))["evaluations"]["guided"] == 0
 
 
+def test_what_was_spent_before_any_path_is_all_there_or_an_error() -> None:
+    counted = {"preparation": 77, "training_md": 1000, "windows": 2000, "geodesic": 0, "guided": 600, "total": 3677}
+    assert sum(set_up(counted).values()) == 3077
+    assert set_up(counted, ("preparation", "guided")) == {"preparation": 77, "guided": 600}
+    with pytest.raises(SpacetimeError, match="does not say how many evaluations windows took"):
+        set_up({"preparation": 77, "training_md": 1000})
+
+
+class Twice(Exploration):
+    """Counts where another stage does."""
+
+    def spent(self, value: Any) -> dict[str, int]:
+        return {"guided": 1}
+
+
+def test_no_stage_counts_under_anothers_name() -> None:
+    with pytest.raises(AssertionError, match="counts under a name that another stage has"):
+        summarise("hinge", PROBLEM, Memory(), settings(), {"exploration": SAMPLED}, stages=(*STAGES, Twice()))
+
+
 def test_a_summary_tells_of_the_best_route_and_of_each() -> None:
     got = summary(guided=GUIDED, steered=STEERED)
     assert (got["system"], got["temperature_K"], got["platform"]) == ("hinge", 300.0, "Reference")
@@ -140,6 +162,22 @@ def test_paths_are_counted_whatever_became_of_them() -> None:
     one = paths_summary(GUIDED[:1], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
     assert not any("above" in key for key in one), "one path has no error"
     assert not any("thermal" in key for key in paths_summary(GUIDED[:2], np.array([1.0])))
+
+
+def test_weighted_paths_have_weighted_energies_and_kishs_number() -> None:
+    """Of 41 with weight 3 and 44 with weight 1: 41.75, 1.299 apart, 1.6 independent paths."""
+    rows = [replace(row, weight=weight) for row, weight in zip(GUIDED[:2], (3.0, 1.0), strict=True)]
+    got = paths_summary(rows, np.array([]))
+    deviation = math.sqrt(3.0 * 1.0) / 4.0 * 3.0
+    assert [r.max_energy_kj_mol for r in rows] == [41.0, 44.0]
+    assert got["max_energy_kj_mol"] == {
+        "value": pytest.approx(41.75), "std": pytest.approx(deviation), "count": 2,
+        "standard_error": pytest.approx(deviation / math.sqrt(0.6)),
+    }  # fmt: skip
+    assert got["hit_rate"] == 1.0
+    alone = paths_summary([replace(row, weight=float(k)) for k, row in enumerate(GUIDED[:2])], np.array([1.0, 2.0]))
+    assert alone["max_energy_kj_mol"]["standard_error"] is None, "one of them alone has weight"
+    assert not any("thermal" in key for key in alone)
 
 
 def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:

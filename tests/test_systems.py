@@ -10,13 +10,14 @@ import pytest
 from openmm import unit
 
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.order import brought
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.system import load_system
 
 ROOT = Path(__file__).parent.parent
+NAMES = {"start_name": "start.pdb", "end_name": "end.pdb", "keep_names": True}
 ENDS = {"cyclohexane": ("chair", "inverted"), "wca_dimer": ("compact", "extended")}
 
 
@@ -69,7 +70,7 @@ def test_the_build_script_gives_the_stored_system(name: str) -> None:
 @pytest.mark.parametrize("name", ENDS)
 def test_both_ends_hold_the_systems_atoms_in_one_order(name: str) -> None:
     start, end = ends(name)
-    np.testing.assert_array_equal(same_order(start, end).positions, end.positions)
+    np.testing.assert_array_equal(brought(start, end, **NAMES).structure.positions, end.positions)
     system = stored(name)
     assert system.getNumConstraints() == 0
     assert not any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces())
@@ -185,4 +186,4 @@ def test_molecules_built_by_hand_are_the_stored_ones(build: str, atoms: int) -> 
     folder = ROOT / "systems" / {"valine": "valine_dipeptide", "amide": "n_methylacetamide"}[build]
     stored_one = load_structure(folder / "trans.pdb")
     assert len(molecule.positions) == atoms
-    assert other_hand(stored_one, same_order(stored_one, molecule)) is None
+    assert other_hand(stored_one, brought(stored_one, molecule, **NAMES).structure) is None

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
@@ -15,11 +16,13 @@ from spacetime_tps.coordinates.torsions import Torsions, ring_torsions, rotatabl
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.forcefield import build_system, read_system
+from spacetime_tps.molecules.atoms import molecule_of
+from spacetime_tps.molecules.forcefield import build_system
 from spacetime_tps.molecules.integrity import Integrity, other_hand
-from spacetime_tps.molecules.order import same_order
+from spacetime_tps.molecules.order import brought
+from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import Structure, atom_index, molecule_of, write_pdb
+from spacetime_tps.molecules.structure import Structure, atom_index, write_pdb
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.trajectories.trr import read_trr, write_trr
 
@@ -151,12 +154,13 @@ def test_structures_come_back_from_their_files(tmp_path: Path) -> None:
     residue = other.addResidue("MOL", other.addChain(), "7")
     for name in ("O2", "C0", "H3", "C1"):
         other.addAtom(name, app.Element.getBySymbol(name[0]), residue)
-    turned = same_order(Structure(chain, x), Structure(other, x[[2, 0, 3, 1]]))
+    names: dict[str, Any] = {"start_name": "start.pdb", "end_name": "end.pdb", "keep_names": True}
+    turned = brought(Structure(chain, x), Structure(other, x[[2, 0, 3, 1]]), **names).structure
     np.testing.assert_array_equal(turned.positions, x)
     assert turned.topology is chain
     other.addAtom("C9", app.Element.getBySymbol("C"), residue)
     with pytest.raises(SpacetimeError, match=r"start.pdb has 4 atoms and end.pdb 5: residue 7 MOL lacks C9 in start.pdb"):
-        same_order(Structure(chain, x), Structure(other, np.zeros((5, 3))))
+        brought(Structure(chain, x), Structure(other, np.zeros((5, 3))), **names)
 
 
 def test_systems_fit_their_structures(tmp_path: Path) -> None:
@@ -166,12 +170,12 @@ def test_systems_fit_their_structures(tmp_path: Path) -> None:
     path = tmp_path / "s.xml"
     path.write_text(openmm.XmlSerializer.serialize(system))
     chain = topology("CCCC", [])
-    assert read_system(path, Structure(chain, posed(0.0))).getNumParticles() == 4
+    assert read_prepared(path).of(Structure(chain, posed(0.0))).getNumParticles() == 4
     with pytest.raises(SpacetimeError, match="has 4 particles, and the structure 3 atoms"):
-        read_system(path, Structure(chain, posed(0.0)[:3]))
+        read_prepared(path).of(Structure(chain, posed(0.0)[:3]))
     path.write_text(openmm.XmlSerializer.serialize(openmm.VerletIntegrator(0.001)))
     with pytest.raises(SpacetimeError, match="holds a VerletIntegrator, not a System"):
-        read_system(path, Structure(chain, posed(0.0)))
+        read_prepared(path).of(Structure(chain, posed(0.0)))
     with pytest.raises(SpacetimeError, match=r"ff14SD.xml'; did you mean 'amber14/protein.ff14SB.xml'"):
         build_system(chain, ["amber14/protein.ff14SD.xml"])
 

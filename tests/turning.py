@@ -22,7 +22,7 @@ def turning_rotor(model: Model, torsions: Torsions, positions: np.ndarray) -> Pr
     for index in range(4):
         topology.addAtom(f"C{index}", app.element.carbon, residue)
     structure = Structure(topology, positions)
-    return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0)
+    return Problem(model, torsions, structure, structure, A, B, 0.0, 1.0, 0, True)
 
 
 def transitions_through_180(problem: Problem) -> list[Frames]:

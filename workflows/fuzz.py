@@ -1,12 +1,13 @@
 """Damaged input: python workflows/fuzz.py --count 10000 --seed 1. Exit code 1 where any of it is met by anything but a SpacetimeError.
 
-PDB and mmCIF files, system.yaml, serialised Systems, --avoid regions and --set words of the bundled systems, a few bytes of each changed,
-and read as a run reads them.
+PDB and mmCIF files, system.yaml, serialised Systems, --avoid regions, --coordinates and --set words of the bundled systems, files of Amber,
+GROMACS and CHARMM: a few bytes of each changed, and read as a run reads them.
 """
 
 import argparse
 import io
 import random
+import runpy
 import sys
 import tempfile
 import warnings
@@ -14,21 +15,28 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import openmmtools
 from openmm import app
 
+from spacetime_tps.coordinates.registry import kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import two_ends
 from spacetime_tps.molecules.forcefield import deserialised
 from spacetime_tps.molecules.integrity import other_hand
-from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.molecules.structure import molecule_of
-from spacetime_tps.problems.system import bundled_systems, load_system
+from spacetime_tps.molecules.prepared import files_of, read_prepared
+from spacetime_tps.molecules.reading import load_structure, structure_of
+from spacetime_tps.molecules.snapshots import snapshot_of
+from spacetime_tps.molecules.structure import Structure
+from spacetime_tps.problems.system import bundled_systems, chosen_coordinates, load_system
 from spacetime_tps.stages.settings import parse_settings
 
 SYSTEMS = bundled_systems()
 ALANINE, RING = SYSTEMS["alanine_dipeptide"], SYSTEMS["cyclohexane"]
 FIELD = ("amber99sbildn.xml",)
+FOUR = runpy.run_path(str(Path(__file__).parent.parent / "tests" / "four_carbons.py"))
+PRMTOP = Path(openmmtools.__file__).parent / "data" / "alanine-dipeptide-gbsa" / "alanine-dipeptide.prmtop"
 WORDS = [
     b"nan",
     b"inf",
@@ -101,11 +109,56 @@ def system_xml(content: bytes, folder: Path) -> None:
     deserialised(content.decode(errors="replace"), "system.xml")
 
 
+def prepared(name: str, *parameters: str) -> Callable[[bytes, Path], None]:
+    """As a system of another program under this name, the files that belong to it beside it."""
+
+    def read(content: bytes, folder: Path) -> None:
+        FOUR["write"](folder)
+        (folder / name).write_bytes(content)
+        system = folder / (name if not name.endswith((".itp", ".prm")) else "chain.top" if name.endswith(".itp") else "chain.psf")
+        read_prepared(system, [folder / parameter for parameter in parameters])
+        files_of(system, [folder / parameter for parameter in parameters])
+
+    return read
+
+
+def snapshot(suffix: str) -> Callable[[bytes, Path], None]:
+    """As positions of the four carbons."""
+    chain = load_structure_of(FOUR["pdb"](FOUR["placed"](62.0)))
+
+    def read(content: bytes, folder: Path) -> None:
+        snapshot_of(content, f"x.{suffix}", chain.topology, "chain.top")
+
+    return read
+
+
+def load_structure_of(text: str) -> Structure:
+    """What a PDB file with this text holds."""
+    return structure_of(text.encode(), "x.pdb").structure
+
+
+def coordinates(content: bytes, folder: Path) -> None:
+    """As a word after --coordinates."""
+    start, end = (load_structure(ALANINE / f"{name}.pdb") for name in ("c5", "c7ax"))
+    for kind, selection in chosen_coordinates([content.decode(errors="replace")]).items():
+        if kind != "coordinates":
+            kind_of(kind).of_molecule(selection, molecule_of(start, end, None))
+
+
 KINDS: dict[str, tuple[bytes, Callable[[bytes, Path], None]]] = {
     "pdb": ((ALANINE / "c7ax.pdb").read_bytes(), structure),
     "cif": (as_cif(ALANINE / "c7ax.pdb"), structure),
     "yaml": ((ALANINE / "system.yaml").read_bytes(), system_yaml),
     "xml": ((RING / "system.xml").read_bytes(), system_xml),
+    "prmtop": (PRMTOP.read_bytes(), prepared("x.prmtop")),
+    "top": (FOUR["TOP"].encode(), prepared("chain.top")),
+    "itp": (FOUR["ITP"].encode(), prepared("chain.itp")),
+    "psf": (FOUR["PSF"].encode(), prepared("chain.psf", "chain.prm")),
+    "prm": (FOUR["PRM"].encode(), prepared("chain.prm", "chain.prm")),
+    "rst7": (FOUR["inpcrd"](FOUR["placed"](62.0)).encode(), snapshot("rst7")),
+    "gro": (FOUR["gro"](FOUR["placed"](62.0)).encode(), snapshot("gro")),
+    "crd": (FOUR["crd"](FOUR["placed"](62.0)).encode(), snapshot("crd")),
+    "coordinates": (b"positions: name N CA CB and resid 2", coordinates),
     "avoid": (b"phi=-20:20 psi=30:60", lambda content, _: parse_regions([content.decode(errors="replace")]) and None),
     "set": (b"windows.count=32", lambda content, _: parse_settings([content.decode(errors="replace")]) and None),
 }

@@ -1,6 +1,7 @@
 """Distance coordinates: T = (d_1, ..., d_m, sum of squares), in 0.1 nm."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
+from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.linear import Linear
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 CHANGED = 0.5
 """0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
+MOST = 200
+"""Distances that are followed, at most"""
 FAR = 1000.0
 """nm: no limit"""
 
@@ -49,6 +52,10 @@ class Distances(Lengths):
     @property
     def dimension(self) -> int:
         return len(self.atoms) + 1
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(len(self.names), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -110,21 +117,26 @@ class Distances(Lengths):
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
 
     @staticmethod
-    def of_molecule(definition: dict[str, tuple[str, str]] | None, molecule: Molecule) -> "Distances":
-        """Those that are named, two labels each; else bonded pairs of atoms whose distance differs by more than 0.05 nm.
-
-        Raises SpacetimeError when there is none.
-        """
+    def of_molecule(definition: dict[str, tuple[str, str]] | str | None, molecule: Molecule) -> "Distances":
+        """Those that are named, two labels each; else of bonded pairs, or of all pairs of a selection, those whose distance differs by more
+        than 0.05 nm. Raises SpacetimeError when there is none, or more than `MOST`."""
         cell = molecule.cell
-        if definition is not None:
+        if isinstance(definition, dict):
             found = [molecule.chosen(labels) for labels in definition.values()]
             return Distances(tuple(definition), tuple((f[0], f[1]) for f in found), cell)
         pairs = [(min(pair), max(pair)) for pair in molecule.bonds]
+        if definition is not None:
+            pairs = list(combinations(molecule.select(definition), 2))
         if pairs:
-            bonded = Distances(tuple(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in pairs), tuple(pairs), cell)
-            keep = np.flatnonzero(np.abs(bonded.values(molecule.end) - bonded.values(molecule.start)) > CHANGED)
-            if len(keep):
-                return Distances(tuple(bonded.names[k] for k in keep), tuple(bonded.atoms[k] for k in keep), cell)
+            of = np.array(pairs)
+            apart = np.abs(distance(molecule.end, of, cell) - distance(molecule.start, of, cell))
+            keep = [pairs[k] for k in np.flatnonzero(apart > CHANGED / PER_NM)]
+            if len(keep) > MOST:
+                raise SpacetimeError(f"{len(keep)} distances differ by more than 0.05 nm, and {MOST} can be followed: select fewer atoms")
+            if keep:
+                return Distances(named(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in keep), tuple(keep), cell)
+        if definition is not None:
+            raise SpacetimeError(f"no distance between two atoms of {definition!r} differs by more than 0.05 nm between the two structures")
         raise SpacetimeError("no bonded distance differs by more than 0.05 nm between the two structures: name the pairs in system.yaml")
 
     @staticmethod

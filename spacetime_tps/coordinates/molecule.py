@@ -1,7 +1,9 @@
 """A molecule as the kinds of coordinates see it: what its atoms are called and bonded to, and where they are in two structures."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Annotated
 
 import numpy as np
@@ -11,8 +13,12 @@ from spacetime_tps.errors import SpacetimeError
 
 Cell = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 """Box vectors in OpenMM's reduced form, nm"""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.'-]+$")]
-"""Of a coordinate in system.yaml: it becomes part of file names"""
+FIT = "A-Za-z0-9_.'-"
+"""Characters of a coordinate's name: it becomes part of file names"""
+Name = Annotated[str, Field(pattern=f"^[{FIT}]+$")]
+"""Of a coordinate in system.yaml"""
+Select = Callable[[str], tuple[int, ...]]
+"""From a selection of atoms to their indices, ascending. It raises SpacetimeError for what is none, and where it selects no atom"""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,17 @@ class Atom:
 
     @property
     def tag(self) -> str:
-        """Residue number and atom name, fit for the name of a coordinate."""
+        """Residue number and atom name."""
         return f"{self.number}.{self.name}"
+
+
+def named(after: Iterable[str]) -> tuple[str, ...]:
+    """Names of coordinates after what files call atoms: other characters become _, and a second one of a name gets a number."""
+    found: list[str] = []
+    for text in after:
+        name = re.sub(f"[^{FIT}]", "_", text)
+        found.append(next(n for n in chain((name,), (f"{name}_{k}" for k in count(2))) if n not in found))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -45,9 +60,13 @@ class Molecule:
     """(atoms, 3) in nm"""
     cell: Cell | None
     """Of a periodic system"""
+    select: Select
 
-    def chosen(self, labels: Sequence[str] | None) -> tuple[int, ...]:
-        """Indices of the atoms with these labels; of all but hydrogen where there are none. Raises SpacetimeError for an unknown one."""
+    def chosen(self, labels: Sequence[str] | str | None) -> tuple[int, ...]:
+        """Indices of the atoms with these labels, or of a selection; of all but hydrogen where there is neither. Raises SpacetimeError for
+        an unknown label, and as `select`."""
+        if isinstance(labels, str):
+            return self.select(labels)
         if labels is None:
             return tuple(k for k, atom in enumerate(self.atoms) if atom.element != "H")
         return tuple(index_of(label, self.atoms) for label in labels)

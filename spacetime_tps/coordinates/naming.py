@@ -1,5 +1,7 @@
 """How places and ways are told in words: by the coordinates that matter most, few enough to be read."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
@@ -34,3 +36,15 @@ def place(coordinates: Coordinates, values: np.ndarray) -> str:
     if len(coordinates.names) > MOST:
         return ""
     return ", ".join(f"{name} {value}" for name, value in zip(coordinates.names, short(coordinates, values), strict=True))
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few of them, and how many there are more."""
+    if len(names) > MOST:
+        return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def told(coordinates: Coordinates) -> str:
+    """What coordinates are, as part of a sentence."""
+    return "; ".join(f"{block['kind']} {listed(block.get('names') or block.get('labels', ()))}" for block in coordinates.to_json())

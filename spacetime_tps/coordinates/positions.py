@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import rmsd_entry
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths
-from spacetime_tps.coordinates.molecule import Molecule
+from spacetime_tps.coordinates.molecule import Molecule, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.errors import SpacetimeError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CHANGED = 0.3
 """0.1 nm, root mean square over atoms"""
+FLAT = 0.005
+"""nm, root mean square from a line within which atoms have no orientation about it"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Positions(Lengths):
     @property
     def dimension(self) -> int:
         return 3 * len(self.atoms) + 1
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.zeros(3 * len(self.atoms), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -108,15 +114,30 @@ class Positions(Lengths):
         return [{"kind": self.kind, "labels": [*self.labels], "atoms": [*self.atoms], "reference_nm": [[*r] for r in self.reference]}]
 
     @staticmethod
-    def of_molecule(definition: tuple[str, ...] | None, molecule: Molecule) -> "Positions":
-        """Of atoms with these labels, or of all but hydrogen; the reference is halfway, so that displacements of both ends are alike."""
+    def of_molecule(definition: tuple[str, ...] | str | None, molecule: Molecule) -> "Positions":
+        """Of atoms with these labels, of a selection, or of all but hydrogen. Raises SpacetimeError where they are too few to superpose."""
         atoms = molecule.chosen(definition)
+        if len(atoms) < 3 or any(_on_a_line(x[[*atoms]]) for x in (molecule.start, molecule.end)):
+            which = f"{definition!r} selects" if isinstance(definition, str) else "these are"
+            what = f"{len(atoms)} atom{'s' if len(atoms) > 1 else ''}" if len(atoms) < 3 else "atoms on a line"
+            raise SpacetimeError(f"positions want three atoms that are not on a line to be superposed on, and {which} {what}")
+        return Positions.of_atoms(atoms, molecule)
+
+    @staticmethod
+    def of_atoms(atoms: tuple[int, ...], molecule: Molecule) -> "Positions":
+        """The reference is halfway, so that displacements of both ends are alike."""
         here = molecule.start[[*atoms]]
         middle = 0.5 * (here + superposed(molecule.end[[*atoms]], here))
-        return Positions(tuple(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
+        return Positions(named(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: object) -> "Positions":
         """The inverse of `to_json`."""
         reference = tuple((float(r[0]), float(r[1]), float(r[2])) for r in block["reference_nm"])
         return Positions(tuple(block["labels"]), tuple(int(a) for a in block["atoms"]), reference)
+
+
+def _on_a_line(positions: np.ndarray) -> bool:
+    """Whether atoms (n, 3) in nm are, within `FLAT`."""
+    spread = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
+    return bool(spread[1] < FLAT * np.sqrt(len(positions)))

@@ -1,6 +1,7 @@
 """Products of coordinates: blocks side by side, each with its own noise level."""
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Product:
-    """Two or more blocks. Raises SpacetimeError where more than one holds a frame of reference."""
+    """Two or more blocks. Raises SpacetimeError where more than one holds a frame of reference, and where two have a name in common."""
 
     blocks: tuple[Coordinates, ...]
 
@@ -26,6 +27,9 @@ class Product:
     def __post_init__(self) -> None:
         if sum(block.frame is not None for block in self.blocks) > 1:
             raise SpacetimeError("a product of coordinates can hold the positions of one selection only")
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise SpacetimeError(f"two coordinates are called {twice[0]!r}: give one of them another name")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,6 +50,10 @@ class Product:
     @property
     def angular(self) -> np.ndarray:
         return np.concatenate([block.angular for block in self.blocks])
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.concatenate([block.bounded for block in self.blocks])
 
     @property
     def terms(self) -> tuple[Term, ...]:

@@ -83,6 +83,10 @@ class Coordinates(Protocol):
         """(D,) bool: which values wrap at 2 pi."""
 
     @property
+    def bounded(self) -> np.ndarray:
+        """(D,) bool: which values a range can bound (`condition`)."""
+
+    @property
     def terms(self) -> tuple[Term, ...]:
         """T as OpenMM expressions."""
 

@@ -13,8 +13,6 @@ from spacetime_tps.errors import SpacetimeError
 
 KINDS: dict[str, Kind] = {Torsions.kind: Torsions, Distances.kind: Distances, Positions.kind: Positions}
 """By their keys in system.yaml and coordinates.json. A new kind is added here."""
-DEFAULT = Torsions.kind
-"""Where a system names none"""
 
 
 def kind_of(key: str) -> Kind:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from spacetime_tps.coordinates.molecule import Molecule
 
 Four = tuple[int, int, int, int]
@@ -27,6 +29,26 @@ def along_rings(molecule: Molecule) -> list[Four]:
     near = _skeleton(molecule)
     ways = [(j, k, _shortest(near, j, k)) for j, k in _bonds(near)]
     return [(way[1], j, k, way[-2]) for j, k, way in ways if len(way) >= 4]
+
+
+def turned(molecule: Molecule, positions: np.ndarray, four: Four, angle: float) -> np.ndarray:
+    """Positions (atoms, 3) with a torsion changed by an angle in radians, all beyond its bond moving with it (Rodrigues' formula); as they
+    are where the bond is in a ring."""
+    near: Neighbours = {k: set() for k in range(len(molecule.atoms))}
+    for a, b in molecule.bonds:
+        near[a].add(b)
+        near[b].add(a)
+    _, j, k, _ = four
+    beyond = sorted(_branch(near, k, j))
+    if j in beyond:
+        return positions
+    axis = positions[k] - positions[j]
+    axis = axis / np.linalg.norm(axis)
+    arm = positions[beyond] - positions[k]
+    along = np.outer(arm @ axis, axis)
+    found = positions.copy()
+    found[beyond] = positions[k] + along + np.cos(angle) * (arm - along) + np.sin(angle) * np.cross(axis, arm)
+    return found
 
 
 def _skeleton(molecule: Molecule) -> Neighbours:

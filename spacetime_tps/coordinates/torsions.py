@@ -10,7 +10,7 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
-from spacetime_tps.coordinates.molecule import Molecule, Name
+from spacetime_tps.coordinates.molecule import Molecule, Name, named
 from spacetime_tps.coordinates.naming import largest
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANGED = np.radians(30.0)
 """A torsion that differs by more between the two ends is one that the transition turns"""
+SAME = "no torsion differs by more than 30 degrees between the two structures: they are in the same state"
 WIDTH = 45.0
 """Degrees either side of a torsion that belong to a default state, at most"""
 
@@ -55,6 +56,10 @@ class Torsions:
     @property
     def angular(self) -> np.ndarray:
         return np.ones(len(self.atoms), dtype=bool)
+
+    @property
+    def bounded(self) -> np.ndarray:
+        return np.ones(len(self.names), dtype=bool)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -157,26 +162,31 @@ class Torsions:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms], "closed": [*self.closed]}]
 
     @staticmethod
-    def of_molecule(definition: dict[str, tuple[str, str, str, str]] | None, molecule: Molecule) -> "Torsions":
-        """Those that are named, four labels each; else those about heavy-atom bonds that differ by more than 30 degrees: those in no ring,
-        or, where none of them does, those in rings. Raises SpacetimeError when there is none."""
+    def of_molecule(definition: dict[str, tuple[str, str, str, str]] | str | None, molecule: Molecule) -> "Torsions":
+        """Those that are named, four labels each; or those about heavy-atom bonds of a selection; else of all such bonds those that differ
+        by more than 30 degrees: those in no ring, or, where none of them does, those in rings. Raises SpacetimeError when there is none."""
+        if isinstance(definition, str):
+            return _within(molecule, definition)
         if definition is not None:
             found = [molecule.chosen(labels) for labels in definition.values()]
             return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found))
-        for candidates in (rotatable_torsions(molecule), ring_torsions(molecule)):
-            if candidates.atoms:
-                apart = difference(candidates.values(molecule.start), candidates.values(molecule.end), candidates.angular)
-                keep = np.flatnonzero(np.abs(apart) > CHANGED)
-                if len(keep):
-                    closed = tuple(candidates.closed[k] for k in keep) if candidates.closed else ()
-                    return Torsions(tuple(candidates.names[k] for k in keep), tuple(candidates.atoms[k] for k in keep), closed)
-        raise SpacetimeError("no torsion differs by more than 30 degrees between the two structures: they are in the same state")
+        turning = turning_torsions(molecule)
+        if turning is None:
+            raise SpacetimeError(SAME)
+        return turning
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: object) -> "Torsions":
         """The inverse of `to_json`."""
         atoms = tuple((int(a[0]), int(a[1]), int(a[2]), int(a[3])) for a in block["atoms"])
         return Torsions(tuple(block["names"]), atoms, tuple(block.get("closed", ())))
+
+    def kept(self, which: Sequence[int]) -> "Torsions | None":
+        """Some of them; None where there are none."""
+        if not which:
+            return None
+        closed = tuple(self.closed[k] for k in which) if self.closed else ()
+        return Torsions(tuple(self.names[k] for k in which), tuple(self.atoms[k] for k in which), closed)
 
     def _name(self, change: np.ndarray, changed: np.ndarray) -> str:
         """The torsions that turn most, and by how many degrees."""
@@ -196,7 +206,32 @@ def ring_torsions(molecule: Molecule) -> Torsions:
     return Torsions(_names(molecule, found), tuple(found), (True,) * len(found))
 
 
+def turning_torsions(molecule: Molecule) -> Torsions | None:
+    """Those that differ by more than 30 degrees between the two structures, in no ring, or, where none of them does, in rings."""
+    for candidates in (rotatable_torsions(molecule), ring_torsions(molecule)):
+        if candidates.atoms:
+            kept = candidates.kept(np.flatnonzero(np.abs(torsion_changes(candidates, molecule)) > CHANGED).tolist())
+            if kept is not None:
+                return kept
+    return None
+
+
+def torsion_changes(torsions: Torsions, molecule: Molecule) -> np.ndarray:
+    """(n,) radians, from start to end the short way."""
+    return difference(torsions.values(molecule.start), torsions.values(molecule.end), torsions.angular)
+
+
+def _within(molecule: Molecule, selection: str) -> Torsions:
+    chosen = set(molecule.select(selection))
+    free, rings = about_bonds(molecule), along_rings(molecule)
+    found = [(four, four in rings) for four in [*free, *rings] if {four[1], four[2]} <= chosen]
+    if not found:
+        raise SpacetimeError(f"{selection!r} holds no bond between two atoms but hydrogen that a torsion is of")
+    fours = [four for four, _ in found]
+    return Torsions(_names(molecule, fours), tuple(fours), tuple(closed for _, closed in found))
+
+
 def _names(molecule: Molecule, fours: Sequence[Four]) -> tuple[str, ...]:
     """Of torsions after their bonds."""
     atoms = molecule.atoms
-    return tuple(f"{atoms[j].residue}{atoms[j].number}_{atoms[j].name}_{atoms[k].name}" for _, j, k, _ in fours)
+    return named(f"{atoms[j].residue}{atoms[j].number}_{atoms[j].name}_{atoms[k].name}" for _, j, k, _ in fours)

@@ -14,26 +14,26 @@ from spacetime_tps.geometry.families.protocol import Family
 
 KIND = "potential_network"
 INPUTS = 3
-"""Of a site: where its noise is centered (two numbers at most), and how narrow it is"""
+"""Of a group: where its noise is centered (two numbers at most), and how narrow it is"""
 MIDDLING = 1.5
 """About half the log of precisions, so that the network's input is of order one: a normalisation alone"""
 SPREAD = 1.5
-"""Of the first layer's biases: the bends of the units lie over the whole range of a site"""
+"""Of the first layer's biases: the bends of the units lie over the whole range of a group"""
 
 
 class Mixing(nn.Module):
-    """A layer: what each site has of its own, and what all have to say to each other."""
+    """A layer: what each group has of its own, and what all have to say to each other."""
 
-    def __init__(self, sites: int, width: int, common: int):
+    def __init__(self, groups: int, width: int, common: int):
         super().__init__()
-        self.own = nn.Parameter(torch.randn(sites, width, width) / width**0.5)
-        self.own_bias = nn.Parameter(torch.zeros(sites, width))
-        self.shared = nn.Parameter(torch.randn(sites * width, common) / (sites * width) ** 0.5)
+        self.own = nn.Parameter(torch.randn(groups, width, width) / width**0.5)
+        self.own_bias = nn.Parameter(torch.zeros(groups, width))
+        self.shared = nn.Parameter(torch.randn(groups * width, common) / (groups * width) ** 0.5)
         self.shared_bias = nn.Parameter(torch.zeros(common))
-        self.back = nn.Parameter(0.1 * torch.randn(common, sites * width) / common**0.5)
+        self.back = nn.Parameter(0.1 * torch.randn(common, groups * width) / common**0.5)
 
     def forward(self, h: Tensor) -> Tensor:
-        """From units (B, sites, width) to as many."""
+        """From units (B, groups, width) to as many."""
         common = silu(h.flatten(1) @ self.shared + self.shared_bias)
         return h + silu(torch.einsum("bsw,swv->bsv", h, self.own) + self.own_bias + (common @ self.back).view_as(h))
 
@@ -41,9 +41,9 @@ class Mixing(nn.Module):
 class PotentialNetwork(nn.Module):
     """psi(eta) = psi_0(eta) + h(eta), with psi_0 the log-partition of a reference (`Family.reference`) and h a network.
 
-    Each site (a torsion, a distance, an atom's x) has a small network of its own; between its layers all sites speak to each other
-    through a few common units. What one coordinate does by itself is thus learned from few frames in any number of dimensions, and what
-    coordinates do together through the units. mu is the exact gradient of psi, so that second moments follow from the same function
+    Each group of entries (a torsion, a distance, an atom's x) has a small network of its own; between its layers all groups speak to each
+    other through a few common units. What one coordinate does by itself is thus learned from few frames in any number of dimensions, and
+    what coordinates do together through the units. mu is the exact gradient of psi, so that second moments follow from the same function
     (Tweedie). The reference makes mu right where there are no data, and h is in units in which it is of order one at every noise level
     (Karras et al. 2022). It is not convex by construction: whether d_eta . d_mu is negative anywhere on a curve has to be looked at.
     """
@@ -54,23 +54,23 @@ class PotentialNetwork(nn.Module):
     """Of psi: found after training, from ensembles whose psi is known"""
 
     def __init__(self, family: Family, center: Tensor, variance: Tensor, *, width: int, common: int, layers: int):
-        """center, variance (locations,): of T over the data; width: units of each site; common: units that all sites share."""
+        """center, variance (locations,): of T over the data; width: units of each group; common: units that all groups share."""
         super().__init__()
         self.family = family
         self.register_buffer("center", center.clone())
         self.register_buffer("variance", variance.clone())
         self.register_buffer("offset", torch.zeros((), dtype=torch.double))
         place = {entry: k for k, entry in enumerate(family.locations)}
-        self.entries = torch.tensor([[*entries, entries[0]][:2] for entries, _ in family.sites])
+        self.entries = torch.tensor([[*entries, entries[0]][:2] for entries, _ in family.groups])
         self.where = torch.tensor([[place[int(k)] for k in pair] for pair in self.entries])
-        self.level = torch.tensor([level for _, level in family.sites])
-        self.single = torch.tensor([len(entries) == 1 for entries, _ in family.sites])
-        sites = len(family.sites)
-        self.first = nn.Parameter(torch.randn(sites, INPUTS, width))
-        self.first_bias = nn.Parameter(SPREAD * torch.randn(sites, width))
-        self.mixing = nn.ModuleList(Mixing(sites, width, common) for _ in range(layers))
-        self.last = nn.Parameter(torch.zeros(sites, width))
-        self.together = nn.Parameter(torch.randn(sites * width, common) / (sites * width) ** 0.5)
+        self.level = torch.tensor([level for _, level in family.groups])
+        self.single = torch.tensor([len(entries) == 1 for entries, _ in family.groups])
+        groups = len(family.groups)
+        self.first = nn.Parameter(torch.randn(groups, INPUTS, width))
+        self.first_bias = nn.Parameter(SPREAD * torch.randn(groups, width))
+        self.mixing = nn.ModuleList(Mixing(groups, width, common) for _ in range(layers))
+        self.last = nn.Parameter(torch.zeros(groups, width))
+        self.together = nn.Parameter(torch.randn(groups * width, common) / (groups * width) ** 0.5)
         self.last_together = nn.Parameter(torch.zeros(common))
 
     def psi(self, eta: Tensor) -> Tensor:
@@ -119,11 +119,11 @@ def save(path: Path, denoiser: PotentialNetwork) -> None:
 def load(path: Path, family: Family) -> PotentialNetwork:
     """Read what `save` wrote. Raises SpacetimeError for a denoiser of another kind, or of another family."""
     content = checkpoint.read(path, KIND)
-    sites, _, width = content["first"].shape
-    wanted, found = (len(family.sites), len(family.locations)), (sites, len(content["center"]))
+    groups, _, width = content["first"].shape
+    wanted, found = (len(family.groups), len(family.locations)), (groups, len(content["center"]))
     if found != wanted:
         raise SpacetimeError(
-            f"{path.name} is of {found[0]} sites and {found[1]} features, the coordinates have {wanted[0]} and {wanted[1]}"
+            f"{path.name} is of {found[0]} groups and {found[1]} features, the coordinates have {wanted[0]} and {wanted[1]}"
         )
     layers = sum(name.endswith(".own") for name in content)
     denoiser = PotentialNetwork(

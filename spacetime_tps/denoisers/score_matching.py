@@ -128,7 +128,7 @@ def beside(family: Family, eta: Tensor, count: int, generator: torch.Generator) 
     precision, center = family.precisions(rows), family.center(rows)
     share = torch.rand(count, 1, generator=generator, dtype=torch.double)
     away, wider = (torch.randn(x.shape, generator=generator, dtype=torch.double) for x in (center, precision))
-    width = precision[:, [level for _, level in family.sites]].rsqrt()
+    width = precision[:, [level for _, level in family.groups]].rsqrt()
     return family.natural(center + WANDER * share * away * width, family.level_of(precision * (STRETCH * share * wider).exp()))
 
 
@@ -138,7 +138,7 @@ def _loss(model: PotentialNetwork, eta: Tensor, features: Tensor) -> Tensor:
     family, locations = model.family, {entry: k for k, entry in enumerate(model.family.locations)}
     _, mean = model.gradient(eta, differentiable=True)
     precision, error = family.precisions(eta), mean - features
-    level = {entry: level for entries, level in family.sites for entry in entries}
+    level = {entry: level for entries, level in family.groups for entry in entries}
     total = (precision[:, [level[k] for k in locations]] * error[:, list(locations)].square()).sum(-1)
     for entry, of in family.squares:
         middle, v = (x[[locations[k] for k in of]].to(eta.dtype) for x in (model.center, model.variance))

@@ -5,10 +5,13 @@ from collections.abc import Collection, Sequence
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.exploration.settings import RoundSettings
 
+TRIES = 3
+"""Rounds in which a route's windows may disagree before it is given up for a better one"""
+
 
 def followed(routes: Sequence[Route], known: Collection[Winding], settings: RoundSettings) -> list[Route]:
-    """Routes, best rank first, to sample windows along: all while no barrier is known; then those close to the best, as many as are to be
-    sampled at least, new curves, and those of a class that nothing is known of yet.
+    """Routes, best rank first, to sample windows along: all while no barrier is known; then those close to the best or in doubt, as many as
+    are to be sampled at least, new curves, and those of a class that nothing is known of yet.
 
     known: the classes that windows were sampled in.
     """
@@ -19,13 +22,18 @@ def followed(routes: Sequence[Route], known: Collection[Winding], settings: Roun
     return [
         r
         for rank, r in enumerate(routes)
-        if close(r, leader, settings) or rank < settings.routes or r.winding not in known or r.geodesic is None
+        if close(r, leader, settings) or in_doubt(r, leader) or rank < settings.routes or r.winding not in known or r.geodesic is None
     ]
 
 
 def close(route: Route, leader: Route, settings: RoundSettings) -> bool:
     """Whether the barrier of a route is close to the best one's. A route through a forbidden region is not, if the best keeps out."""
     return route.barrier <= leader.barrier + settings.route_margin_kT and (leader.crosses or not route.crosses)
+
+
+def in_doubt(route: Route, leader: Route) -> bool:
+    """Whether a route of the best one's class may be better than it for all that its windows say: their two directions disagree, so far."""
+    return route.winding == leader.winding and route.unsettled and route.rounds < TRIES
 
 
 def best(routes: Sequence[Route]) -> Route:

@@ -1,13 +1,11 @@
 """Initial curves past a forbidden region, on either side of it: the optimiser pushes a curve to one side at best."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
-from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.exploration.route import Route
@@ -16,8 +14,6 @@ CLEARANCE = 3.0
 """Standard deviations, 1/sqrt(kappa), from the edge of a region to a detour"""
 TAPER = 0.15
 """Share of the curve, on either side of a region, over which a detour leaves it"""
-POSSIBLE = 0.1, 0.2
-"""A range of any coordinate that a range can bound, degrees or nm"""
 HELD = 4
 """Points at either end over which a detour meets the curve, at least"""
 
@@ -46,12 +42,7 @@ def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndar
 
 def passable(region: ForbiddenRegion, coordinates: Coordinates) -> Ranges:
     """The ranges of a region that one coordinate alone can leave: those of coordinates that a range can bound."""
-    found = []
-    for k, low, high in region.ranges:
-        with suppress(SpacetimeError):
-            coordinates.condition(coordinates.names[k], *POSSIBLE)
-            found.append((k, low, high))
-    return found
+    return [(k, low, high) for k, low, high in region.ranges if coordinates.bounded[k]]
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,14 @@ class NoiseFloor:
     def after(self, best: Route, geodesic: GeodesicSettings, windows: WindowSettings) -> "NoiseFloor":
         """The floor of the next round, the same where the best route's windows do not ask for another.
 
-        Windows that disagree between the two directions hold several basins at once: narrower noise tells them apart, and more windows keep
-        the overlap. Where neighbours hardly overlap, windows are put between them: wider noise would hold more basins at once. Nothing else
-        moves the floor: narrower noise than basins ask for makes curves longer and stiffer.
+        Where neighbours hardly overlap, windows are put between them: wider noise would hold more basins at once, and the two directions
+        say nothing. Windows that overlap and disagree hold several basins at once: narrower noise tells them apart, and more windows keep
+        the overlap. Nothing else moves the floor: narrower noise than basins ask for makes curves longer and stiffer.
         """
+        if best.lowest_overlap < windows.min_overlap:
+            return NoiseFloor(self.precision, round(STEP * self.windows))
         if best.unsettled and self.precision < geodesic.highest_floor:
             factor = min(RAISED if best.disagreement > HOPELESS else 2.0, geodesic.highest_floor / self.precision)
             count = round(factor**0.5 * self.windows) if best.lowest_overlap < PLENTY else self.windows
             return NoiseFloor(self.precision * factor, count)
-        if best.lowest_overlap < windows.min_overlap:
-            return NoiseFloor(self.precision, round(STEP * self.windows))
         return self

@@ -16,10 +16,8 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
 from spacetime_tps.geometry.penalties import Divergence, from_point, from_samples
-from spacetime_tps.molecules.order import same_order
-from spacetime_tps.molecules.reading import structure_of
-from spacetime_tps.molecules.solvent import dry, without_solvent
-from spacetime_tps.molecules.structure import molecule_of
+from spacetime_tps.molecules.atoms import molecule_of
+from spacetime_tps.molecules.ends import one_more
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State, state_of
 
@@ -133,7 +131,7 @@ class Point:
         return np.asarray(np.where(self.coordinates.angular, 2.0 - 2.0 * np.cos(apart), apart**2).sum(-1) <= self._reach)
 
     def wider(self, margin: float) -> "Point":
-        """Itself: its width is its noise level."""
+        """Itself: its width is its precision."""
         return self
 
     def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
@@ -185,8 +183,7 @@ def _state(region: ForbiddenBox, problem: Problem, read: ReadBytes) -> State:
 
 def _positions(structure: StructureFile, problem: Problem, read: ReadBytes) -> np.ndarray:
     """(atoms, 3) in nm, in the order of the problem's atoms, without solvent."""
-    found = without_solvent(structure_of(read(structure.kept), structure.file).structure, structure.file).structure
-    return same_order(dry(problem.start), found, start_name="start.pdb", end_name=structure.file).positions
+    return one_more(read(structure.kept), structure.file, problem.start, keep_names=problem.labelled).positions
 
 
 def _center(region: ForbiddenPoint, coordinates: Coordinates) -> np.ndarray:

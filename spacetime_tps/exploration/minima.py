@@ -12,10 +12,9 @@ from spacetime_tps.coordinates.distances import distance
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.geometry.farthest import farthest
-from spacetime_tps.molecules.structure import molecule_of
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.problems.problem import GRADIENT_TOLERANCE, Problem
 
-"""kJ/mol/nm: a loose one leaves frames on saddles"""
 ALIKE_ENERGY, ALIKE_DISTANCE = 0.5, 0.01
 """kJ/mol and nm within which two minima are the same but for the numbering of equal atoms"""
 MOST_ATOMS = 40

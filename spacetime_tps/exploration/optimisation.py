@@ -60,9 +60,10 @@ class CurveOptimiser:
             start = found.eta
         return evaluate(start, denoiser, family=self.family, points=g.points, trace=found.trace)
 
-    def trusted(self, start: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
-        """The optimised curve, or as much of the way to it from `start` as samples support and can follow; none where nowhere."""
-        before = self._described(start, denoiser, found)
+    def trusted(self, walked: torch.Tensor, found: Geodesic, denoiser: WeightedSamples) -> Geodesic:
+        """The optimised curve, or as much of the way to it as samples support and can follow from the curve `walked` (N, E) that windows
+        were walked along; that one where nowhere."""
+        before = self._described(walked, denoiser, found)
         return self.toward(before, found, denoiser) or before
 
     def toward(

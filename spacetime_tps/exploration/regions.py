@@ -1,4 +1,4 @@
-"""Regions that paths are to keep out of, as data: boxes and points with a noise level, and how they are written."""
+"""Regions that paths are to keep out of, as data: boxes and points with a precision, and how they are written."""
 
 import hashlib
 import re
@@ -176,6 +176,6 @@ def _parse(text: str) -> Forbidden:
     except ValidationError as problem:
         raise SpacetimeError(f"--avoid {text!r}: {first_error(problem)}") from problem
     raise SpacetimeError(
-        f"--avoid {text!r} is neither a box, as 'phi=-20:20 psi=-60:60' or 'rmsd(boat.pdb)<0.05', nor a point with a noise level, as "
+        f"--avoid {text!r} is neither a box, as 'phi=-20:20 psi=-60:60' or 'rmsd(boat.pdb)<0.05', nor a point with a precision, as "
         "'phi=0 psi=0 kappa=50' or 'near(boat.pdb) kappa=50'"
     )

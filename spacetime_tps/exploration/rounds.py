@@ -15,21 +15,21 @@ from spacetime_tps.engines.openmm.dynamics import Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration import lines, polish
 from spacetime_tps.exploration.avoidance import Avoidance
-from spacetime_tps.exploration.choice import best, explored, followed
+from spacetime_tps.exploration.choice import best, explored, followed, in_doubt
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
+from spacetime_tps.exploration.ends import GROUP, Ends, walk_ends
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.penalties import SAFETY
-from spacetime_tps.exploration.route import Route, Winding
+from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
-from spacetime_tps.exploration.training import GROUP, Ends, walk_ends
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, evaluate
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
+from spacetime_tps.sampling.windows import CurveWindows, WindowPlan, gather, pick, window_walks
 from spacetime_tps.seeds import seed_of
 
 
@@ -91,7 +91,7 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
         if count == 1:
             routes += work.past_regions(routes)
         fresh = count == 1 or (leader.rounds == 1 and bool(work.avoidance.regions))
-        settled = fresh or work.move_floor(leader)  # windows are at constant speed from a route's second round on
+        settled = fresh or work.move_floor(leader, routes)  # windows are at constant speed from a route's second round on
         lengths.append(leader.length)
         simulation.progress.say(_describe(count, leader, floor))
         stood = _stood_still(lengths, settings.rounds.length_tolerance)
@@ -134,36 +134,49 @@ class Rounds:
         return self.ends.precisions(self.floor.precision, self.settings.geodesic.points)
 
     def sample(self, count: int, routes: list[Route]) -> list[Route]:
-        """The routes, with windows sampled and weighted along those that are followed, all at once."""
-        plan = self.settings.windows
+        """The routes, with windows sampled and weighted along those that are followed, all at once. Where those of a route disagree though
+        the last ones did not, they are walked once more."""
         chosen = followed(routes, self.classes.of, self.settings.rounds)
-        etas = [pick(self._raised(route.eta), min(self.floor.windows, len(route.eta))) for route in chosen]
-        named: list[tuple[str, Walk]] = []
-        for route, eta in zip(chosen, etas, strict=True):
-            name = f"round{count}_{route.name}"
-            start, end = self.ends.last
-            walks = window_walks(
+        windows = self._windows(f"round{count}", f"round {count}: windows, routes followed: {len(chosen)}", chosen)
+        shaken = [
+            r for r, w in zip(chosen, windows, strict=True) if r.rounds and not r.unsettled and w.disagreement > DISAGREEMENT
+        ]  # fmt: skip
+        again = dict(zip((r.name for r in shaken), self._windows(f"round{count}_again", "windows that disagreed", shaken), strict=True))
+        measured = {}
+        for route, first in zip(chosen, windows, strict=True):
+            walked = [first, *([again[route.name]] if route.name in again else [])]
+            found = min(walked, key=lambda w: w.disagreement)
+            self.classes.take(route, count, found)
+            for of in sorted(walked, key=lambda w: w is found):
+                self.sets.append(WindowSet(count, route.name, float(of.overlap.min()), of.disagreement))
+            self.simulation.progress.say(
+                f"  {route.name}: overlap of neighbours >= {found.overlap.min():.2f}, both directions differ by {found.disagreement:.1f} kT"
+                + (f", walked once more after {first.disagreement:.1f} kT" if route.name in again else "")
+            )
+            measured[route.name] = replace(
+                route, rounds=route.rounds + 1, disagreement=found.disagreement, lowest_overlap=float(found.overlap.min())
+            )
+        self.classes.weigh({route.winding for route in chosen})
+        return [measured.get(route.name, route) for route in routes]
+
+    def _windows(self, named: str, title: str, routes: Sequence[Route]) -> list[CurveWindows]:
+        """Windows along each route, walked both ways; `named`: what their walks are called before the route's name."""
+        if not routes:
+            return []
+        plan = self.settings.windows
+        etas = [pick(self._raised(route.eta), min(self.floor.windows, len(route.eta))) for route in routes]
+        walks: list[tuple[str, Walk]] = []
+        start, end = self.ends.last
+        for route, eta in zip(routes, etas, strict=True):
+            name = f"{named}_{route.name}"
+            both = window_walks(
                 self.coordinates, eta, WindowPlan(plan.steps, plan.discard, plan.stride), start=start, end=end,
                 seeds=(seed_of(self.seed, name, 0), seed_of(self.seed, name, 1)),
             )  # fmt: skip
-            named += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), walks, strict=True)]
-        frames = self.simulation.cached_walks(GROUP, named, title=f"round {count}: windows, routes followed: {len(chosen)}")
+            walks += [(f"{name}_{way}", walk) for way, walk in zip(("forward", "backward"), both, strict=True)]
+        frames = self.simulation.cached_walks(GROUP, walks, title=title)
         self.evaluations += sum(f.evaluations for f in frames)
-        measured = {}
-        for index, (route, eta) in enumerate(zip(chosen, etas, strict=True)):
-            windows = gather(self.coordinates, eta, frames[2 * index], frames[2 * index + 1])
-            self.classes.take(route, count, windows)
-            found = WindowSet(count, route.name, float(windows.overlap.min()), windows.disagreement)
-            self.sets.append(found)
-            self.simulation.progress.say(
-                f"  {route.name}: overlap of neighbours >= {found.lowest_overlap:.2f}, "
-                f"both directions differ by {found.disagreement:.1f} kT"
-            )
-            measured[route.name] = replace(
-                route, rounds=route.rounds + 1, disagreement=found.disagreement, lowest_overlap=found.lowest_overlap
-            )  # fmt: skip
-        self.classes.weigh({route.winding for route in chosen})
-        return [measured.get(route.name, route) for route in routes]
+        return [gather(self.coordinates, eta, frames[2 * k], frames[2 * k + 1]) for k, eta in enumerate(etas)]
 
     def _raised(self, eta: np.ndarray) -> np.ndarray:
         """A curve (N, E) with its precisions raised to the present floor where they are below."""
@@ -171,24 +184,26 @@ class Rounds:
         return lines.at_precision(self.family, lines.centers(eta, self.family), precision)
 
     def optimise(self, route: Route) -> list[Route]:
-        """The route with its geodesic under its class's denoiser; a route without windows stays as it is.
+        """The route with its geodesic under its class's denoiser, or as far on the way there from the curve that windows were walked along
+        as samples can follow; a route without windows stays as it is.
 
         Where the optimiser turned the curve into another class, the route keeps what it had, and the turned curve is a route of its own.
         """
         if not route.rounds:
             return [route]
         denoiser = self.classes.denoiser(route.winding)
+        walked = torch.from_numpy(self._raised(route.eta))
+        if route.unsettled:  # samples that are no equilibrium lead nowhere, and do not say where along it points belong
+            told = evaluate(walked, denoiser, family=self.family, points=self.settings.geodesic.points)
+            return [self._placed(replace(route.along(told), eta=walked.numpy()), denoiser)]
         start = torch.from_numpy(lines.at_precision(self.family, lines.centers(route.eta, self.family), self.precisions()))
-        if route.unsettled:  # samples that are no equilibrium lead nowhere
-            stays = evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
-            return [self._placed(route.along(stays), denoiser)]
         found = self.optimiser.geodesic(start, denoiser, floor=self.floor.precision, first=route.geodesic is None)
         if lines.class_of(found.eta.numpy(), self.family) == route.winding:
-            found = self.optimiser.trusted(start, found, denoiser)
+            found = self.optimiser.trusted(walked, found, denoiser)
             return [self._placed(route.along(found), denoiser)]
         turned = lines.reclassed(route, found.eta.numpy(), self.family)
         self.simulation.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
-        stays = route.geodesic or evaluate(start, denoiser, family=self.family, points=self.settings.geodesic.points)
+        stays = route.geodesic or evaluate(walked, denoiser, family=self.family, points=self.settings.geodesic.points)
         return [self._placed(route.along(stays), denoiser), turned]
 
     def through_minima(self, most: int, routes: Sequence[Route]) -> list[Route]:
@@ -216,12 +231,14 @@ class Rounds:
         found = [d for r in entering for d in detours(r, self.avoidance.regions, self.precisions(), self.coordinates)]
         return lines.unique(found)[: max(self.settings.rounds.max_routes // 2, 1)]
 
-    def move_floor(self, leader: Route) -> bool:
-        """Move the floor of the next round where the best route's windows ask for it; True when it stays."""
-        moved = self.floor.after(leader, self.settings.geodesic, self.settings.windows)
+    def move_floor(self, leader: Route, routes: Sequence[Route]) -> bool:
+        """Move the floor of the next round where the windows of the best route ask for it, or those of one of its class that is in doubt;
+        True when it stays."""
+        asking = next((r for r in routes if in_doubt(r, leader)), leader)
+        moved = self.floor.after(asking, self.settings.geodesic, self.settings.windows)
         if moved.precision > self.floor.precision:
             self.simulation.progress.say(
-                f"  windows walked from A and from B differ by {leader.disagreement:.1f} kT on {leader.name}: the noise floor rises to "
+                f"  windows walked from A and from B differ by {asking.disagreement:.1f} kT on {asking.name}: the noise floor rises to "
                 f"{moved.precision:.0f}, which tells basins apart that one window held"
             )
         stays, self.floor = moved == self.floor, moved

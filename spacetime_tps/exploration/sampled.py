@@ -1,6 +1,6 @@
 """What the exploration gives to later stages, the report and other tools: curves with weighted frames, windows, the denoiser."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ import torch
 from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.ends import GROUP
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
-from spacetime_tps.exploration.training import GROUP
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.free_energy import profile
@@ -20,7 +20,7 @@ from spacetime_tps.sampling.pool import ENDS
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots
 
-PREPARED = ("preparation", "training_md", "windows", "geodesic")
+PREPARATION, PLAIN_MD, IN_WINDOWS, ON_GEODESIC = PREPARED = ("preparation", "training_md", "windows", "geodesic")
 """What paths rest on, as summary.json counts evaluations"""
 ROUTES, WEIGHTED = "routes", "samples/weighted"
 GEODESIC, FREE_ENERGY, DENOISER = "geodesic.npz", "free_energy.npz", "denoiser.pt"
@@ -30,6 +30,14 @@ FILES = (
 )  # fmt: skip
 """Names of all that is saved"""
 FRAMES = ("features", "log_weight", "ensembles", "counts")
+
+
+def set_up(evaluations: Mapping[str, int], parts: Sequence[str] = PREPARED) -> dict[str, int]:
+    """The parts of summary.json's evaluations that were spent before any path. Raises SpacetimeError where one is missing."""
+    missing = [part for part in parts if part not in evaluations]
+    if missing:
+        raise SpacetimeError(f"summary.json does not say how many evaluations {missing[0]} took: call run again")
+    return {part: int(evaluations[part]) for part in parts}
 
 
 def frames_file(rank: int) -> str:
@@ -235,8 +243,8 @@ def _record(explored: Explored, problem: Problem) -> dict[str, Any]:
             for s in explored.sets
         ],
         "routes": [_describe(r, problem.coordinates.scale) for r in explored.routes],
-        "training": trained,
-        "evaluations": {"training_md": explored.ends.evaluations, "windows": explored.evaluations, "geodesic": 0},
+        "denoisers": trained,
+        "evaluations": {PLAIN_MD: explored.ends.evaluations, IN_WINDOWS: explored.evaluations, ON_GEODESIC: 0},
     }
 
 

@@ -58,7 +58,7 @@ class GeodesicSettings(StrictModel):
 
 
 class RoundSettings(StrictModel):
-    """CurveWindows, weights, denoiser and geodesic repeat until the curve stays."""
+    """Windows, weights, denoiser and geodesic repeat until the curve stays."""
 
     min_rounds: int = Field(2, ge=1)
     max_rounds: int = Field(6, ge=1)

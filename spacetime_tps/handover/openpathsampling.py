@@ -3,7 +3,6 @@
 Import this module before a storage that it wrote is opened: OpenPathSampling finds the classes in it by their names.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +15,10 @@ from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.open_path_sampling import StateVolume, WholeStepEngine, engine_of, volumes
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.exploration.sampled import set_up
 from spacetime_tps.files import write_csv
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
-from spacetime_tps.pipeline.contenders import OF_PATHS
+from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.summary import paths_summary
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
@@ -140,7 +139,8 @@ def from_openpathsampling(trajectories: str | Path | Iterable[Any], run: str | P
     ]  # fmt: skip
     if not found:
         raise SpacetimeError("none of the trajectories connects A and B, with only its ends in them")
-    shutil.copytree(run, out, ignore=shutil.ignore_patterns(*OF_PATHS, FILE), dirs_exist_ok=True)
+    copy_explored(run, out)
+    Folder(out).remove(FILE)
     rows = [_keep(problem, Folder(out), k, frames, weight) for k, (frames, weight) in enumerate(found)]
     write_transitions(Folder(out), rows)
     Folder(out).put_record("summary.json", _summary(source.summary, rows, potential.evaluations))
@@ -203,14 +203,12 @@ def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight:
 
 def _summary(source: dict[str, Any], rows: Sequence[Transition], evaluations: int) -> dict[str, Any]:
     """The source's, with these paths instead of its own."""
-    spent = {name: source["evaluations"][name] for name in PREPARED if name in source["evaluations"]} | {"energies of paths": evaluations}
-
-    def told(mine: Sequence[Transition]) -> dict[str, Any]:
-        return paths_summary([row for row in mine for _ in range(round(row.weight or 1.0))], np.zeros(0))
+    spent = set_up(source["evaluations"]) | {"energies of paths": evaluations}
+    routes = {route: [row for row in rows if row.route == route] for route in dict.fromkeys(row.route for row in rows)}
 
     return {
         **source, "failed": None, "avoid": None, "unbiased": None, "embedded_reference": None, "reverse": {}, "work": {},
-        "stages": {STAGE: told(rows)},
-        "by_route": {STAGE: {route: told([row for row in rows if row.route == route]) for route in dict.fromkeys(r.route for r in rows)}},
+        "stages": {STAGE: paths_summary(rows, np.zeros(0))},
+        "by_route": {STAGE: {route: paths_summary(mine, np.zeros(0)) for route, mine in routes.items()}},
         "evaluations": {**spent, "total": sum(spent.values())}, "baseline_evaluations": {},
     }  # fmt: skip

@@ -43,6 +43,11 @@ def schedule(family: Family, eta: np.ndarray, points: int, steps_per_point: int)
     return np.concatenate([fine, np.repeat(fine[-1:], hold_points(steps_per_point), axis=0)])
 
 
+def begun_under(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """eta (E,) of the distributions that paths from A and paths back from B start in."""
+    return curve.eta[0], curve.eta[-1]
+
+
 def walks_along(
     coordinates: Coordinates, eta: np.ndarray, *, steps_per_point: int, stride: int, seeds: Sequence[int],
     positions: np.ndarray, velocities: np.ndarray,
@@ -60,7 +65,8 @@ def drive(problem: Problem, simulation: Simulation, curve: Curve, pace: GuidedSe
     pace: its points, steps and stride. Raises SpacetimeError where no weighted frame of the curve is in A.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)
-    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.a.contains(curve.positions), seeds, none=NONE.format("A", "a"))
+    begun = curve.features @ begun_under(curve)[0]
+    starts = draw_starts(curve.log_weight + begun, problem.a.contains(curve.positions), seeds, none=NONE.format("A", "a"))
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 
@@ -71,7 +77,8 @@ def drive_back(problem: Problem, simulation: Simulation, curve: Curve, pace: Gui
     Raises SpacetimeError where no weighted frame of the curve is in B.
     """
     eta = schedule(problem.coordinates.family(), curve.eta, pace.points, pace.steps_per_point)[::-1].copy()
-    starts = draw_starts(curve.log_weight + curve.features @ eta[0], problem.b.contains(curve.positions), seeds, none=NONE.format("B", "b"))
+    begun = curve.features @ begun_under(curve)[1]
+    starts = draw_starts(curve.log_weight + begun, problem.b.contains(curve.positions), seeds, none=NONE.format("B", "b"))
     return _driven(problem, simulation, curve, eta, pace, seeds, starts)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.methods.driving import Driven, drive
-from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.methods.settings import GuidedSettings, MethodSettings
 from spacetime_tps.problems.problem import Problem
 
 
@@ -35,19 +35,23 @@ class Pulled(ABC):
     @abstractmethod
     def most_curves(self, routes: int) -> int: ...
 
+    def pace(self, settings: MethodSettings) -> GuidedSettings:
+        """Points, steps and stride of its paths, forth and back: that of guided paths."""
+        return settings.guided
+
     def made_from(self, settings: MethodSettings) -> Any:
-        return settings.guided.model_dump(exclude={"paths"})
+        return self.pace(settings).model_dump(exclude={"paths"})
 
     def steps(self, settings: MethodSettings) -> int:
-        return settings.guided.steps
+        return self.pace(settings).steps
 
     def frames(self, settings: MethodSettings) -> int:
-        return settings.guided.frames
+        return self.pace(settings).frames
 
     def stride(self, settings: MethodSettings) -> int:
-        return settings.guided.stride
+        return self.pace(settings).stride
 
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:
-        return drive(problem, simulation, curve, settings.guided, seeds)
+        return drive(problem, simulation, curve, self.pace(settings), seeds)

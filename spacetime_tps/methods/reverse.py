@@ -54,4 +54,4 @@ class Reverse:
     def paths(
         self, problem: Problem, simulation: Simulation, curve: Curve, settings: MethodSettings, seeds: Sequence[int]
     ) -> Iterator[Driven]:
-        return drive_back(problem, simulation, curve, settings.guided, seeds)
+        return drive_back(problem, simulation, curve, self.method.pace(settings), seeds)

@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import numpy as np
+from openmm import app
 
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.beside import Solvents, alone, as_they_are
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
-from spacetime_tps.molecules.composition import is_last, solute_size
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, places_in
-from spacetime_tps.molecules.order import brought, hydrogens_by_residue, with_heavy_atoms_of
-from spacetime_tps.molecules.reading import Read, read_structure
-from spacetime_tps.molecules.solvent import alike, parted, without_solvent
+from spacetime_tps.molecules.order import brought, hydrogens_by_residue, of_topology, with_heavy_atoms_of
+from spacetime_tps.molecules.reading import Read, check_apart, content_of, structure_of
+from spacetime_tps.molecules.records import WATER
+from spacetime_tps.molecules.snapshots import is_snapshot, snapshot_of
+from spacetime_tps.molecules.solvent import dry, parted, without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
-from spacetime_tps.molecules.water import gathered
+
+START = "start.pdb"
+"""What a prepared molecule is called in sentences: its file in a run folder"""
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,7 @@ class Ends:
     start: Structure
     end: Structure
     said: tuple[str, ...]
-    solvents: tuple[Structure, Structure] | None = None
-    """What is about them, the same molecules in one box; None where there is nothing, or what is there is not taken"""
+    solvents: Solvents = None
 
 
 def two_ends(
@@ -34,51 +40,57 @@ def two_ends(
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
     as it is. `keep_names` as in `brought`; `keep_solvent`: water that is the same in both is taken, as it is without force-field files;
     `cell`: of the system, where that is periodic. Raises SpacetimeError where the two are not one molecule."""
-    files = [read_structure(path) for path in (start, end)]
-    if forcefield:
-        ours, theirs, solvents = _alone(files, (start.name, end.name), keep_solvent=keep_solvent)
-    else:
-        ours, theirs, solvents = _as_they_are(files, (start.name, end.name), cell)
-    for read, path in ((ours, start), (theirs, end)):
+    for path in (start, end):
+        if is_snapshot(path.name):
+            raise SpacetimeError(f"{path} holds positions alone: give the topology that they are of by --system, or a PDB or mmCIF file")
+    files = [structure_of(content_of(path), str(path)) for path in (start, end)]
+    short = (start.name, end.name)
+    ours, theirs, solvents = alone(files, short, keep_solvent=keep_solvent) if forcefield else as_they_are(files, short, cell)
+    for path, file, read in zip((start, end), files, (ours, theirs), strict=True):
         check_chains(read.structure, path.name)
+        check_apart(file.structure if solvents else read.structure, str(path))
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
-    heavy = with_heavy_atoms_of(whole, theirs.structure, **names)
-    found = brought(whole, heavy, keep_names=keep_names, **names)
+    found = brought(whole, theirs.structure, keep_names=keep_names, **names)
     said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
-    said += told([*added(theirs.structure, heavy), *found.put_in], end.name)
-    return Ends(whole, found.structure, tuple(said), solvents)
+    return Ends(whole, found.structure, (*said, *told(found.put_in, end.name)), solvents)
 
 
-def _alone(files: Sequence[Read], names: tuple[str, str], *, keep_solvent: bool) -> tuple[Read, Read, tuple[Structure, Structure] | None]:
-    """The molecules, and the solvents where they are kept."""
-    one, other = (parted(read.structure, name) for read, name in zip(files, names, strict=True))
-    if keep_solvent and one.solvent.cell is not None and alike(one.solvent, other.solvent):
-        one, other = (parted(gathered(read.structure, one.solvent.cell), name) for read, name in zip(files, names, strict=True))
-        kept = Read(one.molecule, (*files[0].said, f"{one.told} of {names[0]} and of {names[1]} are kept, in their box"))
-        return kept, Read(other.molecule, files[1].said), (one.solvent, other.solvent)
-    ours, theirs = (
-        Read((found := without_solvent(read.structure, name)).structure, (*read.said, *found.said))
-        for read, name in zip(files, names, strict=True)
-    )
-    return ours, theirs, None
+def two_ends_of(topology: app.Topology, topology_name: str, start: Path, end: Path, *, keep_names: bool) -> Ends:
+    """The same of a topology's atoms, which both files are brought to; they may hold positions alone, in its order."""
+
+    def placed(path: Path) -> Read:
+        nowhere = Structure(topology, np.zeros((topology.getNumAtoms(), 3)))
+        read = _as_molecule(content_of(path), str(path), nowhere, topology_name)
+        check_apart(read.structure, str(path))
+        found = of_topology(topology, read.structure, name=path.name, topology_name=topology_name)
+        return Read(found.structure, (*read.said, *told(found.put_in, path.name)))
+
+    here, there = placed(start), placed(end)
+    found = brought(here.structure, there.structure, keep_names=keep_names, start_name=start.name, end_name=end.name)
+    return Ends(here.structure, found.structure, (*here.said, *there.said))
 
 
-def _as_they_are(files: Sequence[Read], names: tuple[str, str], cell: Cell | None) -> tuple[Read, Read, tuple[Structure, Structure] | None]:
-    """For a System of their own: with the water that they hold. Raises SpacetimeError where it is not the same, or not last."""
-    whole = [read.structure if cell is None else gathered(read.structure, cell) for read in files]
-    if all(solute_size(s.topology) == len(s.positions) for s in whole):
-        return Read(whole[0], files[0].said), Read(whole[1], files[1].said), None
-    for structure, name in zip(whole, names, strict=True):
-        if not is_last(structure.topology):
-            raise SpacetimeError(f"{name}: water and ions must stand after the molecule, in the structures and in the system")
-    one, other = (parted(s, name) for s, name in zip(whole, names, strict=True))
-    if not alike(one.solvent, other.solvent):
-        raise SpacetimeError(
-            f"{names[0]} holds {one.told or 'no water'} and {names[1]} {other.told or 'no water'}: with a system they must be the same, in "
-            "one order and one box (CRYST1)"
-        )
-    return Read(one.molecule, files[0].said), Read(other.molecule, files[1].said), (one.solvent, other.solvent)
+def one_more(content: bytes, name: str, of: Structure, *, keep_names: bool) -> Structure:
+    """What a file called `name` holds as a further structure of the molecule in `of`, brought to it as an end is to the start: without
+    solvent, which neither need have. Raises SpacetimeError where it is another molecule."""
+    found = _as_molecule(content, name, of, START).structure
+    return brought(dry(of), found, keep_names=keep_names, start_name=START, end_name=name).structure
+
+
+def _as_molecule(content: bytes, name: str, of: Structure, of_name: str) -> Read:
+    """Of a file, the molecule that is in `of`: ions alone where they are a part of it there, or positions of all of its atoms in the same
+    order."""
+    if is_snapshot(name):
+        return Read(dry(snapshot_of(content, name, of.topology, of_name)))
+    found, short = structure_of(content, name), PurePath(name).name
+    if not parted(dry(of), of_name).told:
+        molecule = without_solvent(found.structure, short, f"{of_name} has none")
+        found = Read(molecule.structure, (*found.said, *molecule.said))
+    elif any(residue.name in WATER for residue in found.structure.topology.residues()):
+        raise SpacetimeError(f"{name} holds water, and {of_name} has none: remove it from the structure")
+    check_chains(found.structure, short)
+    return found
 
 
 def _whole(start: Structure, end: Structure, forcefield: Sequence[str], *, start_name: str, end_name: str) -> Structure:

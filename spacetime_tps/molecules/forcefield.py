@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.structure import Structure, cell_from
+from spacetime_tps.molecules.structure import cell_from
 
 CODE = "PythonForce"
 
@@ -69,17 +69,6 @@ def field_of(files: Sequence[str]) -> app.ForceField:
 
 def _misfit(files: Sequence[str], problem: Exception) -> SpacetimeError:
     return SpacetimeError(f"the force field {', '.join(files)} does not fit the molecule: {problem}")
-
-
-def read_system(path: Path, structure: Structure) -> openmm.System:
-    """A serialised System. Raises SpacetimeError where the file is none, or is of another number of particles."""
-    try:
-        system = deserialised(path.read_text(), str(path))
-    except UnicodeDecodeError as problem:
-        raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
-    if system.getNumParticles() != len(structure.positions):
-        raise SpacetimeError(f"{path} has {system.getNumParticles()} particles, and the structure {len(structure.positions)} atoms")
-    return system
 
 
 def deserialised(xml: str, name: str) -> openmm.System:

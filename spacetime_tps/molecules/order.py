@@ -1,12 +1,14 @@
 """A structure brought to the atoms and the order of another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.completion import Borne, with_heavy_atoms, with_hydrogens
+from spacetime_tps.molecules.completion import Borne, added, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.equals import numbered_alike
+from spacetime_tps.molecules.integrity import other_hand
 from spacetime_tps.molecules.matching import Atom, Side, borne, places_in
 from spacetime_tps.molecules.residues import Residue, paired
 from spacetime_tps.molecules.structure import Structure, full_name, is_hydrogen, without
@@ -20,25 +22,39 @@ class Brought:
     put_in: tuple[Atom, ...]
 
 
-def same_order(start: Structure, end: Structure, *, end_name: str = "end.pdb", start_name: str = "start.pdb") -> Structure:
-    """`brought` to the start, names kept."""
-    return brought(start, end, end_name=end_name, start_name=start_name, keep_names=True).structure
-
-
 def brought(start: Structure, end: Structure, *, end_name: str, start_name: str, keep_names: bool) -> Brought:
-    """The end structure with the start's topology: its atoms in the same order, with hydrogens put in that it lacks.
+    """The end structure with the start's topology: its atoms in the same order, with those put in that it lacks.
 
     Atoms that are equal by symmetry are those of one name where `keep_names`; else, and where names differ, they are numbered so that
-    the least turns between the two. Raises SpacetimeError that lists what one of them lacks.
+    the least turns between the two. Raises SpacetimeError that lists what one of them lacks, and for another hand.
     """
+    found, named = _laid(start, end, end_name=end_name, start_name=start_name)
+    structure = numbered_alike(start, found.structure, named & keep_names)
+    turned = other_hand(start, structure)
+    if turned is not None:
+        raise SpacetimeError(f"{start_name} and {end_name} are not one molecule: {turned} is of the other hand")
+    return replace(found, structure=structure)
+
+
+def of_topology(topology: app.Topology, structure: Structure, *, name: str, topology_name: str) -> Brought:
+    """A structure with the atoms of a topology, in its order, with those put in that it lacks. Raises SpacetimeError that lists what one of
+    them lacks."""
+    nowhere = Structure(topology, np.zeros((topology.getNumAtoms(), 3)))
+    with np.errstate(invalid="ignore"):  # of directions, which it has none of
+        return _laid(nowhere, structure, end_name=name, start_name=topology_name)[0]
+
+
+def _laid(start: Structure, end: Structure, *, end_name: str, start_name: str) -> tuple[Brought, np.ndarray]:
+    """The end with the start's topology, and which atoms (atoms,) bear the same name in both."""
+    given, end = end, with_heavy_atoms_of(start, end, end_name=end_name, start_name=start_name)
     places = places_in(Side(start, start_name), Side(end, end_name))
     positions = end.positions[places]
     if (places < 0).any():
         positions = _with_hydrogens(start, positions, places < 0, end_name)
     atoms, names = list(start.topology.atoms()), [a.name for a in end.topology.atoms()]
     named = np.array([k >= 0 and a.name == names[k] for a, k in zip(atoms, places, strict=True)])
-    found = numbered_alike(start, Structure(start.topology, positions), named & keep_names)
-    return Brought(found, tuple(atoms[k] for k in np.flatnonzero(places < 0)))
+    put_in = (*added(given, end), *(atoms[k] for k in np.flatnonzero(places < 0)))
+    return Brought(Structure(start.topology, positions), put_in), named
 
 
 def with_heavy_atoms_of(start: Structure, end: Structure, *, end_name: str, start_name: str) -> Structure:

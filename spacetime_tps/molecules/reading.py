@@ -36,16 +36,32 @@ def load_structure(path: Path) -> Structure:
 
 
 def read_structure(path: Path) -> Read:
-    """Read the first model of a PDB or mmCIF file. Raises SpacetimeError where it is missing, unreadable or empty, and for two atoms in one
-    place."""
+    """Read the first model of a PDB or mmCIF file. Raises SpacetimeError where it is missing, and as `structure_of` and `check_apart`."""
+    found = structure_of(content_of(path), str(path))
+    check_apart(found.structure, str(path))
+    return found
+
+
+def content_of(path: Path) -> bytes:
+    """Raises SpacetimeError where there is no such file."""
     if not path.is_file():
         raise SpacetimeError(f"{path}: there is no such file")
-    found = structure_of(path.read_bytes(), str(path))
-    near = cKDTree(found.structure.positions).query_pairs(OVERLAP)
+    return path.read_bytes()
+
+
+def check_numbers(structure: Structure, name: str) -> None:
+    """Raise SpacetimeError for coordinates that are no numbers; `name` is the file's."""
+    whole = np.isfinite(structure.positions).all(axis=1)
+    if not whole.all():
+        raise SpacetimeError(f"{name}: the coordinates of {full_name(structure.topology, int(np.argmin(whole)))} are no numbers")
+
+
+def check_apart(structure: Structure, name: str) -> None:
+    """Raise SpacetimeError for two atoms in one place."""
+    near = cKDTree(structure.positions).query_pairs(OVERLAP)
     if near:
-        one, other = (full_name(found.structure.topology, k) for k in min(near))
-        raise SpacetimeError(f"{path}: {one} and {other} lie within {OVERLAP:g} nm of each other")
-    return found
+        one, other = (full_name(structure.topology, k) for k in min(near))
+        raise SpacetimeError(f"{name}: {one} and {other} lie within {OVERLAP:g} nm of each other")
 
 
 def structure_of(content: bytes, name: str) -> Read:
@@ -64,16 +80,14 @@ def structure_of(content: bytes, name: str) -> Read:
         raise SpacetimeError(f"{name} cannot be read as {form} file: {_reason(problem)}") from problem
     if topology.getNumAtoms() == 0:
         raise SpacetimeError(f"{name} holds no atoms")
-    whole = np.isfinite(positions).all(axis=1)
-    if not whole.all():
-        raise SpacetimeError(f"{name}: the coordinates of {full_name(topology, int(np.argmin(whole)))} are no numbers")
+    check_numbers(Structure(topology, positions), name)
     if reader is app.PDBxFile:  # PDBFile does so itself
         topology.createDisulfideBonds(file.positions)
-    _name_apart(topology)
+    name_apart(topology)
     return Read(Structure(topology, positions), tuple(f"{PurePath(name).name} {what}" for what in said))
 
 
-def _name_apart(topology: app.Topology) -> None:
+def name_apart(topology: app.Topology) -> None:
     """OpenMM's standard names may be one for two atoms that the file tells apart, as for H and CHARMM's HT1 of a cap."""
     for residue in topology.residues():
         met: set[str] = set()

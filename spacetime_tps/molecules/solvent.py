@@ -47,12 +47,13 @@ def dry(structure: Structure) -> Structure:
     return structure if size == len(structure.positions) else without(structure, range(size, len(structure.positions)))
 
 
-def without_solvent(structure: Structure, name: str) -> Read:
-    """The molecule alone, and a sentence on what was left out; `name` is for sentences. Raises SpacetimeError where nothing is left."""
+def without_solvent(structure: Structure, name: str, because: str) -> Read:
+    """The molecule alone, and a sentence on what was left out, `because` of which; `name` is for it. Raises SpacetimeError where nothing is
+    left."""
     parts = parted(structure, name)
     if not parts.told:
         return Read(structure)
-    return Read(parts.molecule, (f"{name}: {parts.told} left out; --solvent tip3p puts the molecule into water",))
+    return Read(parts.molecule, (f"{name}: {parts.told} left out: {because}",))
 
 
 def in_solvent(molecule: Structure, solvent: Structure) -> Structure:

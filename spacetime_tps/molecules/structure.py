@@ -1,7 +1,7 @@
-"""A molecule's topology with one set of positions: its atoms by name, as coordinates see it, and as a PDB file."""
+"""A molecule's topology with one set of positions: its atoms by name, and as a PDB file."""
 
 import io
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,8 @@ import numpy as np
 from openmm import Vec3, app, unit
 from openmm.app.internal.unitcell import computeLengthsAndAngles
 
-from spacetime_tps.coordinates.molecule import Atom, Cell, Molecule, index_of
+from spacetime_tps.coordinates.molecule import Atom, Cell, index_of
 from spacetime_tps.files import write_text
-from spacetime_tps.molecules.composition import solute_size
 
 
 @dataclass(frozen=True)
@@ -64,23 +63,22 @@ def full_name(topology: app.Topology, index: int) -> str:
 
 def atom_index(topology: app.Topology, label: str) -> int:
     """Index of the atom written 'RESIDUE_NUMBER:ATOM_NAME', as in '2:CA'. Raises SpacetimeError where there is none."""
-    return index_of(label, _atoms(topology))
+    return index_of(label, atoms_of(topology))
 
 
-def molecule_of(start: Structure, end: Structure, cell: Cell | None) -> Molecule:
-    """What coordinates see of a molecule in two structures, the atoms in the same order in both: not the solvent."""
-    size = solute_size(start.topology)
-    bonds = tuple((int(a.index), int(b.index)) for a, b in start.topology.bonds() if max(a.index, b.index) < size)
-    return Molecule(_atoms(start.topology)[:size], bonds, start.positions[:size], end.positions[:size], cell)
-
-
-def _atoms(topology: app.Topology) -> tuple[Atom, ...]:
+def atoms_of(topology: app.Topology) -> tuple[Atom, ...]:
+    """As coordinates see them."""
     symbols = ("H" if is_hydrogen(a) else "" if a.element is None else a.element.symbol for a in topology.atoms())
     return tuple(Atom(a.name, a.residue.name, a.residue.id, symbol) for a, symbol in zip(topology.atoms(), symbols, strict=True))
 
 
 def write_pdb(path: Path, structure: Structure) -> None:
-    """Write one structure, with CONECT records for residues that are not standard; without OpenMM's header, which holds the date."""
+    """Write one structure as `pdb_text`."""
+    write_text(path, pdb_text(structure))
+
+
+def pdb_text(structure: Structure) -> str:
+    """One structure, with CONECT records for bonds that names do not tell; without OpenMM's header, which holds the date."""
     text = io.StringIO()
     vectors = structure.topology.getPeriodicBoxVectors()
     if vectors is not None:
@@ -88,5 +86,28 @@ def write_pdb(path: Path, structure: Structure) -> None:
         angles = (np.degrees(x) for x in (alpha, beta, gamma))
         text.write("CRYST1{:9.3f}{:9.3f}{:9.3f}{:7.2f}{:7.2f}{:7.2f} P 1           1 \n".format(*(10.0 * x for x in (a, b, c)), *angles))
     app.PDBFile.writeModel(structure.topology, structure.positions * unit.nanometer, text, keepIds=True)
-    app.PDBFile.writeFooter(structure.topology, text)
-    write_text(path, text.getvalue())
+    app.PDBFile.writeFooter(_untold(structure.topology), text)
+    return text.getvalue()
+
+
+def _untold(topology: app.Topology) -> app.Topology:
+    """The same atoms and bonds, residues of standard name with other bonds than these have under a name that is none: OpenMM writes CONECT
+    records for those alone, and caps that CHARMM's patches put into a residue would be lost."""
+    plain = _copied(topology, {}, bonded=False)
+    plain.createStandardBonds()
+    known = {frozenset((a.index, b.index)) for a, b in plain.bonds()}
+    others = {a.residue.index: "" for bond in topology.bonds() if frozenset(a.index for a in bond) not in known for a in bond}
+    return _copied(topology, others, bonded=True) if others else topology
+
+
+def _copied(topology: app.Topology, names: Mapping[int, str], *, bonded: bool) -> app.Topology:
+    """With other names of some residues, by index, and with or without bonds."""
+    found, atoms = app.Topology(), []
+    for chain in topology.chains():
+        new_chain = found.addChain(chain.id)
+        for residue in chain.residues():
+            new_residue = found.addResidue(names.get(residue.index, residue.name), new_chain, residue.id, residue.insertionCode)
+            atoms += [found.addAtom(atom.name, atom.element, new_residue) for atom in residue.atoms()]
+    for a, b in topology.bonds() if bonded else ():
+        found.addBond(atoms[a.index], atoms[b.index])
+    return found

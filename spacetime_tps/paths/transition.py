@@ -92,7 +92,7 @@ def keep_path(
 ) -> tuple[str, float]:
     """Keep a path's trajectory and, beside it, its table of energies; the trajectory's name, and the path's highest energy.
 
-    bias (F,), kJ/mol, and level (F,), mean noise level of the restraint; zero where None.
+    bias (F,), kJ/mol, and level (F,), mean precision of the restraint; zero where None.
     """
     file = file_of(name)
     storage.put_frames(file, frames, timestep=problem.model.timestep, cell=problem.model.cell)

@@ -7,28 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.exploration.sampled import PLAIN_MD, PREPARATION, PREPARED
 from spacetime_tps.files import write_json
 from spacetime_tps.methods.guided import Guided
+from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import SAME, Steered
 from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
-from spacetime_tps.stages.records import FILE, Records, fingerprint
+from spacetime_tps.stages import exploration
+from spacetime_tps.stages.records import FILE, fingerprint
 from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 
 MADE_FROM = "made_from.json"
 PACES = {"": 1.0, "-fast": 0.5, "-slow": 2.0}
 """Steered MD at the run's own pace, with half and with twice the steps"""
 CHEAPEST = 100
 """Evaluations of an effective transition, fewer than which none takes: so that the budget decides"""
-OF_PATHS = (
-    "transitions*", "report*", "summary.json", "compare", "export", "region", "shots*", "unbiased*", "committor*", "transition_states*",
-    "path_density*", ".*",
-)  # fmt: skip
-"""What in a run folder is no part of its preparation or exploration"""
+GUIDED, STEERED = Guided(), Steered()
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class Source:
 def guided(contest: Contest, out: Path) -> list[Source]:
     """The run's guided paths, or as many as it would make that the budget pays for."""
     settings = settings_of(contest.run.path)
-    pace, curves = settings.guided, Guided().most_curves(settings.rounds.routes)
+    pace, curves = settings.guided, GUIDED.most_curves(settings.rounds.routes)
     count = min(pace.paths or 100, max(contest.budget // (curves * pace.steps), 2))
-    folder = _run_or_copy(contest, out, "guided", "guided", [f"guided.paths={count}", "steered.paths=0", "unbiased.paths=0"])
-    return [Source("guided", folder, "guided", False, PREPARED, pace.stride, back="guided_reverse")]
+    folder = _run_or_copy(contest, out, "guided", GUIDED.name, [f"guided.paths={count}", "steered.paths=0", "unbiased.paths=0"])
+    return [Source("guided", folder, GUIDED.name, False, PREPARED, pace.stride, back=Reverse(GUIDED).name)]
 
 
 def unbiased(contest: Contest, out: Path) -> list[Source]:
     """The run's unbiased paths, or what the budget gives."""
     wanted = max(contest.budget // CHEAPEST, 1)
     words = ["guided.paths=0", "steered.paths=0", "reverse=0", f"unbiased.paths={wanted}", f"unbiased.budget={contest.budget}"]
-    folder = _run_or_copy(contest, out, "unbiased", "unbiased", words)
-    return [Source("unbiased", folder, "unbiased", True, PREPARED, settings_of(contest.run.path).unbiased.stride)]
+    folder = _run_or_copy(contest, out, "unbiased", UNBIASED, words)
+    return [Source("unbiased", folder, UNBIASED, True, PREPARED, settings_of(contest.run.path).unbiased.stride)]
 
 
 def steered(contest: Contest, out: Path) -> list[Source]:
@@ -77,16 +77,16 @@ def steered(contest: Contest, out: Path) -> list[Source]:
     for suffix, times in PACES.items():
         points = max(round(times * settings.guided.points), 2)
         steps = settings.guided.model_copy(update={"points": points}).steps
-        both_ways = 2 * Steered().most_curves(settings.rounds.routes)
+        both_ways = 2 * STEERED.most_curves(settings.rounds.routes)
         count = max(min(settings.guided.paths or 100, contest.budget // (both_ways * steps)), 2)
         words = [f"guided.points={points}", "guided.paths=0", f"steered.paths={count}", f"reverse={count}", "unbiased.paths=0"]
         name = f"steered{suffix}"
-        folder = _run_or_copy(contest, out, name, "steered_reverse", words, own=not suffix)
-        lines = list(dict.fromkeys(row.route for row in read_transitions(Folder(folder)) if row.stage == "steered"))
+        folder = _run_or_copy(contest, out, name, Reverse(STEERED).name, words, own=not suffix)
+        lines = list(dict.fromkeys(row.route for row in read_transitions(Folder(folder)) if row.stage == STEERED.name))
         for line in sorted(lines, key=lambda line: line != SAME):
             short = "-short" if len(lines) > 1 and line != SAME else ""
-            paid = ("preparation", "training_md")
-            found.append(Source(name + short, folder, "steered", False, paid, settings.guided.stride, line, "steered_reverse"))
+            paid = (PREPARATION, PLAIN_MD)
+            found.append(Source(name + short, folder, STEERED.name, False, paid, settings.guided.stride, line, Reverse(STEERED).name))
     return found
 
 
@@ -121,13 +121,10 @@ def _run_or_copy(contest: Contest, out: Path, name: str, stage: str, words: Sequ
         return run
 
     def make(folder: Path) -> None:
-        shutil.copytree(run, folder, ignore=shutil.ignore_patterns(*OF_PATHS))
-        records = Records(Folder(folder))
-        for made in set(contest.run.record(FILE)) - {"preparation", "exploration"}:
-            records.forget(made)
+        copy_explored(run, folder)
         extend(folder, words, contest.progress)
 
-    explored = contest.run.record(FILE).get("exploration", {}).get("made_from")
+    explored = contest.run.record(FILE).get(exploration.NAME, {}).get("made_from")
     return _made(out / name, fingerprint(contest.problem.fingerprint, explored, list(words), _settings(contest)), make, contest)
 
 

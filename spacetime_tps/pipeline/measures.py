@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.exploration.sampled import set_up
 from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import Transition, read_transitions
 from spacetime_tps.pipeline.contenders import Source
@@ -17,6 +18,7 @@ from spacetime_tps.sampling.free_energy import statistical_inefficiency
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.averages import thermal_reference
+from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 
 SOME = 1e-6
 """A share from which a channel counts as visited, and not the only one"""
@@ -53,14 +55,14 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     numbers, told = _effective(source, summary, storage, weight, labels)
     effective = min(numbers.values())
     own = sum(r.evaluations for r in rows)
-    if source.stage == "unbiased":
+    if source.stage == UNBIASED:
         own = sum(summary["unbiased"]["evaluations"].values())
     elif source.set_up is None:
         own = int(summary["baseline_evaluations"][source.stage])
-    counted = {key: n for key, n in summary["evaluations"].items() if key != "total"}
-    set_up = sum(n for key, n in counted.items() if source.set_up is None or key in source.set_up)
+    parts = [key for key in summary["evaluations"] if key != "total"] if source.set_up is None else source.set_up
+    before = sum(set_up(summary["evaluations"], parts).values())
     back = [r for r in read_transitions(storage) if r.stage == source.back and source.route in (None, r.route)]
-    spent = {"set_up": set_up, "sampling": own, "back": sum(r.evaluations for r in back)}
+    spent = {"set_up": before, "sampling": own, "back": sum(r.evaluations for r in back)}
     each = own / effective if effective else None
     return {
         "unbiased": source.unbiased, "fixed_length": source.fixed,
@@ -70,7 +72,7 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
         "dissipated_work_kT": _dissipated(rows, back),
         "evaluations": {**spent, "total": sum(spent.values())},
         "evaluations_per_effective_path": each,
-        "evaluations_per_effective_path_with_set_up": (set_up + own) / effective if effective else None,
+        "evaluations_per_effective_path_with_set_up": (before + own) / effective if effective else None,
         "channels": {name: float(weight[[x == name for x in labels]].sum() / weight.sum()) for name in sorted(set(labels))},
         "wall_seconds": summary["wall_seconds"].get(source.stage),
         **told,
@@ -131,7 +133,7 @@ def _effective(
     """How many independent paths they are worth by each measure, and what else is to be said about it."""
     if not len(weight):
         return {"paths": 0.0}, {}
-    if source.stage == "unbiased":
+    if source.stage == UNBIASED:
         told = {"not_an_ensemble_because": summary["unbiased"].get("not_an_ensemble_because", [])}
         return weighted_number(weight, summary["unbiased"]), told
     if not storage.has(MOVES):

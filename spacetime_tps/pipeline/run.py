@@ -12,6 +12,7 @@ from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
+from spacetime_tps.exploration.sampled import PREPARATION
 from spacetime_tps.files import write_text
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
@@ -27,8 +28,6 @@ from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.terminal import ConsoleProgress
-
-PREPARATION = "preparation"
 
 
 def run(

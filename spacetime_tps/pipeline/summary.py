@@ -9,7 +9,8 @@ import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.route import DISAGREEMENT, disagreement_note
-from spacetime_tps.exploration.sampled import Sampled
+from spacetime_tps.exploration.sampled import PREPARATION, Sampled
+from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
@@ -20,6 +21,8 @@ from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 from spacetime_tps.sampling.thermal import thermal_inefficiency, thermal_maxima
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
+from spacetime_tps.stages.protocol import Stage
+from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, thinned
@@ -30,26 +33,24 @@ PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MD
 
 
 def summarise(
-    name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any], *, methods: Sequence[Method] = METHODS
-) -> dict[str, Any]:
+    name: str, problem: Problem, storage: Storage, settings: Settings, values: Mapping[str, Any], *,
+    stages: Sequence[Stage] = STAGES, methods: Sequence[Method] = METHODS,
+) -> dict[str, Any]:  # fmt: skip
     """The content of summary.json but for wall seconds, as plain data. values: of the stages (stages.driver.run_stages)."""
     sampled: Sampled = values[exploration.NAME]
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
     references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
-    thermal, embedded, inefficiency = references.get("guided") or next(iter(references.values()))
-    routes, spent = sampled.record["routes"], sampled.record["evaluations"]
+    thermal, embedded, inefficiency = references.get(Guided.name) or next(iter(references.values()))
+    routes = sampled.record["routes"]
     own = [m for m in methods if not m.baseline]
     walked = {m.name: paths[m.name] for m in own if m.name in paths}
     forth = {m.name: walked[m.name] for m in own if m.mirror_of is None and m.name in walked}
-    evaluations = {
-        "preparation": problem.evaluations,
-        **spent,
-        **{m.name: sum(r.evaluations for r in paths.get(m.name, [])) for m in own if m.mirror_of is None or m.name in paths},
-        "region": 0,
-        "unbiased": 0,
-        **(unbiased.record["evaluations"] if unbiased else {}),
-    }
+    evaluations = {PREPARATION: problem.evaluations}
+    for stage in stages:
+        spent = stage.spent(values.get(stage.name))
+        assert not spent.keys() & evaluations.keys(), f"{stage.name} counts under a name that another stage has"
+        evaluations |= spent
     return {
         "system": name,
         "problem": problem.fingerprint,
@@ -131,37 +132,40 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
 def paths_summary(
     rows: Sequence[Transition], thermal: np.ndarray, embedded: EmbeddedReference | None = None, inefficiency: float = 1.0
 ) -> dict[str, Any]:
-    """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, kJ/mol.
+    """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, with their weights where
+    they have any, kJ/mol.
 
     inefficiency: how many values of `thermal` one independent one is worth.
     """
-    highest = np.array([r.max_energy_kj_mol for r in rows if r.hit])
+    hits = [r for r in rows if r.hit]
+    highest = np.array([r.max_energy_kj_mol for r in hits])
+    found = _moments(highest, weight=np.array([1.0 if r.weight is None else r.weight for r in hits]))
     summary: dict[str, Any] = {
         "paths": len(rows),
         "hits": len(highest),
         "hit_rate": len(highest) / len(rows),
         "unstable": sum(r.status == "unstable" for r in rows),
         "evaluations_per_path": sum(r.evaluations for r in rows) / len(rows),
-        "max_energy_kj_mol": _moments(highest),
+        "max_energy_kj_mol": found,
     }
-    if len(highest) > 1 and len(thermal) > 1:
+    if found["standard_error"] is not None and len(thermal) > 1:
         error = float(thermal.std(ddof=1) * np.sqrt(inefficiency / len(thermal)))
-        summary["max_energy_above_thermal_kj_mol"] = _above(highest, thermal.mean(), error)
-    if len(highest) > 1 and embedded is not None:
-        summary["max_energy_above_embedded_kj_mol"] = _above(highest, embedded.value, embedded.standard_error)
+        summary["max_energy_above_thermal_kj_mol"] = _above(found, thermal.mean(), error)
+    if found["standard_error"] is not None and embedded is not None:
+        summary["max_energy_above_embedded_kj_mol"] = _above(found, embedded.value, embedded.standard_error)
     return summary
 
 
-def _above(highest: np.ndarray, reference: float, error: float) -> dict[str, float]:
-    own = highest.std(ddof=1) / np.sqrt(len(highest))
-    return {"value": float(highest.mean() - reference), "standard_error": float(np.hypot(own, error))}
+def _above(highest: Mapping[str, float], reference: float, error: float) -> dict[str, float]:
+    return {"value": highest["value"] - float(reference), "standard_error": float(np.hypot(highest["standard_error"], error))}
 
 
-def _moments(x: np.ndarray, inefficiency: float = 1.0) -> dict[str, Any]:
-    error = float(x.std(ddof=1) * np.sqrt(inefficiency / len(x))) if len(x) > 1 else None
-    return {
-        "value": float(x.mean()) if len(x) else None,
-        "standard_error": error,
-        "std": float(x.std()) if len(x) else None,
-        "count": len(x),
-    }
+def _moments(x: np.ndarray, inefficiency: float = 1.0, weight: np.ndarray | None = None) -> dict[str, Any]:
+    """Of values (n,), each alike or with its weight: as many are independent as Kish's number says, over the inefficiency."""
+    if not len(x):
+        return {"value": None, "standard_error": None, "std": None, "count": 0}
+    weight = np.ones(len(x)) if weight is None else weight
+    middle, number = np.average(x, weights=weight), weight.sum() ** 2 / (weight**2).sum()
+    spread = np.average((x - middle) ** 2, weights=weight) ** 0.5
+    error = float(spread * np.sqrt(inefficiency / (number - 1.0))) if number > 1.0 else None
+    return {"value": float(middle), "standard_error": error, "std": float(spread), "count": len(x)}

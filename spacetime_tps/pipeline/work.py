@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.exploration.sampled import Curve, Sampled
+from spacetime_tps.methods.driving import begun_under
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems.problem import Problem
@@ -55,7 +56,7 @@ def work_of_route(
     for way, where in zip(rows, ("from A to B", "back from B to A"), strict=True):
         if not any(r.hit for r in way):
             return {**content, "note": f"None of {len(way)} paths {where} connects: there is no free-energy difference."}
-    ends = zip(rows, works, curve.eta[[0, -1]], (problem.a, problem.b), (sampled.in_a, sampled.in_b), strict=True)
+    ends = zip(rows, works, begun_under(curve), (problem.a, problem.b), (sampled.in_a, sampled.in_b), strict=True)
     drives = [_drive(storage, problem, way, x, eta, state, runs) for way, x, eta, state, runs in ends]
     for drive, name in zip(drives, "AB", strict=True):
         if not len(drive.plain):

@@ -11,30 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.boxes import together
-from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
-from spacetime_tps.coordinates.registry import DEFAULT, KINDS, coordinates_of, joined
+from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.coordinates.superposition import superposed
 from spacetime_tps.engines.openmm import platforms
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.equals import numbered_alike
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.solvent import dry
-from spacetime_tps.molecules.structure import Structure, molecule_of, write_pdb
+from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems.building import build
+from spacetime_tps.problems.description import boxes_for, coordinates_for, states_for
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import Range, SystemSpec, load_system
+from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.states.around import states_around
-from spacetime_tps.states.protocol import Definition
-from spacetime_tps.states.state import State, check_endpoints, state_of
+from spacetime_tps.states.state import State, check_endpoints, states_of
 
 GRADIENT_TOLERANCE = 1.0
+"""kJ/mol/nm: a loose one leaves frames on saddles"""
 WRITTEN = ("system.xml", "topology.pdb", "start.pdb", "end.pdb", "states.json", "coordinates.json")
 PLAIN = DynamicsSettings()
 
@@ -54,6 +53,8 @@ class Problem:
     steps_per_second: float
     """of one process, from the platform's trial"""
     evaluations: int
+    labelled: bool
+    """Whether atoms of one name are one atom in further structures, even where others are equal to them by symmetry"""
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,10 +86,8 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     built = build(spec, dynamics, progress or Silent())
     model, start, end = built.model, built.start, built.end
     wanted = dynamics.platform
-    molecule = molecule_of(start, end, model.cell)
-    coordinates, boxes = _coordinates(spec, molecule), _boxes(spec, molecule)
-    if coordinates.frame is not None and model.cell is not None:
-        raise SpacetimeError("positions cannot be held in a periodic box, which cannot turn with the molecule: use torsions or distances")
+    molecule, periodic = molecule_of(start, end, model.cell), model.cell is not None
+    coordinates, boxes = coordinates_for(spec, molecule, periodic=periodic).coordinates, boxes_for(spec, molecule)
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
     potential, solute = Potential(model), in_solute(start)
@@ -98,11 +97,13 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    coordinates = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
-    a, b = _states(boxes, coordinates, start, end, model.cell)
+    choice = coordinates_for(spec, molecule_of(start, end, model.cell), periodic=periodic)  # found from the minima, as is a reference
+    coordinates = choice.coordinates
+    a, b = states_for(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
+    (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)
-    return Problem(model, coordinates, start, end, a, b, zero, rate, built.evaluations + evaluations + potential.evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, built.evaluations + evaluations + potential.evaluations, spec.labelled)
 
 
 def _numbered_alike(here: Structure, there: Structure) -> np.ndarray:
@@ -135,7 +136,7 @@ def save(problem: Problem, folder: Path) -> None:
     model = problem.model
     write_json(folder / "preparation.json", {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
-        "cell_nm": model.cell,
+        "cell_nm": model.cell, "labelled": problem.labelled,
         "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
         "sha256": {name: _digest(folder / name) for name in WRITTEN},
     })  # fmt: skip
@@ -150,18 +151,13 @@ def load(folder: Path) -> Problem:
     model, steps_per_second, evaluations = read(
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
+    labelled = read("preparation.json", lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
     start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
     zero, _ = Potential(model)(start.positions)
-    structures = {"start.pdb": start.positions, "end.pdb": end.positions}
-
-    def states(file: Path) -> tuple[State, State]:
-        boxes = json.loads(file.read_text())
-        a, b = (state_of(boxes[name], cell=model.cell, read=structures.__getitem__) for name in "AB")
-        return a, b
-
-    a, b = read("states.json", states)
+    places = {"cell": model.cell, "start": start.positions, "end": end.positions}
+    a, b = read("states.json", lambda file: states_of(json.loads(file.read_text()), **places))
     coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
-    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations)
+    return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations, labelled)
 
 
 def _digest(file: Path) -> str:
@@ -180,35 +176,3 @@ def _read(folder: Path, name: str, parse: Callable[[Path], Any]) -> Any:
 def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
     model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], platforms.check(notes["platform"]))
     return model, float(notes["steps_per_second"]), int(notes["evaluations"])
-
-
-def _coordinates(spec: SystemSpec, molecule: Molecule) -> Coordinates:
-    """The blocks that a system names, found from the two structures where it does not say which atoms they are of."""
-    kinds = spec.coordinates or tuple(spec.defined) or (DEFAULT,)
-    return joined([KINDS[kind].of_molecule(spec.defined.get(kind), molecule) for kind in kinds])
-
-
-def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
-    """A and B as states.json has them; nothing where the system leaves them open."""
-    named = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
-
-    def condition(state: str, key: str, limits: Range | Definition) -> dict[str, Any]:
-        if isinstance(limits, Definition):
-            return {key: limits.entry(molecule)}
-        for block in named:
-            if key in block.names:
-                return block.condition(key, *limits)
-        raise SpacetimeError(f"state {state} bounds {key!r}, which is not one of the named coordinates")
-
-    return {
-        state: [together(condition(state, key, limits) for key, limits in box.items()) for box in boxes]
-        for state, boxes in (spec.states or {}).items()
-    }
-
-
-def _states(boxes: dict[str, Boxes], coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
-    if not boxes:
-        return states_around(coordinates, start.positions, end.positions, cell=cell)
-    places = {"start.pdb": start.positions, "end.pdb": end.positions}
-    a, b = (state_of(boxes[name], cell=cell, read=places.__getitem__) for name in "AB")
-    return a, b

@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, create_model, field_validator, model_validator
 
+from spacetime_tps.coordinates.automatic import AUTO
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
+from spacetime_tps.molecules.prepared import files_of
 from spacetime_tps.problems.solvated import Solvent
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import CONDITIONS
@@ -28,7 +30,7 @@ StateBox = dict[str, Range | SerializeAsAny[Definition]]
 class SystemSpec(Plain):
     """A system.yaml. Coordinates and states that are left out are found from the two structures.
 
-    Further keys are kinds of coordinates (`coordinates.registry.KINDS`), each with its `definition`.
+    Further keys are kinds of coordinates (`coordinates.registry.KINDS`), each with its `definition`, or a selection of atoms.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -39,7 +41,9 @@ class SystemSpec(Plain):
     forcefield: tuple[str, ...] = ()
     """OpenMM force-field files; none where `system` is given"""
     system: Path | None = None
-    """A serialised openmm.System, instead of a force field"""
+    """A prepared system instead of a force field: a serialised openmm.System, an Amber prmtop, a GROMACS top or a CHARMM psf"""
+    parameters: tuple[Path, ...] = ()
+    """CHARMM's parameter files, or the folder in which a GROMACS top finds what it includes"""
     solvent: Solvent | None = None
     """Explicit water; vacuum, or the force field's implicit solvent, where it is left out"""
     temperature_K: float = Field(300.0, gt=0)
@@ -47,7 +51,7 @@ class SystemSpec(Plain):
     """2 fs where it is left out and there is explicit water: bonds to hydrogen are rigid there"""
     friction_per_ps: float = Field(1.0, gt=0)
     coordinates: tuple[str, ...] | None = Field(None, min_length=1)
-    """Kinds of the blocks that the transition is described by; the `defined` ones where it is left out, or else torsions that change"""
+    """Kinds of the blocks that the transition is described by, or `AUTO` alone; where it is left out the `defined` ones, or else `AUTO`"""
     states: dict[str, tuple[StateBox, ...]] | None = None
     """A and B: boxes, of which one holds: each name (from, to), in degrees going up or in nm; and an RMSD to a structure"""
 
@@ -59,14 +63,17 @@ class SystemSpec(Plain):
             own["solvent"] = {"water": own["solvent"]}
         if own.get("solvent") is not None:
             own.setdefault("timestep_fs", RIGID_TIMESTEP)
-        further = {key: value for key, value in data.items() if key not in own}
+        selections = {key: value for key, value in data.items() if key in KINDS and isinstance(value, str)}
+        further = {key: value for key, value in data.items() if key not in own and key not in selections}
         types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
         definitions: type[StrictModel] = create_model("Definitions", __base__=StrictModel, **types)
-        return own | {key: value for key, value in definitions.model_validate(further) if value is not None}
+        return own | selections | {key: value for key, value in definitions.model_validate(further) if value is not None}
 
     @field_validator("coordinates")
     @classmethod
     def _kinds(cls, kinds: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if kinds == (AUTO,):
+            return kinds
         for kind in kinds or ():
             kind_of(kind)
         return kinds
@@ -86,7 +93,9 @@ class SystemSpec(Plain):
         if bool(self.forcefield) == (self.system is not None):
             raise ValueError("give either a forcefield or a system, and not both")
         if self.solvent is not None and self.system is not None:
-            raise ValueError("a system brings its own solvent: leave `solvent` out, or give a forcefield instead")
+            raise ValueError("a prepared system is taken as it is: leave `solvent` out, or give a forcefield instead of the system")
+        if self.parameters and self.system is None:
+            raise ValueError("parameters are of a prepared system: give that too")
         if self.states is not None and set(self.states) != {"A", "B"}:
             raise ValueError("states must hold A and B")
         return self
@@ -99,17 +108,17 @@ class SystemSpec(Plain):
     @property
     def labelled(self) -> bool:
         """Whether the system names atoms, so that those of one name are one atom even where others are equal to it by symmetry."""
-        return bool(self.defined) or self.states is not None
+        return any(not isinstance(definition, str) for definition in self.defined.values()) or self.states is not None
 
     def inputs(self) -> dict[str, str]:
         """SHA-256 of the content of the two structure files, and of force-field files that are not OpenMM's own."""
         own = [(Path(name).name, Path(name)) for name in self.forcefield if Path(name).is_file()]
-        own += [("system", self.system)] if self.system is not None else []
+        own += files_of(self.system, self.parameters).items() if self.system is not None else []
         return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in (("start", self.start), ("end", self.end), *own)}
 
     def fingerprint(self) -> str:
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
-        spec = self.model_dump(mode="json", exclude={"start", "end", "system"})
+        spec = self.model_dump(mode="json", exclude={"start", "end", "system", "parameters"})
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
         if self.solvent is None:  # runs of before there was any are still the same
             del spec["solvent"]
@@ -145,8 +154,27 @@ def bundled_systems() -> dict[str, Path]:
     return {p.parent.name: p.parent for root in roots for p in sorted(root.glob("*/system.yaml"))}
 
 
-def load_system(system: str | Path, *, temperature: float | None = None) -> SystemSpec:
-    """From the folder of a system, or the name of a bundled one. Raises SpacetimeError."""
+def chosen_coordinates(words: Sequence[str]) -> dict[str, Any]:
+    """Entries of a SystemSpec for 'auto', or for kinds of coordinates, each with a selection of atoms or without, as 'torsions' and
+    'positions: name CA'; none for no words. Raises SpacetimeError for a kind that is not registered, or that is there twice."""
+    found: dict[str, Any] = {}
+    for word in words:
+        kind, colon, selection = (part.strip() for part in word.partition(":"))
+        if word.strip() != AUTO:
+            kind_of(kind)
+        if colon and not selection:
+            raise SpacetimeError(f"coordinates {word!r} want a selection of atoms after the colon, as in '{kind}: name CA'")
+        if kind in found:
+            raise SpacetimeError(f"{kind} stand twice among the coordinates: join their selections by 'or'")
+        found[kind] = selection or None
+    if AUTO in found and len(found) > 1:
+        raise SpacetimeError("auto chooses all coordinates: give it alone")
+    return {"coordinates": list(found), **{kind: selection for kind, selection in found.items() if selection}} if found else {}
+
+
+def load_system(system: str | Path, *, temperature: float | None = None, coordinates: Sequence[str] = ()) -> SystemSpec:
+    """From the folder of a system, or the name of a bundled one; `coordinates` as `chosen_coordinates` reads them, instead of its own.
+    Raises SpacetimeError."""
     folder = Path(system)
     if not (folder / "system.yaml").is_file():
         if str(system) not in bundled_systems():
@@ -160,22 +188,38 @@ def load_system(system: str | Path, *, temperature: float | None = None) -> Syst
     for key in ("start", "end", "system"):
         if data.get(key) is not None:
             data[key] = folder / str(data[key])
+    if isinstance(data.get("parameters"), list):
+        data["parameters"] = [folder / str(name) for name in data["parameters"]]
     if isinstance(data.get("forcefield"), list):
         data["forcefield"] = [str(folder / f) if (folder / str(f)).is_file() else f for f in data["forcefield"]]
     if temperature is not None:
         data["temperature_K"] = temperature
-    return _spec(data, str(folder / "system.yaml"))
+    own = data.get("coordinates")
+    if not coordinates and (isinstance(own, str) or (isinstance(own, list) and all(isinstance(word, str) for word in own))):
+        coordinates = [own] if isinstance(own, str) else own
+    return _spec(data | chosen_coordinates(coordinates), str(folder / "system.yaml"))
 
 
 def two_structures(
-    start: str | Path, end: str | Path, *, forcefield: Sequence[str], solvent: str | None = None, temperature: float | None = None
+    start: str | Path,
+    end: str | Path,
+    *,
+    forcefield: Sequence[str] = (),
+    system: str | Path | None = None,
+    parameters: Sequence[str | Path] = (),
+    solvent: str | None = None,
+    temperature: float | None = None,
+    coordinates: Sequence[str] = (),
 ) -> SystemSpec:
-    """A system of two PDB or mmCIF files alone, with OpenMM force-field files, in explicit water (`Solvent.water`) where it is named, at a
-    temperature in K; torsions and states are found when it is prepared. Raises SpacetimeError for a file that there is not."""
+    """A system of two structure files alone, with OpenMM force-field files, in explicit water (`Solvent.water`) where it is named, or a
+    prepared system and its parameters, at a temperature in K; states are found when it is prepared, and so are coordinates that
+    `chosen_coordinates` does not read. Raises SpacetimeError."""
     start, end = Path(start), Path(end)
     name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
-    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "solvent": solvent}
-    return _spec(data if temperature is None else data | {"temperature_K": temperature}, "the system")
+    data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "parameters": tuple(parameters)}
+    given = {"system": system, "solvent": solvent, "temperature_K": temperature}
+    chosen = chosen_coordinates(coordinates)
+    return _spec(data | {key: value for key, value in given.items() if value is not None} | chosen, "the system")
 
 
 def _spec(data: dict[str, Any], source: str) -> SystemSpec:
@@ -183,8 +227,8 @@ def _spec(data: dict[str, Any], source: str) -> SystemSpec:
         spec = SystemSpec.model_validate(data)
     except ValidationError as problem:
         raise SpacetimeError(f"{source}: {first_error(problem)}") from problem
-    for path in (spec.start, spec.end, *([spec.system] if spec.system else [])):
-        if not path.is_file():
+    for path in (spec.start, spec.end, *([spec.system] if spec.system else []), *spec.parameters):
+        if not (path.is_file() or (path in spec.parameters and path.is_dir())):
             raise SpacetimeError(f"{path}: there is no such file")
     for name, boxes in (spec.states or {}).items():
         if not boxes or not all(boxes):

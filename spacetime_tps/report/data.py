@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.coordinates.circle import continuous
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
@@ -72,10 +73,15 @@ class RunData:
         return self._record("preparation.json", "cell_nm", "platform")
 
     @cached_property
+    def cell(self) -> Cell | None:
+        """Box vectors, nm; None where nothing is periodic."""
+        found = self.preparation["cell_nm"]
+        return found and tuple(tuple(vector) for vector in found)
+
+    @cached_property
     def coordinates(self) -> Coordinates:
         """coordinates.json"""
-        cell = self.preparation["cell_nm"]
-        return coordinates_of(self._record("coordinates.json", "blocks")["blocks"], cell and tuple(tuple(v) for v in cell))
+        return coordinates_of(self._record("coordinates.json", "blocks")["blocks"], self.cell)
 
     def read(self, values: np.ndarray) -> np.ndarray:
         """Values (..., D) of the coordinates as people read them."""

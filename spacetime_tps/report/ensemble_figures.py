@@ -10,6 +10,8 @@ from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.unbiased.averages import density
 from spacetime_tps.unbiased.committors import STATE_FRAME, column_of
 from spacetime_tps.unbiased.ensemble import DENSITY
+from spacetime_tps.windows.registry import variable_of
+from spacetime_tps.windows.window import Window
 
 UNBIASED = "#0369a1"
 DRAWN = 20
@@ -66,8 +68,8 @@ def committors(run: RunData) -> Figure:
     first = run.unbiased["crossings"][0]
     mine = points["crossing"] == 0
     at = points["variable"][mine]
-    if first["of"]["kind"] == "angle":
-        at = first["center"] + (at - first["center"] + 180.0) % 360.0 - 180.0
+    held = Window.at(variable_of(first["of"]), first["center"], first["stiffness"])
+    at = held.place + held.variable.scale * held.apart(at / held.variable.scale)
     reached, trials = (points[c][mine] for c in ("reached_b", "trials"))
     lowest, highest = np.percentile(at, [0.5, 99.5])
     edges = np.linspace(lowest, highest, BINS + 1)

@@ -269,7 +269,7 @@ def along_the_curve(run: RunData) -> Figure:
         name = run.coordinates.names[k] if precision.shape[1] == len(run.coordinates.names) else "restraint"
         grid[0, 0].plot(s, precision[:, k], lw=1.5, label=name)
     grid[0, 0].axhline(run.rounds["kappa_floor"], color=MUTED, ls=":", lw=1, label="floor")
-    grid[0, 0].set(title="precision (noise level)", ylim=(0, 1.3 * precision.max()))
+    grid[0, 0].set(title="precision", ylim=(0, 1.3 * precision.max()))
     grid[0, 0].legend()
     for rank, route in enumerate(run.routes):
         label = str(route["name"])
@@ -310,7 +310,7 @@ def windows_of_best(run: RunData) -> Figure:
 def training(run: RunData) -> Figure:
     """Learning curves of the trained denoisers: loss of the batches, and on samples that were held out."""
     figure, axes = _axes(6.4, 2.6)
-    for record, style in zip(run.rounds["training"], ("-", "--", ":", "-.") * len(run.rounds["training"]), strict=False):
+    for record, style in zip(run.rounds["denoisers"], ("-", "--", ":", "-.") * len(run.rounds["denoisers"]), strict=False):
         step, fitted, held_out = np.array(record["curve"]).T
         axes.semilogy(step, fitted, style, color=GUIDED, lw=1.2, label=f"{record['route']}: fitted")
         axes.semilogy(step, held_out, style, color=CURVE, lw=1.6, label=f"held out, {record['held_out_loss']:.3f} in the end")

@@ -49,7 +49,7 @@ def write_report(folder: Path) -> None:
     run = RunData.of(folder)
     pictures = {}
     with mpl.rc_context(STYLE):
-        extra = ({"training": training} if run.rounds["training"] else {}) | (ENSEMBLE_FIGURES if run.unbiased else {})
+        extra = ({"training": training} if run.rounds["denoisers"] else {}) | (ENSEMBLE_FIGURES if run.unbiased else {})
         extra |= {"work": work_section.works} if run.summary.get("work") else {}
         for name, draw in (FIGURES | extra).items():
             buffer = io.BytesIO()

@@ -9,7 +9,7 @@ import numpy as np
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.report.data import RunData
-from spacetime_tps.states.state import State, state_of
+from spacetime_tps.states.state import END, START, State, states_of
 
 
 class Molecule:
@@ -28,20 +28,16 @@ class Molecule:
         """For MDTraj."""
         return mdtraj.load_topology(str(self.topology_file))
 
-    @cached_property
+    @property
     def cell(self) -> Cell | None:
         """Box vectors, nm; None where nothing is periodic."""
-        found = self._run.preparation["cell_nm"]
-        return found and tuple(tuple(vector) for vector in found)
+        return self._run.cell
 
     @cached_property
     def states(self) -> tuple[State, State]:
         """A and B."""
-        a, b = (
-            state_of(self._run.states[name], cell=self.cell, read=lambda file: load_structure(self._run.folder / file).positions)
-            for name in "AB"
-        )
-        return a, b
+        start, end = (load_structure(self._run.folder / name).positions for name in (START, END))
+        return states_of(self._run.states, cell=self.cell, start=start, end=end)
 
     def trajectory(self, positions: np.ndarray, times: np.ndarray | None = None) -> mdtraj.Trajectory:
         """Of positions (F, atoms, 3), nm, at times (F,), ps; their numbers where None."""

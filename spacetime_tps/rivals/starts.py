@@ -10,7 +10,7 @@ from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.sampled import PREPARED
+from spacetime_tps.exploration.sampled import PREPARATION, set_up
 from spacetime_tps.molecules.integrity import Integrity
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.problems.problem import Problem
@@ -61,7 +61,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
         )
         if path is not None and integrity.holds(path.positions).all():
             spent = contest.run.record("summary.json")["evaluations"]
-            cost = {**{part: int(spent.get(part, 0)) for part in PREPARED}, GUIDED: row.evaluations}
+            cost = {**set_up(spent), GUIDED: row.evaluations}
             return InitialPath(path.positions, _whole_steps(path, problem), cost, {"from": row.path, "frames": len(path)})
     raise SpacetimeError(f"{contest.run.path} holds no guided path from A to B to begin from: call run with --guided 10")
 
@@ -88,7 +88,7 @@ def made_hot(contest: Contest, length: int | None) -> InitialPath:
             path = _piece(seen, length, problem.a, problem.b)
             if path is not None and integrity.holds(path.positions).all():
                 told = {"from": "plain MD", "temperature_K": hot.temperature, "frames": len(path)}
-                at_rest = {"preparation": problem.evaluations, "hot_md": spent}
+                at_rest = {PREPARATION: problem.evaluations, "hot_md": spent}
                 return InitialPath(path.positions, _whole_steps(path, problem), at_rest, told)
             seen = part(seen, slice(-max(length or 0, segment // contest.stride), None))
     raise SpacetimeError(f"no transition in {spent} steps of plain MD at up to {hot.temperature:g} K: there is no hot path to begin from")

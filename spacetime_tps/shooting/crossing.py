@@ -24,8 +24,8 @@ MOST_WINDOWS = 8
 FRUITLESS = 4
 PER_DEVIATION = 4
 """Places that a top is looked for at"""
-DISTINCT = 4.0
-"""Deviations between windows that are different crossings"""
+DISTINCT, SLICE = 4.0, 1 / 12
+"""Deviations, or the part of a period, between windows that are different crossings"""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,20 @@ def _ends(frames: RouteFrames[Any], variable: Variable) -> tuple[float, float]:
 
 
 def distinct(crossings: Sequence[Crossing]) -> list[Crossing]:
-    """Crossings of different variables, or `DISTINCT` deviations (30 degrees of an angle) apart on the same one. Routes that cross
-    together are one crossing, named by the first."""
+    """Crossings of different variables, or on the same one `DISTINCT` deviations (a `SLICE` of a period, 30 degrees of an angle) apart.
+    Routes that cross together are one crossing, named by the first."""
     kept: list[Crossing] = []
     for c in crossings:
         same = [k for k in kept if k.window.variable == c.window.variable]
-        if all(_gap(k.window, c.window) > (np.radians(30.0) if c.window.variable.period else DISTINCT * c.window.deviation) for k in same):
+        if all(_gap(k.window, c.window) > _apart(c.window) for k in same):
             kept.append(c)
     return kept
+
+
+def _apart(window: Window) -> float:
+    """How far from it another place is."""
+    period = window.variable.period
+    return period * SLICE if period else DISTINCT * window.deviation
 
 
 def _gap(first: Window, second: Window) -> float:

@@ -29,7 +29,7 @@ class ShotDensity:
             return np.asarray(logsumexp(log_factors(self.windows, features) - self.log_partition + np.log(self.shots), axis=-1))
 
 
-def path_weights(features: Sequence[np.ndarray], region: ShotDensity) -> np.ndarray:
+def path_weights(features: Sequence[np.ndarray], density: ShotDensity) -> np.ndarray:
     """Statistical weights (paths,) of reactive paths: 1 / sum of f over all points that the path could have been shot from.
 
     features: T (P, E) of those points, path by path (Batch.path_features). A path X with equilibrium probability P(X) is shot from its
@@ -38,7 +38,7 @@ def path_weights(features: Sequence[np.ndarray], region: ShotDensity) -> np.ndar
 
     Their sum is an estimate of how many reactive paths, both directions counted, begin per spacing of the points at equilibrium.
     """
-    return np.exp([-logsumexp(region.log_factor(s)) for s in features]) if len(features) else np.zeros(0)
+    return np.exp([-logsumexp(density.log_factor(s)) for s in features]) if len(features) else np.zeros(0)
 
 
 @dataclass(frozen=True)

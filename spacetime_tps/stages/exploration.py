@@ -15,7 +15,7 @@ NAME = "exploration"
 class Exploration:
     """Its value is a Sampled."""
 
-    name, needs = NAME, ()
+    name, needs, files = NAME, (), FILES
 
     def made_from(self, settings: Settings) -> Any:
         return settings.model_dump(include={"seed", *ExplorationSettings.model_fields})
@@ -30,6 +30,9 @@ class Exploration:
         windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
         return "the two ends and windows", training + windows
 
+    def spent(self, value: Sampled | None) -> dict[str, int]:
+        return {} if value is None else dict(value.record["evaluations"])
+
     def run(self, given: Given) -> Sampled:
         settings = given.settings
         explored = explore(given.problem, given.simulation, settings, seed=settings.seed)
@@ -43,6 +46,6 @@ class Exploration:
 
     def clear(self, given: Given) -> bool:
         """The walks stay: those that fit the new settings are used again, the others are swept away."""
-        for pattern in FILES:
+        for pattern in self.files:
             given.simulation.storage.remove(pattern)
         return False

@@ -29,6 +29,7 @@ class Paths:
     method: Method
 
     needs = (exploration.NAME,)
+    files = ()
 
     @property
     def name(self) -> str:
@@ -44,6 +45,11 @@ class Paths:
         return f"{self.name} paths", self.method.asked(settings) * self.method.steps(settings) * self.method.most_curves(
             settings.rounds.routes
         )
+
+    def spent(self, value: list[Transition] | None) -> dict[str, int]:
+        if self.method.baseline or (not value and self.method.mirror_of is not None):
+            return {}
+        return {self.name: sum(row.evaluations for row in value or [])}
 
     def run(self, given: Given) -> list[Transition]:
         """Only missing paths are made; more than are asked for stay."""
@@ -97,8 +103,8 @@ def judged(storage: Storage, problem: Problem, method: Method, name: str, route:
         return Transition(name, method.name, "unstable", 0, float("nan"), None, 0, frames.evaluations, path.seed, None, route, "")
     features = problem.coordinates.held_features(frames.positions)
     bias = -problem.model.kT * (path.eta * features).sum(-1)
-    level = problem.coordinates.family().level(torch.from_numpy(path.eta)).mean(-1).numpy()
-    file, highest = keep_path(storage, problem, name, frames, bias=bias, level=level)
+    precision = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
+    file, highest = keep_path(storage, problem, name, frames, bias=bias, level=precision)
     ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
     spent = round(work(features, path.eta), 4)
     return Transition(

@@ -31,6 +31,10 @@ class Stage(Protocol):
     def needs(self) -> tuple[str, ...]:
         """The stages whose values it reads."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Patterns of the names of all that it keeps but paths."""
+
     def made_from(self, settings: Settings) -> Any:
         """The settings that everything of the stage depends on, as plain data: where they change, all of it is made anew."""
 
@@ -40,6 +44,10 @@ class Stage(Protocol):
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         """What for, in a few words, and about how many evaluations from scratch."""
+
+    def spent(self, value: Any) -> dict[str, int]:
+        """Force evaluations by what they were for, as summary.json adds them up, from the value; from None what it says where it was not
+        run. Empty for a baseline: those are counted apart."""
 
     def run(self, given: Given) -> Any:
         """The value, what is kept already used. Raises SpacetimeError for what a user has to know."""

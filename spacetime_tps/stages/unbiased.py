@@ -7,6 +7,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import Settings
+from spacetime_tps.unbiased.averages import PURPOSES
 from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
 from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, sample_unbiased
 
@@ -20,6 +21,7 @@ class UnbiasedPaths:
     """Its value is an Unbiased."""
 
     name, needs = STAGE, (exploration.NAME,)
+    files = (f"{REGION}/*", f"{SHOTS}/*", RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES)
 
     def made_from(self, settings: Settings) -> Any:
         return settings.unbiased.model_dump(exclude=MORE)
@@ -29,6 +31,9 @@ class UnbiasedPaths:
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return "unbiased paths", min(settings.unbiased.paths * A_TRANSITION, settings.unbiased.budget)
+
+    def spent(self, value: Unbiased | None) -> dict[str, int]:
+        return dict.fromkeys(PURPOSES, 0) if value is None else dict(value.record["evaluations"])
 
     def run(self, given: Given) -> Unbiased:
         settings = given.settings
@@ -46,8 +51,8 @@ class UnbiasedPaths:
     def clear(self, given: Given) -> bool:
         storage = given.simulation.storage
         there = bool(storage.names(f"{SHOTS}/*"))
-        for name in (f"{REGION}/*", f"{SHOTS}/*", RECORD, DENSITY, SHOTS_TABLE, COMMITTORS, STATES):
-            storage.remove(name)
+        for pattern in self.files:
+            storage.remove(pattern)
         given.simulation.forget(REGION)
         remove_paths(storage, STAGE)
         storage.remove(f"transitions/{STAGE}_*")  # an interrupted stage has no rows yet

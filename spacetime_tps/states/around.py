@@ -5,7 +5,7 @@ import numpy as np
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.states.state import State, state_of
+from spacetime_tps.states.state import END, START, State, states_of
 
 
 def states_around(coordinates: Coordinates, start: np.ndarray, end: np.ndarray, *, cell: Cell | None) -> tuple[State, State]:
@@ -13,9 +13,7 @@ def states_around(coordinates: Coordinates, start: np.ndarray, end: np.ndarray, 
 
     Raises SpacetimeError where the two differ too little in every coordinate.
     """
-    a, b = coordinates.box_around(start, end, "start.pdb"), coordinates.box_around(end, start, "end.pdb")
+    a, b = coordinates.box_around(start, end, START), coordinates.box_around(end, start, END)
     if not a:
         raise SpacetimeError("the two minimised structures do not differ enough in any coordinate: they are in the same state")
-    places = {"start.pdb": start, "end.pdb": end}
-    first, second = (state_of([box], cell=cell, read=places.__getitem__) for box in (a, b))
-    return first, second
+    return states_of({"A": [a], "B": [b]}, cell=cell, start=start, end=end)

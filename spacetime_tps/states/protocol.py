@@ -27,7 +27,7 @@ class Condition(Protocol):
         """Its entry, or one item of it where a box can hold several of its kind."""
 
     def wider(self, margin: float) -> "Condition":
-        """The condition with a margin on either side, radians or 0.1 nm."""
+        """The condition with a margin on either side, in the unit of the coordinates' values: radians, 0.1 nm or their own."""
 
     def apart(self, other: "Condition") -> bool:
         """Whether no frame can meet this condition and another one; False where that cannot be told."""

@@ -1,18 +1,21 @@
 """States A and B: a frame is in a state when all conditions of one of its boxes hold; and the states.json that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spacetime_tps.coordinates.molecule import Cell
+from spacetime_tps.coordinates.protocol import Boxes
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.distance_range import DistanceRange
 from spacetime_tps.states.protocol import Condition, ConditionKind, Read
 from spacetime_tps.states.rmsd_range import RmsdRange
 from spacetime_tps.states.torsion_range import TorsionRange
 
+START, END = "start.pdb", "end.pdb"
+"""Of a run folder: the structures that a state may be about"""
 Box = tuple[Condition, ...]
 """All of these"""
 
@@ -49,6 +52,18 @@ def state_of(boxes: Sequence[dict[str, Any]], *, cell: Cell | None, read: Read) 
             raise SpacetimeError(f"states.json holds an unknown condition {sorted(unknown)[0]!r}; there are {', '.join(CONDITIONS)}")
         found.append(tuple(condition for key, entry in box.items() for condition in CONDITIONS[key].of_entry(entry, cell, read)))
     return State(tuple(found))
+
+
+def structures_of(start: np.ndarray, end: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions (atoms, 3), nm, by the names that boxes of states.json have for them."""
+    return {START: start, END: end}
+
+
+def states_of(boxes: Mapping[str, Boxes], *, cell: Cell | None, start: np.ndarray, end: np.ndarray) -> tuple[State, State]:
+    """A and B of states.json, of a molecule with these ends (atoms, 3), nm."""
+    structures = structures_of(start, end)
+    a, b = (state_of(boxes[name], cell=cell, read=structures.__getitem__) for name in "AB")
+    return a, b
 
 
 def _box_to_json(box: Box) -> dict[str, Any]:

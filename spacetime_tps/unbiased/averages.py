@@ -107,15 +107,18 @@ def averages(
     }  # fmt: skip
 
 
+PURPOSES = "region", "unbiased"
+"""Of evaluations: walks in windows, shots"""
+
+
 def counts(ensemble: Ensemble, settings: UnbiasedSettings, *, committor_evaluations: int) -> dict[str, Any]:
     """What was shot, what became of it and what it cost, as plain data."""
     batches = ensemble.batches
     ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
     shots = sum(len(b.shot_point) for b in batches)
-    evaluations = {
-        "region": sum(b.walk_evaluations for b in batches) + ensemble.ladder_evaluations,
-        "unbiased": sum(b.evaluations for b in batches) + committor_evaluations,
-    }
+    walked = sum(b.walk_evaluations for b in batches) + ensemble.ladder_evaluations
+    shot = sum(b.evaluations for b in batches) + committor_evaluations
+    evaluations = dict(zip(PURPOSES, (walked, shot), strict=True))
     return {
         "wanted": settings.paths, "stopped_because": ensemble.reason,
         "shots": shots, "paths": len(ensemble.weight), "reactive_fraction": len(ensemble.weight) / shots,

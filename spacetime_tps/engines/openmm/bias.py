@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import openmm
@@ -35,6 +35,9 @@ class Bias(Protocol):
     def attach(self, system: openmm.System, kT: float, timestep: float) -> Attached:
         """Add the forces. kT in kJ/mol; timestep in ps."""
 
+    def to_json(self) -> dict[str, Any]:
+        """All that it depends on, as plain data: walks that are kept are told apart by it."""
+
 
 @dataclass(frozen=True)
 class CurveBias:
@@ -52,6 +55,9 @@ class CurveBias:
         for group in groups:
             _add(system, group.force, "SpacetimeRestraint")
         return _Curve(groups, _held(self.coordinates.frame, system, timestep))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"blocks": self.coordinates.to_json()}
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,9 @@ class WindowBias:
             force.addCollectiveVariable(name, part)
         _add(system, force, "SpacetimeWindow")
         return _Placed(_held(self.coordinates.frame, system, timestep))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"blocks": self.coordinates.to_json(), "variable": self.variable.to_json()}
 
 
 def _add(system: openmm.System, force: openmm.Force, name: str) -> None:

@@ -19,7 +19,7 @@ from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.protocol import Boxes
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.whole_steps import WholeSteps, langevin
-from spacetime_tps.states.state import state_of
+from spacetime_tps.states.state import state_of, structures_of
 
 LENGTH, SPEED = (engines.Engine.units[of] for of in ("length", "velocity"))
 
@@ -166,7 +166,7 @@ def any_length(a: Any, b: Any) -> Any:
 
 def volumes(boxes: Sequence[Boxes], cell: Cell | None, start: np.ndarray, end: np.ndarray) -> tuple[StateVolume, StateVolume]:
     """A and B. boxes: of each as in states.json; start, end (atoms, 3): structures that they may name."""
-    structures = {"start.pdb": start.tolist(), "end.pdb": end.tolist()}
+    structures = {name: positions.tolist() for name, positions in structures_of(start, end).items()}
     a, b = (StateVolume(label, list(of), cell, structures).named(label) for label, of in zip("AB", boxes, strict=True))
     return a, b
 

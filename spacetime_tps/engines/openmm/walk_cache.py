@@ -79,6 +79,7 @@ class WalkCache:
 def _digest(model: Model, walk: Walk) -> str:
     """Fixed by everything that decides what a walk gives: all that the two hold, the friction being the walk's where it has one."""
     held = asdict(model) | {f.name: getattr(walk, f.name) for f in fields(Walk)}
+    held["bias"] = walk.bias and walk.bias.to_json()
     held["friction"] = model.friction if walk.friction is None else walk.friction
     arrays = {name: np.asarray(value, dtype=float) for name, value in held.items() if isinstance(value, np.ndarray)}
     plain = repr(sorted((name, value) for name, value in held.items() if name not in arrays))

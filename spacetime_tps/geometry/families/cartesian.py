@@ -84,7 +84,7 @@ class Cartesian:
         return (a * x).sum(-1) + b[..., 0] * x.square().sum(-1), a + 2.0 * b * x
 
     @property
-    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+    def groups(self) -> tuple[tuple[tuple[int, ...], int], ...]:
         """A coordinate each, all of one noise level."""
         return tuple(((k,), 0) for k in range(self.coordinates))
 

@@ -78,12 +78,12 @@ class ProductFamily:
         return torch.stack([value for value, _ in found]).sum(0), torch.cat([slope for _, slope in found], dim=-1)
 
     @property
-    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
-        """The blocks' sites, one after the other."""
+    def groups(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """The blocks' groups, one after the other."""
         entry = np.cumsum([0, *self._sizes[:-1]]).tolist()
         level = np.cumsum([0, *self._levels[:-1]]).tolist()
         blocks = zip(self.blocks, entry, level, strict=True)
-        return tuple((tuple(k + e for k in site), n + v) for block, e, v in blocks for site, n in block.sites)
+        return tuple((tuple(k + e for k in group), n + v) for block, e, v in blocks for group, n in block.groups)
 
     def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:
         """The sum of the blocks'."""

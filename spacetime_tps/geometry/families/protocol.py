@@ -54,7 +54,7 @@ class Family(Protocol):
         """eta . T(x) (...) and its gradient with respect to the coordinates x (..., D)."""
 
     @property
-    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+    def groups(self) -> tuple[tuple[tuple[int, ...], int], ...]:
         """What moves by itself: the one or two entries of T that belong together, and which of the noise levels is theirs."""
 
     def reference(self, eta: Tensor, center: Tensor, variance: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class VonMises:
         return (pairs[..., 0] * cosine + pairs[..., 1] * sine).sum(-1), pairs[..., 1] * cosine - pairs[..., 0] * sine
 
     @property
-    def sites(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+    def groups(self) -> tuple[tuple[tuple[int, ...], int], ...]:
         """A torsion each."""
         return tuple(((2 * k, 2 * k + 1), k) for k in range(self.torsions))
 
