@@ -21,13 +21,15 @@ from spacetime_tps.engines.openmm.dynamics import Engine
 from spacetime_tps.engines.openmm.shooting import shoot
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.pipeline import contenders
 from spacetime_tps.pipeline.channel_labels import ChannelLabels
 from spacetime_tps.pipeline.compare import compare
+from spacetime_tps.pipeline.contenders import CONTENDERS, Source
 from spacetime_tps.pipeline.measures import decorrelated, weighted_number
 from spacetime_tps.report.comparison import page, sentences
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.chains import COLUMNS, EVERY, MOVES
-from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.stages.settings import parse_settings, settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.windows.linear import Linear
 
@@ -89,6 +91,34 @@ def test_what_is_missing_is_run_and_its_evaluations_are_openmms_steps(finished: 
     assert (finished / "transitions.csv").read_bytes() == before
     assert (out / "compare.png").stat().st_size > 0
     assert "| unbiased | yes |" in (out / "compare.md").read_text()
+
+
+def test_a_comparison_that_was_broken_off_goes_on(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[Source]:
+        (tmp_path / "out/half").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(CONTENDERS, "steered", broken)
+    with pytest.raises(KeyboardInterrupt):
+        compare(finished, ["steered"], tmp_path / "out", budget=BUDGET)
+    assert list(compare(finished, ["guided"], tmp_path / "out", budget=BUDGET)["methods"]) == ["guided"]
+
+
+def test_steered_md_runs_at_three_paces_within_the_budget(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, list[str]] = {}
+
+    def kept(contest: object, out: Path, name: str, stage: str, words: list[str], *, own: bool) -> Path:
+        asked[name] = words
+        return finished
+
+    monkeypatch.setattr(contenders, "_run_or_copy", kept)
+    compare(finished, ["steered"], tmp_path / "out", budget=BUDGET)
+    settings = settings_of(finished)
+    for name, times in (("steered", 1.0), ("steered-fast", 0.5), ("steered-slow", 2.0)):
+        found = dict(word.split("=") for word in asked[name])
+        pace = settings.guided.model_copy(update={"points": round(times * settings.guided.points)})
+        assert int(found["guided.points"]) == pace.points
+        assert int(found["steered.paths"]) == int(found["reverse"]) == max(min(3, BUDGET // (4 * pace.steps)), 2)
 
 
 def test_without_open_path_sampling_one_sentence_says_how(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

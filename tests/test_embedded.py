@@ -48,6 +48,14 @@ def test_the_highest_of_uniform_energies() -> None:
     assert one.value > np.average(highest, weights=weight) + 0.1
 
 
+def test_draws_of_runs_without_a_stretch_take_the_mean_of_all() -> None:
+    """The second run never stays in A for two frames; where it alone is drawn, all stretches stand in. Paths are higher than any stretch,
+    so that every draw gives 10."""
+    runs = [([1.0, 5.0, 2.0], "aaa"), ([3.0, 3.0, 3.0], "a-a")]
+    got = found([10.0, 10.0], [3, 3], [1.0, 1.0], runs, 5)
+    assert (got.value, got.standard_error) == (10.0, 0.0)
+
+
 def test_errors_are_those_of_independent_runs_and_clusters() -> None:
     """1,000 bootstrap draws give an error to 2 percent, 400 values its exact value to 3.5."""
     rng = np.random.default_rng(3)

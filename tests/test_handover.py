@@ -63,6 +63,18 @@ def test_a_periodic_path_keeps_its_cell(small_run: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(MDAnalysis.lib.mdamath.triclinic_vectors(universe.dimensions), 10.0 * np.array(cell), atol=1e-3)
 
 
+def test_a_path_in_a_periodic_box_is_told_by_the_atoms_of_its_coordinates(small_run: Path, tmp_path: Path) -> None:
+    results, molecule = spacetime_tps.open(small_run), Molecule(RunData.of(small_run))
+    assert plumed.milestones(results, molecule)[0] == [a.index for a in molecule.topology.atoms if a.element.symbol != "H"]
+    folder = Path(shutil.copytree(small_run, tmp_path / "run"))
+    notes = json.loads((folder / "preparation.json").read_text())
+    cell = [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]]
+    (folder / "preparation.json").write_text(json.dumps({**notes, "cell_nm": cell}))
+    results = spacetime_tps.open(folder)
+    atoms, _ = plumed.milestones(results, Molecule(RunData.of(folder)))
+    assert atoms == sorted({a for block in results.coordinates.to_json() for four in block["atoms"] for a in four})
+
+
 def committed(text: str, values: dict[str, np.ndarray]) -> np.ndarray:
     """Which basin of PLUMED's COMMITTOR frames are in, from one; 0 for none."""
     names = re.findall(r"^  ARG=(.*)$", text, re.MULTILINE)[0].split(",")
