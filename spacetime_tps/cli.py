@@ -65,6 +65,9 @@ def run(
     ] = None,
     end: Annotated[Path | None, typer.Option(help="State B of the same molecule.", show_default=False)] = None,
     forcefield: Annotated[list[str] | None, typer.Option(help="OpenMM force-field file; may be repeated.", show_default=False)] = None,
+    solvent: Annotated[
+        str | None, typer.Option(help="Explicit water about the two files: tip3p or tip4pew.  [default: none]", show_default=False)
+    ] = None,
     prepared: Annotated[
         Path | None,
         typer.Option(
@@ -100,8 +103,8 @@ def run(
 
         if out is None:
             raise SpacetimeError("say where the run goes: --out DIR")
-        if system is not None and (start or end or forcefield or prepared or parameters):
-            raise SpacetimeError("give either a system or --start, --end and --forcefield or --system, not both")
+        if system is not None and (start or end or forcefield or solvent or prepared or parameters):
+            raise SpacetimeError("give either a system, or --start and --end with --forcefield (and --solvent) or --system, not both")
         if system is not None:
             spec = load_system(system, temperature=temperature, coordinates=coordinates or ())
         elif start and end and (forcefield or prepared):
@@ -109,6 +112,7 @@ def run(
                 start,
                 end,
                 forcefield=forcefield or (),
+                solvent=solvent,
                 system=prepared,
                 parameters=parameters or (),
                 temperature=temperature,

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import spacetime_tps
 from spacetime_tps.cli import app
+from spacetime_tps.coordinates.automatic import AUTO
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import Steered
@@ -120,6 +121,9 @@ def test_help_names_every_option(command: list[str]) -> None:
             "--start",
             "--end",
             "--forcefield",
+            "--solvent",
+            "--system",
+            "--coordinates",
             "--temperature",
             "--routes",
             "--avoid",
@@ -135,6 +139,7 @@ def test_defaults_that_help_tells_are_those_of_the_settings() -> None:
     assert told == {
         "guided": f"{s.guided.paths}", "unbiased": f"{s.unbiased.paths}", "budget": f"{s.unbiased.budget / 1e6:g} million",
         "seed": f"{s.seed}", "routes": f"{s.rounds.routes}", "temperature": f"the system's, or {kelvin:g}",
+        "coordinates": f"the system's, or {AUTO}", "solvent": str(SystemSpec.model_fields["solvent"].default).lower(),
     }  # fmt: skip
     (budget,) = [p for p in typer.main.get_command(app).commands["compare"].params if p.name == "budget"]  # type: ignore[attr-defined]
     assert f"[default: {BUDGET / 1e6:g} million]" in budget.help

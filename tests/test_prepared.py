@@ -113,7 +113,7 @@ def test_hydrogens_that_an_end_lacks_are_put_in_and_water_is_left_out(tmp_path: 
         two_structures(ALANINE / "c5.pdb", tmp_path / "bare.pdb", system=PRMTOP), DynamicsSettings(platform="Reference"), Listener()
     )
     np.testing.assert_allclose(bare.ends, whole.ends, atol=0.02)
-    assert any("bare.pdb: 1 water molecule left out" in text for text in said)
+    assert any("bare.pdb: 1 water molecule left out: alanine-dipeptide.prmtop has none" in text for text in said)
     assert any("bare.pdb lacks 12 hydrogens" in text or "bare.pdb lacks" in text for text in said)
 
 

@@ -12,7 +12,8 @@ from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.protocol import HeldFrame
 from spacetime_tps.engines.openmm.bias import Bias, CurveBias, WindowBias
-from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk, inverse_masses
+from spacetime_tps.engines.openmm.constraints import inverse_masses
+from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk
 from spacetime_tps.engines.openmm.platforms import available, check, fastest, quickest
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.linear import Linear

@@ -182,7 +182,7 @@ def _state(region: ForbiddenBox, problem: Problem, read: ReadBytes) -> State:
 
 
 def _positions(structure: StructureFile, problem: Problem, read: ReadBytes) -> np.ndarray:
-    """(atoms, 3) in nm, in the order of the problem's atoms."""
+    """(atoms, 3) in nm, in the order of the problem's atoms, without solvent."""
     return one_more(read(structure.kept), structure.file, problem.start, keep_names=problem.labelled).positions
 
 

@@ -48,7 +48,9 @@ def intermediates(
     known = coordinates.features(np.stack([problem.start.positions, problem.end.positions]))
     chosen = farthest(torch.from_numpy(coordinates.features(frames)), torch.from_numpy(known), count)
     found: list[Intermediate] = []
-    for minimum in sorted((minimise(potential, frames[k], tolerance=GRADIENT_TOLERANCE) for k in chosen), key=lambda m: m.energy):
+    for minimum in sorted(
+        (minimise(potential, frames[k], tolerance=GRADIENT_TOLERANCE, moving=problem.moving) for k in chosen), key=lambda m: m.energy
+    ):
         here = Intermediate(minimum.positions, coordinates.values(minimum.positions), minimum.energy - problem.zero)
         places = [*passed, *(m.values for m in found)]
         if not all(coordinates.changed(place, here.values) for place in places) or any(r.contains(here.positions) for r in regions):

@@ -6,13 +6,17 @@ from functools import cache
 
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Select
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.composition import solute_size
+from spacetime_tps.molecules.solvent import dry
 from spacetime_tps.molecules.structure import Structure, atoms_of, pdb_text
 
 
 def molecule_of(start: Structure, end: Structure, cell: Cell | None) -> Molecule:
-    """What coordinates see of a molecule in two structures, the atoms in the same order in both; selections are of the start."""
-    bonds = tuple((int(a.index), int(b.index)) for a, b in start.topology.bonds())
-    return Molecule(atoms_of(start.topology), bonds, start.positions, end.positions, cell, selecting(start))
+    """What coordinates see of a molecule in two structures, the atoms in the same order in both: not the solvent. Selections are of the
+    start."""
+    size = solute_size(start.topology)
+    bonds = tuple((int(a.index), int(b.index)) for a, b in start.topology.bonds() if max(a.index, b.index) < size)
+    return Molecule(atoms_of(start.topology)[:size], bonds, start.positions[:size], end.positions[:size], cell, selecting(dry(start)))
 
 
 def selecting(structure: Structure) -> Select:

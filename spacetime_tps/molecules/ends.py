@@ -7,7 +7,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from openmm import app
 
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.beside import Solvents, alone, as_they_are
 from spacetime_tps.molecules.completion import Borne, added, check_chains, told, with_heavy_atoms, with_hydrogens
 from spacetime_tps.molecules.forcefield import unmatched
 from spacetime_tps.molecules.matching import Side, borne, places_in
@@ -15,7 +17,7 @@ from spacetime_tps.molecules.order import brought, hydrogens_by_residue, of_topo
 from spacetime_tps.molecules.reading import Read, check_apart, content_of, structure_of
 from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.snapshots import is_snapshot, snapshot_of
-from spacetime_tps.molecules.solvent import without_solvent
+from spacetime_tps.molecules.solvent import dry, parted, without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
 
 START = "start.pdb"
@@ -29,22 +31,29 @@ class Ends:
     start: Structure
     end: Structure
     said: tuple[str, ...]
+    solvents: Solvents = None
 
 
-def two_ends(start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool) -> Ends:
+def two_ends(
+    start: Path, end: Path, forcefield: Sequence[str], *, keep_names: bool, keep_solvent: bool = False, cell: Cell | None = None
+) -> Ends:
     """What two files hold, the start as the force field wants it and the end as the start is; without force-field files the start is taken
-    as it is. `keep_names` as in `brought`. Raises SpacetimeError where the two are not one molecule."""
+    as it is. `keep_names` as in `brought`; `keep_solvent`: water that is the same in both is taken, as it is without force-field files;
+    `cell`: of the system, where that is periodic. Raises SpacetimeError where the two are not one molecule."""
     for path in (start, end):
         if is_snapshot(path.name):
             raise SpacetimeError(f"{path} holds positions alone: give the topology that they are of by --system, or a PDB or mmCIF file")
-    ours, theirs = (_molecule(content_of(path), str(path), alone=bool(forcefield)) for path in (start, end))
-    for path, read in ((start, ours), (end, theirs)):
-        check_apart(read.structure, str(path))
+    files = [structure_of(content_of(path), str(path)) for path in (start, end)]
+    short = (start.name, end.name)
+    ours, theirs, solvents = alone(files, short, keep_solvent=keep_solvent) if forcefield else as_they_are(files, short, cell)
+    for path, file, read in zip((start, end), files, (ours, theirs), strict=True):
+        check_chains(read.structure, path.name)
+        check_apart(file.structure if solvents else read.structure, str(path))
     names = {"start_name": start.name, "end_name": end.name}
     whole = _whole(ours.structure, theirs.structure, forcefield, **names) if forcefield else ours.structure
     found = brought(whole, theirs.structure, keep_names=keep_names, **names)
     said = [*ours.said, *told(added(ours.structure, whole), start.name), *theirs.said]
-    return Ends(whole, found.structure, (*said, *told(found.put_in, end.name)))
+    return Ends(whole, found.structure, (*said, *told(found.put_in, end.name)), solvents)
 
 
 def two_ends_of(topology: app.Topology, topology_name: str, start: Path, end: Path, *, keep_names: bool) -> Ends:
@@ -63,26 +72,23 @@ def two_ends_of(topology: app.Topology, topology_name: str, start: Path, end: Pa
 
 
 def one_more(content: bytes, name: str, of: Structure, *, keep_names: bool) -> Structure:
-    """What a file called `name` holds as a further structure of a molecule, brought to it as an end is to the start. Raises SpacetimeError
-    where it is another molecule."""
+    """What a file called `name` holds as a further structure of the molecule in `of`, brought to it as an end is to the start: without
+    solvent, which neither need have. Raises SpacetimeError where it is another molecule."""
     found = _as_molecule(content, name, of, START).structure
-    return brought(of, found, keep_names=keep_names, start_name=START, end_name=name).structure
+    return brought(dry(of), found, keep_names=keep_names, start_name=START, end_name=name).structure
 
 
 def _as_molecule(content: bytes, name: str, of: Structure, of_name: str) -> Read:
-    """Of a file, what is of one kind with a molecule: without solvent where that has none, or its positions alone in the same order."""
+    """Of a file, the molecule that is in `of`: ions alone where they are a part of it there, or positions of all of its atoms in the same
+    order."""
     if is_snapshot(name):
-        return Read(snapshot_of(content, name, of.topology, of_name))
-    return _molecule(content, name, alone=without_solvent(of, of_name).structure is of)
-
-
-def _molecule(content: bytes, name: str, *, alone: bool) -> Read:
+        return Read(dry(snapshot_of(content, name, of.topology, of_name)))
     found, short = structure_of(content, name), PurePath(name).name
-    if alone:
-        molecule = without_solvent(found.structure, short)
+    if not parted(dry(of), of_name).told:
+        molecule = without_solvent(found.structure, short, f"{of_name} has none")
         found = Read(molecule.structure, (*found.said, *molecule.said))
     elif any(residue.name in WATER for residue in found.structure.topology.residues()):
-        raise SpacetimeError(f"{name} holds water, and explicit solvent is not supported: remove it from the structures and the system")
+        raise SpacetimeError(f"{name} holds water, and {of_name} has none: remove it from the structure")
     check_chains(found.structure, short)
     return found
 

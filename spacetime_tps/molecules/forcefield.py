@@ -1,16 +1,25 @@
-"""From a topology and force-field files to an OpenMM System in vacuum or implicit solvent."""
+"""From a topology and force-field files to an OpenMM System."""
 
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import openmm
-from openmm import app
+from openmm import app, unit
 
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.structure import cell_from
 
 CODE = "PythonForce"
+
+
+CUTOFF = 1.0
+"""nm, of what PME leaves to pairs, and of Lennard-Jones"""
+WIDEST = 0.45
+"""Cutoff over the shortest edge of a box, at most"""
 
 
 def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
@@ -18,27 +27,38 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
 
     Raises SpacetimeError for an unknown file, with the nearest known one, and for residues that the force field does not know.
     """
+    return _created(topology, files, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False)
+
+
+def build_solvated_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
+    """System in the topology's periodic box, with PME, bonds to hydrogen constrained and water rigid. Otherwise as `build_system`."""
+    edges = [vector[k] for k, vector in enumerate(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))]
+    cutoff = min(CUTOFF, WIDEST * min(edges))
+    return _created(topology, files, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=app.HBonds, rigidWater=True)
+
+
+def _created(topology: app.Topology, files: Sequence[str], **how: Any) -> openmm.System:
+    field = field_of(files)
     try:
-        return _field(files).createSystem(topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False)
-    except SpacetimeError:
-        raise
+        return field.createSystem(topology, removeCMMotion=False, **how)
     except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
         raise _misfit(files, problem) from problem
 
 
 def unmatched(topology: app.Topology, files: Sequence[str]) -> list[app.topology.Residue]:
     """Residues that the force field has no template for, as they are. Raises SpacetimeError for an unknown file."""
-    field = _field(files)
+    field = field_of(files)
     try:
         return list(field.getUnmatchedResidues(topology))
     except Exception as problem:  # as where two templates fit
         raise _misfit(files, problem) from problem
 
 
-def _field(files: Sequence[str]) -> app.ForceField:
+def field_of(files: Sequence[str]) -> app.ForceField:
+    """OpenMM's force field of these files. Raises SpacetimeError for one that is unknown, with the nearest known one, or none."""
     for name in files:
-        if not Path(name).is_file() and name not in _bundled():
-            nearest = difflib.get_close_matches(name, sorted(_bundled()), n=1, cutoff=0.3)
+        if not Path(name).is_file() and name not in bundled():
+            nearest = difflib.get_close_matches(name, sorted(bundled()), n=1, cutoff=0.3)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise SpacetimeError(f"unknown force field {name!r}{hint}")
     try:
@@ -69,7 +89,15 @@ def deserialised(xml: str, name: str) -> openmm.System:
     return system
 
 
-def _bundled() -> set[str]:
+def cell_of(system: openmm.System) -> Cell | None:
+    """Box vectors, nm; None where nothing is periodic."""
+    if not system.usesPeriodicBoundaryConditions():
+        return None
+    return cell_from(system.getDefaultPeriodicBoxVectors())
+
+
+def bundled() -> set[str]:
+    """OpenMM's own force-field files."""
     root = Path(app.__file__).parent / "data"
     return {str(path.relative_to(root)) for path in root.rglob("*.xml")}
 

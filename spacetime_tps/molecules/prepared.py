@@ -168,7 +168,9 @@ def _check_isolated(topology: app.Topology, path: Path) -> None:
     water = sum(residue.name in WATER for residue in topology.residues())
     if water or topology.getPeriodicBoxVectors() is not None:
         what = "a periodic box" if not water else f"{water} water molecule{'s' if water > 1 else ''}"
-        raise SpacetimeError(f"{path} holds {what}, and explicit solvent is not supported: make it again without solvent and box")
+        raise SpacetimeError(
+            f"{path} holds {what}, which a serialised System alone may: make it again without solvent and box, or give its System as XML"
+        )
 
 
 def _as_in_pdb(topology: app.Topology) -> app.Topology:

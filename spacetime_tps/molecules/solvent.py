@@ -1,39 +1,72 @@
-"""What a data bank's file holds beside the molecule and cannot take part: water and ions."""
+"""What a structure holds beside the molecule: water, and ions in it."""
 
 from collections import Counter
+from dataclasses import dataclass
 
+import numpy as np
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.composition import solute_size, solvent_atoms
 from spacetime_tps.molecules.reading import Read
 from spacetime_tps.molecules.records import WATER
-from spacetime_tps.molecules.structure import Structure, without
-
-IONS = {"Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Cd", "Hg", "F", "Cl", "Br", "I"}
-"""Elements, where an atom is a residue of its own and bonded to nothing"""
-GROUPS = {"SO4", "PO4", "NO3"}
-"""Residues that are ions of several atoms"""
+from spacetime_tps.molecules.structure import Structure, of_quantity, without
 
 
-def without_solvent(structure: Structure, name: str) -> Read:
-    """The molecule alone; `name` is for sentences. Raises SpacetimeError where nothing is left."""
-    bonded = {atom.residue for bond in structure.topology.bonds() for atom in bond if bond[0].residue is not bond[1].residue}
-    water = [r for r in structure.topology.residues() if r.name in WATER]
-    ions = [r for r in structure.topology.residues() if r not in bonded and _is_ion(r)]
-    if len(water) + len(ions) == structure.topology.getNumResidues():
-        if not water:
-            return Read(structure)
-        raise SpacetimeError(f"{name} holds no molecule beside water and ions")
-    left_out = {atom.index for residue in (*water, *ions) for atom in residue.atoms()}
-    if not left_out:
+@dataclass(frozen=True)
+class Parted:
+    """A structure in two."""
+
+    molecule: Structure
+    solvent: Structure
+    """Of no atoms where there is none"""
+
+    @property
+    def told(self) -> str:
+        """What the solvent is, by numbers: '2 water molecules, 1 NA'."""
+        residues = [r.name for r in self.solvent.topology.residues()]
+        water = sum(name in WATER for name in residues)
+        counts = [(water, "water molecule" + "s" * (water > 1)), *((n, ion) for ion, n in Counter(residues).items() if ion not in WATER)]
+        return ", ".join(f"{n} {what}" for n, what in counts if n)
+
+
+def parted(structure: Structure, name: str) -> Parted:
+    """The molecule, and water and ions; `name` is for sentences. Ions without water are the molecule where there is nothing else. Raises
+    SpacetimeError where there is no molecule."""
+    solvent = solvent_atoms(structure.topology)
+    if len(solvent) == structure.topology.getNumAtoms():
+        if any(residue.name in WATER for residue in structure.topology.residues()):
+            raise SpacetimeError(f"{name} holds no molecule beside water and ions")
+        solvent = set()
+    return Parted(without(structure, solvent) if solvent else structure, without(structure, set(range(len(structure.positions))) - solvent))
+
+
+def dry(structure: Structure) -> Structure:
+    """What stands before the water: all of it where there is none."""
+    size = solute_size(structure.topology)
+    return structure if size == len(structure.positions) else without(structure, range(size, len(structure.positions)))
+
+
+def without_solvent(structure: Structure, name: str, because: str) -> Read:
+    """The molecule alone, and a sentence on what was left out, `because` of which; `name` is for it. Raises SpacetimeError where nothing is
+    left."""
+    parts = parted(structure, name)
+    if not parts.told:
         return Read(structure)
-    counts = [(len(water), "water molecule" + "s" * (len(water) > 1)), *((n, ion) for ion, n in Counter(r.name for r in ions).items())]
-    told = ", ".join(f"{n} {what}" for n, what in counts if n)
-    sentence = f"{name}: {told} left out, since explicit solvent is not supported: the run is without"
-    return Read(without(structure, left_out), (f"{sentence}; an implicit solvent file may be added to a force field",))
+    return Read(parts.molecule, (f"{name}: {parts.told} left out: {because}",))
 
 
-def _is_ion(residue: app.topology.Residue) -> bool:
-    atoms = list(residue.atoms())
-    alone = len(atoms) == 1 and atoms[0].element is not None and atoms[0].element.symbol in IONS
-    return alone or residue.name in GROUPS
+def in_solvent(molecule: Structure, solvent: Structure) -> Structure:
+    """Both, the molecule first, in the solvent's box."""
+    modeller = app.Modeller(molecule.topology, molecule.quantity)
+    modeller.add(solvent.topology, solvent.quantity)
+    modeller.topology.setPeriodicBoxVectors(solvent.topology.getPeriodicBoxVectors())
+    return of_quantity(modeller.topology, modeller.positions)
+
+
+def alike(one: Structure, other: Structure) -> bool:
+    """Whether two solvents are the same molecules in the same order, in one box."""
+    kinds = [[(residue.name, len(list(residue.atoms()))) for residue in s.topology.residues()] for s in (one, other)]
+    if kinds[0] != kinds[1] or not kinds[0] or one.cell is None or other.cell is None:
+        return False
+    return bool(np.abs(np.array(one.cell) - np.array(other.cell)).max() < 1e-3)

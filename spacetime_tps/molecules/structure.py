@@ -9,7 +9,7 @@ import numpy as np
 from openmm import Vec3, app, unit
 from openmm.app.internal.unitcell import computeLengthsAndAngles
 
-from spacetime_tps.coordinates.molecule import Atom, index_of
+from spacetime_tps.coordinates.molecule import Atom, Cell, index_of
 from spacetime_tps.files import write_text
 
 
@@ -21,6 +21,12 @@ class Structure:
     positions: np.ndarray
 
     @property
+    def cell(self) -> Cell | None:
+        """Of its file; None where that gives none."""
+        vectors = self.topology.getPeriodicBoxVectors()
+        return None if vectors is None else cell_from(vectors)
+
+    @property
     def quantity(self) -> unit.Quantity:
         """The positions as OpenMM's editing of molecules takes them."""
         return [Vec3(*x) for x in self.positions.tolist()] * unit.nanometer
@@ -29,6 +35,12 @@ class Structure:
 def of_quantity(topology: app.Topology, positions: unit.Quantity) -> Structure:
     """The inverse of `quantity`."""
     return Structure(topology, np.array(positions.value_in_unit(unit.nanometer), dtype=float).reshape(-1, 3))
+
+
+def cell_from(vectors: unit.Quantity) -> Cell:
+    """OpenMM's box vectors as plain numbers, nm."""
+    a, b, c = (v.value_in_unit(unit.nanometer) for v in vectors)
+    return (float(a[0]), float(a[1]), float(a[2])), (float(b[0]), float(b[1]), float(b[2])), (float(c[0]), float(c[1]), float(c[2]))
 
 
 def without(structure: Structure, atoms: Container[int]) -> Structure:

@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.coordinates.automatic import AUTO, Choice, automatic
-from spacetime_tps.coordinates.boxes import together
-from spacetime_tps.coordinates.molecule import Cell, Molecule
-from spacetime_tps.coordinates.naming import told
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
-from spacetime_tps.coordinates.registry import KINDS, coordinates_of, joined
+from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.coordinates.superposition import superposed
 from spacetime_tps.engines.openmm import platforms
 from spacetime_tps.engines.openmm.dynamics import Model
@@ -24,18 +20,17 @@ from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json, write_text
 from spacetime_tps.molecules.atoms import molecule_of
-from spacetime_tps.molecules.ends import Ends, two_ends, two_ends_of
+from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.equals import numbered_alike
-from spacetime_tps.molecules.forcefield import build_system, serialised
 from spacetime_tps.molecules.integrity import Integrity
-from spacetime_tps.molecules.prepared import read_prepared
 from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.solvent import dry
 from spacetime_tps.molecules.structure import Structure, write_pdb
+from spacetime_tps.problems.building import build
+from spacetime_tps.problems.description import boxes_for, coordinates_for, states_for
 from spacetime_tps.problems.settings import DynamicsSettings
-from spacetime_tps.problems.system import Range, SystemSpec, load_system
+from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.states.around import states_around
-from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import State, check_endpoints, states_of
 
 GRADIENT_TOLERANCE = 1.0
@@ -73,6 +68,11 @@ class Problem:
         return Integrity.of(self.start, self.end)
 
     @property
+    def moving(self) -> np.ndarray | None:
+        """(atoms,) bool: what is minimised, which is the molecule in solvent as it is; None where there is no solvent."""
+        return in_solute(self.start)
+
+    @property
     def fingerprint(self) -> str:
         """Changes when anything does that sampling depends on."""
         plain = (asdict(self.model), self.coordinates.to_json(), self.boxes)
@@ -89,49 +89,39 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     """Check, complete, parametrise, minimise and time; writes nothing, and says what of the files is left out or put in. A system may be
     its name, or its folder. Raises SpacetimeError for what is wrong with the input."""
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
-    ends, system = _molecule(spec)
-    start, end = ends.start, ends.end
-    for sentence in ends.said:
-        (progress or Silent()).say(sentence)
+    built = build(spec, dynamics, progress or Silent())
+    model, start, end = built.model, built.start, built.end
     wanted = dynamics.platform
-    model = Model(
-        system,
-        spec.temperature_K,
-        spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
-        1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
-        "Reference" if wanted == "auto" else platforms.check(wanted),
-    )
-    molecule = molecule_of(start, end, model.cell)
-    coordinates, boxes = _coordinates(spec, molecule).coordinates, _boxes(spec, molecule)
+    molecule, periodic = molecule_of(start, end, model.cell), model.cell is not None
+    coordinates, boxes = coordinates_for(spec, molecule, periodic=periodic).coordinates, boxes_for(spec, molecule)
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
     model = replace(model, platform=name)
-    potential = Potential(model)
-    minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE).positions for s in (start, end)]
+    potential, solute = Potential(model), in_solute(start)
+    minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE, moving=solute).positions for s in (start, end)]
     if not spec.labelled:
-        minima[1] = numbered_alike(Structure(start.topology, minima[0]), Structure(start.topology, minima[1])).positions
+        minima[1] = _numbered_alike(*(Structure(start.topology, x) for x in minima))
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    choice = _coordinates(spec, molecule_of(start, end, model.cell))  # found from the minima, as is a reference
+    choice = coordinates_for(spec, molecule_of(start, end, model.cell), periodic=periodic)  # found from the minima, as is a reference
     coordinates = choice.coordinates
-    a, b = _states(boxes, coordinates, start, end, model.cell)
+    a, b = states_for(boxes, coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)
-    return Problem(model, coordinates, start, end, a, b, zero, rate, evaluations + potential.evaluations, spec.labelled)
+    return Problem(model, coordinates, start, end, a, b, zero, rate, built.evaluations + evaluations + potential.evaluations, spec.labelled)
 
 
-def _molecule(spec: SystemSpec) -> tuple[Ends, str]:
-    """Both ends, and their System as XML."""
-    if spec.system is None:
-        ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled)
-        return ends, serialised(build_system(ends.start.topology, spec.forcefield))
-    prepared = read_prepared(spec.system, spec.parameters)
-    if prepared.topology is None:
-        ends = two_ends(spec.start, spec.end, (), keep_names=spec.labelled)
-    else:
-        ends = two_ends_of(prepared.topology, spec.system.name, spec.start, spec.end, keep_names=spec.labelled)
-    return ends, serialised(prepared.of(ends.start))
+def _numbered_alike(here: Structure, there: Structure) -> np.ndarray:
+    """Positions (atoms, 3) of the other minimum, the molecule's equal atoms numbered as in the first."""
+    molecule = numbered_alike(dry(here), dry(there)).positions
+    return np.concatenate([molecule, there.positions[len(molecule) :]])
+
+
+def in_solute(structure: Structure) -> np.ndarray | None:
+    """(atoms,) bool: which belong to the molecule; None where there is no solvent."""
+    size, count = solute_size(structure.topology), len(structure.positions)
+    return None if size == count else np.arange(count) < size
 
 
 def _as_stored(structure: Structure) -> Structure:
@@ -192,37 +182,3 @@ def _read(folder: Path, name: str, parse: Callable[[Path], Any]) -> Any:
 def _model(notes: dict[str, Any], system_xml: str) -> tuple[Model, float, int]:
     model = Model(system_xml, notes["temperature_K"], notes["friction_per_ps"], notes["timestep_ps"], platforms.check(notes["platform"]))
     return model, float(notes["steps_per_second"]), int(notes["evaluations"])
-
-
-def _coordinates(spec: SystemSpec, molecule: Molecule) -> Choice:
-    """The blocks that a system names, or those found from the two structures."""
-    kinds = spec.coordinates or tuple(dict.fromkeys((*spec.defined, *spec.selections))) or (AUTO,)
-    if kinds == (AUTO,):
-        found = automatic(molecule)
-        return Choice(found.coordinates, f"{found.because} (--coordinates chooses others)")
-    blocks = joined([KINDS[kind].of_molecule(spec.selections.get(kind, spec.defined.get(kind)), molecule) for kind in kinds])
-    return Choice(blocks, told(blocks))
-
-
-def _boxes(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
-    """A and B as states.json has them; nothing where the system leaves them open."""
-    named = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
-
-    def condition(state: str, key: str, limits: Range | Definition) -> dict[str, Any]:
-        if isinstance(limits, Definition):
-            return {key: limits.entry(molecule)}
-        for block in named:
-            if key in block.names:
-                return block.condition(key, *limits)
-        raise SpacetimeError(f"state {state} bounds {key!r}, which is not one of the named coordinates")
-
-    return {
-        state: [together(condition(state, key, limits) for key, limits in box.items()) for box in boxes]
-        for state, boxes in (spec.states or {}).items()
-    }
-
-
-def _states(boxes: dict[str, Boxes], coordinates: Coordinates, start: Structure, end: Structure, cell: Cell | None) -> tuple[State, State]:
-    if not boxes:
-        return states_around(coordinates, start.positions, end.positions, cell=cell)
-    return states_of(boxes, cell=cell, start=start.positions, end=end.positions)

@@ -13,11 +13,14 @@ from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
 from spacetime_tps.molecules.prepared import files_of
+from spacetime_tps.problems.solvated import Solvent
 from spacetime_tps.states.protocol import Definition
 from spacetime_tps.states.state import CONDITIONS
 from spacetime_tps.validation import Plain, StrictModel, first_error
 
 Range = tuple[float, float]
+RIGID_TIMESTEP = 2.0
+"""fs"""
 
 
 StateBox = dict[str, Range | SerializeAsAny[Definition]]
@@ -41,8 +44,11 @@ class SystemSpec(Plain):
     """A prepared system instead of a force field: a serialised openmm.System, an Amber prmtop, a GROMACS top or a CHARMM psf"""
     parameters: tuple[Path, ...] = ()
     """CHARMM's parameter files, or the folder in which a GROMACS top finds what it includes"""
+    solvent: Solvent | None = None
+    """Explicit water; vacuum, or the force field's implicit solvent, where it is left out"""
     temperature_K: float = Field(300.0, gt=0)
     timestep_fs: float = Field(1.0, gt=0)
+    """2 fs where it is left out and there is explicit water: bonds to hydrogen are rigid there"""
     friction_per_ps: float = Field(1.0, gt=0)
     coordinates: tuple[str, ...] | None = Field(None, min_length=1)
     """Kinds of the blocks that the transition is described by, or `AUTO` alone; where it is left out the `defined` ones, or else `AUTO`"""
@@ -55,6 +61,10 @@ class SystemSpec(Plain):
     @classmethod
     def _definitions(cls, data: dict[str, Any]) -> dict[str, Any]:
         own = {key: value for key, value in data.items() if key in cls.model_fields}
+        if isinstance(own.get("solvent"), str):
+            own["solvent"] = {"water": own["solvent"]}
+        if own.get("solvent") is not None:
+            own.setdefault("timestep_fs", RIGID_TIMESTEP)
         selections = {key: value for key, value in data.items() if key in KINDS and isinstance(value, str)}
         further = {key: value for key, value in data.items() if key not in own and key not in selections}
         types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
@@ -86,6 +96,8 @@ class SystemSpec(Plain):
     def _one_energy(self) -> "SystemSpec":
         if bool(self.forcefield) == (self.system is not None):
             raise ValueError("give either a forcefield or a system, and not both")
+        if self.solvent is not None and self.system is not None:
+            raise ValueError("a prepared system is taken as it is: leave `solvent` out, or give a forcefield instead of the system")
         if self.parameters and self.system is None:
             raise ValueError("parameters are of a prepared system: give that too")
         if self.states is not None and set(self.states) != {"A", "B"}:
@@ -112,6 +124,8 @@ class SystemSpec(Plain):
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
         spec = self.model_dump(mode="json", exclude={"start", "end", "system", "parameters"})
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
+        if self.solvent is None:  # runs of before there was any are still the same
+            del spec["solvent"]
         content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -198,15 +212,17 @@ def two_structures(
     forcefield: Sequence[str] = (),
     system: str | Path | None = None,
     parameters: Sequence[str | Path] = (),
+    solvent: str | None = None,
     temperature: float | None = None,
     coordinates: Sequence[str] = (),
 ) -> SystemSpec:
-    """A system of two structure files alone, with OpenMM force-field files or a prepared system and its parameters, at a temperature in K;
-    states are found when it is prepared, and so are coordinates that `chosen_coordinates` does not read. Raises SpacetimeError."""
+    """A system of two structure files alone, with OpenMM force-field files, in explicit water (`Solvent.water`) where it is named, or a
+    prepared system and its parameters, at a temperature in K; states are found when it is prepared, and so are coordinates that
+    `chosen_coordinates` does not read. Raises SpacetimeError."""
     start, end = Path(start), Path(end)
     name = "_to_".join(Path(path.name.removesuffix(".gz")).stem for path in (start, end))
     data: dict[str, Any] = {"name": name, "start": start, "end": end, "forcefield": tuple(forcefield), "parameters": tuple(parameters)}
-    given = {"system": system, "temperature_K": temperature}
+    given = {"system": system, "solvent": solvent, "temperature_K": temperature}
     chosen = chosen_coordinates(coordinates)
     return _spec(data | {key: value for key, value in given.items() if value is not None} | chosen, "the system")
 

@@ -6,12 +6,12 @@ from functools import cached_property
 
 import numpy as np
 import openmm
-from openmm import unit
 
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
-from spacetime_tps.molecules.forcefield import deserialised
+from spacetime_tps.engines.openmm.constraints import TOLERANCE, constrained, place, positions_of
+from spacetime_tps.molecules.forcefield import cell_of, deserialised
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.units import thermal_energy
@@ -40,11 +40,7 @@ class Model:
     @cached_property
     def cell(self) -> Cell | None:
         """Box vectors, nm; None where nothing is periodic."""
-        system = deserialised(self.system_xml, "system.xml")
-        if not system.usesPeriodicBoundaryConditions():
-            return None
-        a, b, c = (v.value_in_unit(unit.nanometer) for v in system.getDefaultPeriodicBoxVectors())
-        return (float(a[0]), float(a[1]), float(a[2])), (float(b[0]), float(b[1]), float(b[2])), (float(c[0]), float(c[1]), float(c[2]))
+        return cell_of(deserialised(self.system_xml, "system.xml"))
 
 
 @dataclass(frozen=True)
@@ -73,13 +69,6 @@ FREE = np.zeros((1, 0))
 """The schedule of a walk without bias"""
 
 
-def inverse_masses(context: openmm.Context) -> np.ndarray:
-    """(atoms, 1), 1/Da; zero for particles that do not move."""
-    system = context.getSystem()
-    masses = np.array([system.getParticleMass(i)._value for i in range(system.getNumParticles())])[:, None]
-    return np.divide(1.0, masses, out=np.zeros_like(masses), where=masses > 0.0)
-
-
 class Dynamics:
     """One OpenMM context of a model under one bias, reused from task to task. On the CPU platform it keeps to one thread."""
 
@@ -88,6 +77,7 @@ class Dynamics:
         system = deserialised(model.system_xml, "system.xml")
         self._bias: Attached | None = None if bias is None else bias.attach(system, model.kT, model.timestep)
         self.integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
+        self.integrator.setConstraintTolerance(TOLERANCE)
         properties = {"Threads": "1"} if model.platform == "CPU" else {}
         self.context = openmm.Context(system, self.integrator, openmm.Platform.getPlatformByName(model.platform), properties)
 
@@ -106,7 +96,7 @@ class Dynamics:
         self.integrator.setRandomNumberSeed(seed)
         self.integrator.setFriction(self.model.friction if friction is None else friction)
         self.context.reinitialize()
-        self.context.setPositions(positions)
+        place(self.context, positions)
         # OpenMM shifts drawn velocities by half a step with the forces at hand: the last task's bias must be gone.
         if parameters is not None:
             self.set_bias(parameters)
@@ -114,6 +104,11 @@ class Dynamics:
             self.context.setVelocitiesToTemperature(self.model.temperature, seed_of(seed, "velocities", 0))
         else:
             self.context.setVelocities(velocities)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(atoms, 3), nm, as they are now."""
+        return positions_of(self.context)
 
     def _placed(self, positions: np.ndarray, velocities: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """The molecule moved and turned as a whole to where its bias holds it: it may have tumbled."""
@@ -175,7 +170,7 @@ class Record:
     """Frames as they come."""
 
     def __init__(self, context: openmm.Context):
-        self._context = context
+        self._context, self._constrained = context, constrained(context)
         self._rows: list[tuple[np.ndarray, np.ndarray, float, float, int]] = []
         self._atoms = context.getSystem().getNumParticles()
         self.steps = 0
@@ -192,7 +187,9 @@ class Record:
         return positions
 
     def add(self, time: float, point: int) -> None:
-        """Store a frame."""
+        """Store a frame, with velocities that constraints allow: the integrator leaves half of the noise across them for its next kick."""
+        if self._constrained:
+            self._context.applyVelocityConstraints(TOLERANCE)
         # Beside 25 steps of 12 us each, OpenMM's units on the arrays would cost an eighth of the speed; the call under them does not.
         state = self._context.getState(positions=True, velocities=True, energy=True, groups=OWN_GROUPS)
         energy = state.getPotentialEnergy()._value

@@ -7,8 +7,12 @@ import openmm
 from openmm import unit
 from scipy.optimize import minimize
 
+from spacetime_tps.engines.openmm.constraints import inverse_masses, place, positions_of
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.molecules.forcefield import deserialised
+
+STIFFNESS = (1e5, 1e6)
+"""kJ/mol/nm^2 of springs that stand for constraints, one minimisation after another; a bond to hydrogen has 3e5"""
 
 
 @dataclass(frozen=True)
@@ -30,30 +34,72 @@ class Potential:
         platform = openmm.Platform.getPlatformByName(model.platform)
         one_thread = {"Threads": "1"} if model.platform == "CPU" else {}  # sums in one order: the same minima on every machine
         self._context = openmm.Context(system, openmm.VerletIntegrator(model.timestep), platform, one_thread)
+        found = [system.getConstraintParameters(k) for k in range(system.getNumConstraints())]
+        self.constraints = np.array([(i, j) for i, j, _ in found], dtype=int).reshape(-1, 2)
+        self.lengths = np.array([length.value_in_unit(unit.nanometer) for *_, length in found])
+        self.moves = inverse_masses(self._context)[:, 0] > 0.0
         self.evaluations = 0
 
     def __call__(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy in kJ/mol and its gradient (atoms, 3) in kJ/mol/nm."""
         self.evaluations += 1
         self._context.setPositions(positions)
+        self._context.computeVirtualSites()
         state = self._context.getState(energy=True, forces=True)
         force = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
         return state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole), -force
 
+    def allowed(self, positions: np.ndarray) -> np.ndarray:
+        """Positions (atoms, 3), nm, moved to where constraints hold and virtual sites belong; no evaluation."""
+        place(self._context, positions)
+        return positions_of(self._context)
 
-def minimise(potential: Potential, positions: np.ndarray, *, tolerance: float) -> Minimum:
-    """The nearest minimum by L-BFGS, until no force component exceeds `tolerance` in kJ/mol/nm."""
-    before = potential.evaluations
+
+def minimise(potential: Potential, positions: np.ndarray, *, tolerance: float, moving: np.ndarray | None = None) -> Minimum:
+    """The nearest minimum by L-BFGS, until no force component exceeds `tolerance` in kJ/mol/nm; where `moving` (atoms,) bool is given, of
+    those atoms among the others as they are. Springs stand for constraints, which hold in what comes back.
+    """
+    before, start = potential.evaluations, np.array(positions, dtype=float)
+    free = potential.moves if moving is None else potential.moves & moving
+    held = free[potential.constraints].all(axis=1)
+    if not held.any():
+        found, energy = _bottom(potential, start, free, held, 0.0, tolerance)
+        return Minimum(found, energy, potential.evaluations - before)
+    for stiffness in STIFFNESS:
+        start, _ = _bottom(potential, start, free, held, stiffness, tolerance)
+    found = potential.allowed(start)
+    energy, _ = potential(found)
+    return Minimum(found, energy, potential.evaluations - before)
+
+
+def _bottom(
+    potential: Potential, positions: np.ndarray, free: np.ndarray, held: np.ndarray, stiffness: float, tolerance: float
+) -> tuple[np.ndarray, float]:
+    """Positions and energy with springs for the constraints `held`, whose energy is in it."""
+    pairs, lengths = potential.constraints[held], potential.lengths[held]
+
+    def full(x: np.ndarray) -> np.ndarray:
+        there = positions.copy()
+        there[free] = x.reshape(-1, 3)
+        return there
 
     def flat(x: np.ndarray) -> tuple[float, np.ndarray]:
-        energy, gradient = potential(x.reshape(-1, 3))
-        return energy, gradient.ravel()
+        there = full(x)
+        energy, gradient = potential(there)
+        if len(pairs):
+            apart = there[pairs[:, 1]] - there[pairs[:, 0]]
+            length = np.linalg.norm(apart, axis=1)
+            pull = stiffness * ((length - lengths) / length)[:, None] * apart
+            np.add.at(gradient, pairs[:, 1], pull)
+            np.add.at(gradient, pairs[:, 0], -pull)
+            energy += 0.5 * stiffness * float(((length - lengths) ** 2).sum())
+        return energy, gradient[free].ravel()
 
     result = minimize(
         flat,
-        np.asarray(positions, dtype=float).ravel(),
+        positions[free].ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"gtol": tolerance, "ftol": 1e-12, "maxiter": 20_000, "maxfun": 20_000, "maxcor": 30},
     )
-    return Minimum(result.x.reshape(-1, 3), float(result.fun), potential.evaluations - before)
+    return full(result.x), float(result.fun)

@@ -12,8 +12,11 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.forcefield import deserialised
 
 WARM_UP, TRIAL_STEPS, REPEATS = 20, 100, 5
+MOST_FOR_REFERENCE = 1000
+"""Particles"""
 HOPELESS = 5.0
 """A platform this many times slower than the best one is given up."""
 
@@ -30,6 +33,16 @@ def check(name: str) -> str:
     return name
 
 
+def likely(system_xml: str) -> str:
+    """The platform that OpenMM holds to be the fastest of those that can run a system. Raises SpacetimeError where none can."""
+    system = deserialised(system_xml, "system.xml")
+    for name in sorted(available(), key=lambda name: -openmm.Platform.getPlatformByName(name).getSpeed()):
+        with suppress(openmm.OpenMMException):
+            openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(name))
+            return name
+    raise SpacetimeError("no OpenMM platform could run the molecule")
+
+
 def fastest(
     model: Model, coordinates: Coordinates, positions: np.ndarray, candidates: Sequence[str] | None = None
 ) -> tuple[str, float, int]:
@@ -40,7 +53,7 @@ def fastest(
     """
     bias = CurveBias(coordinates)
     trials: dict[str, Dynamics] = {}
-    for name in candidates or available():
+    for name in candidates or _worthwhile(len(positions)):
         with suppress(openmm.OpenMMException):  # a GPU platform can be installed where no GPU is
             trials[name] = Dynamics(replace(model, platform=name), bias)
     rates = dict.fromkeys(trials, 0.0)
@@ -55,6 +68,12 @@ def fastest(
             if steps > WARM_UP:  # a GPU compiles first, and whatever else runs here only slows a platform down
                 rates[name] = max(rates[name], steps / (time.perf_counter() - begin))
     return *quickest(rates), spent
+
+
+def _worthwhile(particles: int) -> list[str]:
+    """All platforms, but for Reference where there are many particles and another one."""
+    every = available()
+    return [name for name in every if name != "Reference" or particles <= MOST_FOR_REFERENCE] or every
 
 
 def quickest(rates: Mapping[str, float]) -> tuple[str, float]:

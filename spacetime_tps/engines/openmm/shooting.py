@@ -7,7 +7,8 @@ import openmm
 
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.bias import Bias
-from spacetime_tps.engines.openmm.dynamics import Dynamics, Engine, Record, inverse_masses
+from spacetime_tps.engines.openmm.constraints import drift, inverse_masses, tangent
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Engine, Record
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames, joined, time_reversed
@@ -62,7 +63,8 @@ def shoot(engine: Engine, shot: Shot) -> Outcome:
 
     LangevinMiddle kicks, drifts half a step, mixes noise into the velocities, drifts the other half. Only in that middle are positions and
     velocities independent and the velocities Maxwell; fresh ones at a whole step would put kT (omega dt)^2 / 8 of heat into each vibration.
-    So the walk takes its next half step, and the two trajectories part from there with velocities v and a v + noise.
+    So the walk takes its next half step, and the two trajectories part from there with velocities v and a v + noise. Where there are
+    constraints, the middle is moved back onto them, and both velocities are drawn along them (engines.openmm.constraints).
     """
     model, held, dynamics = engine.model, engine.under(shot.bias), engine.under(None)
     rng = np.random.default_rng(shot.seed)
@@ -70,16 +72,16 @@ def shoot(engine: Engine, shot: Shot) -> Outcome:
     held.begin(shot.seed, shot.positions, shot.velocities, parameters=shot.parameters)
     inverse = inverse_masses(held.context)
     force = held.context.getState(forces=True).getForces(asNumpy=True)._value
-    middle = shot.positions + half * (shot.velocities + model.timestep * inverse * force)
+    velocities = tangent(held.context, shot.velocities + model.timestep * inverse * force)
+    middle = drift(held.context, held.positions, velocities, half)
     spread = np.sqrt(model.kT * inverse)
     kept = np.exp(-model.friction * model.timestep)
-    before = spread * rng.normal(size=middle.shape)
-    after = kept * before + np.sqrt(1.0 - kept**2) * spread * rng.normal(size=middle.shape)
-    dynamics.begin(shot.seed, middle - half * before, -before)
-    context = dynamics.context
+    before, fresh = (tangent(held.context, spread * rng.normal(size=middle.shape)) for _ in range(2))
+    after = kept * before + np.sqrt(1.0 - kept**2) * fresh
+    dynamics.begin(shot.seed, middle, -before)
+    drift(dynamics.context, middle, -before, half)
     backward = _half(dynamics, shot, done=0, first=shot.stride - shot.first)
-    context.setPositions(middle + half * after)
-    context.setVelocities(after)
+    drift(dynamics.context, middle, after, half)
     forward = _half(dynamics, shot, done=1, first=shot.first)
     evaluations = forward.evaluations + backward.evaluations + 1
     stable = forward.stable and backward.stable

@@ -6,8 +6,8 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, inverse_masses
-from spacetime_tps.engines.openmm.minimisation import Potential
+from spacetime_tps.engines.openmm.constraints import TOLERANCE, drift, inverse_masses, place, tangent
+from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.molecules.forcefield import deserialised
 
 
@@ -16,17 +16,22 @@ def whole_step_velocities(model: Model, positions: np.ndarray, velocities: np.nd
 
     positions (F, atoms, 3), nm; velocities (F, atoms, 3) that belong `offsets` (F,) steps after them. A step of LangevinMiddle kicks by
     dt force / mass at a whole step and then drifts, so that v(t) = v(t + o dt) - o dt force(x(t)) / mass for o = -1/2 and 1/2: friction and
-    noise act in the middle of a step, outside of that half.
+    noise act in the middle of a step, outside of that half. What would stretch constraints is taken off.
     """
-    potential, kick = Potential(model), model.timestep * inverse_masses(Dynamics(model).context)
-    found = [v + o * kick * potential(x)[1] for x, v, o in zip(positions.astype(float), velocities, offsets.tolist(), strict=True)]
-    return np.array(found).reshape(velocities.shape), potential.evaluations
+    context = Dynamics(model).context
+    kick = model.timestep * inverse_masses(context)
+    found = []
+    for x, v, o in zip(positions.astype(float), velocities, offsets.tolist(), strict=True):
+        place(context, x)
+        found.append(tangent(context, v - o * kick * context.getState(forces=True).getForces(asNumpy=True)._value))
+    return np.array(found).reshape(velocities.shape), len(found)
 
 
 def langevin(model: Model, *, seed: int) -> tuple[Any, Any]:
     """The model's OpenMM System and a LangevinMiddleIntegrator of its own."""
     integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
     integrator.setRandomNumberSeed(seed)
+    integrator.setConstraintTolerance(TOLERANCE)
     return deserialised(model.system_xml, "system.xml"), integrator
 
 
@@ -50,13 +55,14 @@ class WholeSteps:
 
     def put(self, positions: np.ndarray, velocities: np.ndarray) -> None:
         """Set positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps."""
-        self.context.setPositions(positions)
+        place(self.context, positions)
         self.context.setVelocities(velocities - self._half_kick())
 
     def get(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions (atoms, 3), nm, and velocities (atoms, 3), nm/ps."""
         state = self.context.getState(positions=True, velocities=True)
-        return state.getPositions(asNumpy=True)._value, state.getVelocities(asNumpy=True)._value + self._half_kick()
+        velocities = tangent(self.context, state.getVelocities(asNumpy=True)._value + self._half_kick())
+        return state.getPositions(asNumpy=True)._value, velocities
 
     def step(self, count: int) -> None:
         """Steps of the dynamics."""
@@ -73,7 +79,5 @@ class WholeSteps:
         """
         self.evaluations += 1
         positions, velocities = self.get()
-        middle = positions + self.half * (velocities + self._half_kick())
-        fresh = self.spread * rng.normal(size=positions.shape)
-        self.context.setPositions(middle + self.half * fresh)
-        self.context.setVelocities(fresh)
+        middle = drift(self.context, positions, tangent(self.context, velocities + self._half_kick()), self.half)
+        drift(self.context, middle, tangent(self.context, self.spread * rng.normal(size=positions.shape)), self.half)
