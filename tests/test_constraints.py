@@ -13,7 +13,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.engines.openmm.shooting import Shot, shoot
-from spacetime_tps.engines.openmm.whole_steps import WholeSteps, langevin, whole_step_velocities
+from spacetime_tps.engines.openmm.whole_steps import WholeSteps, whole_step_velocities
 from spacetime_tps.molecules.forcefield import serialised
 from spacetime_tps.states.state import state_of
 from spacetime_tps.trajectories.frames import offsets, time_reversed
@@ -136,7 +136,8 @@ def test_whole_step_velocities_are_the_central_differences_along_the_constraints
 def test_motion_runs_back_where_whole_step_velocities_are_turned_round(held) -> None:
     """RATTLE is its own reverse: 200 steps there and back end where they began, but for rounding and the tolerance of constraints."""
     model, x = held
-    system, integrator = langevin(replace(model, friction=0.0), seed=1)
+    frictionless = replace(model, friction=0.0)
+    system, integrator = frictionless.system(), frictionless.integrator(1)
     dynamics = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")))
     begin = Dynamics(model).walk(Walk(None, FREE, 500, 500, 3, x))
     dynamics.put(begin.positions[-1].astype(float), begin.velocities[-1].astype(float))
@@ -174,7 +175,7 @@ def test_a_shot_with_constraints_is_one_motion_whichever_way_time_runs(held) -> 
         assert lengths_off(model, path.positions) < 1e-5
         assert stretching(model, path.positions, path.velocities) < 1e-3
         whole, _ = whole_step_velocities(still, path.positions, path.velocities, offsets(path))
-        system, integrator = langevin(still, seed=1)
+        system, integrator = still.system(), still.integrator(1)
         again = WholeSteps(openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference")))
         again.put(path.positions[0].astype(float), whole[0])
         for frame in path.positions[1:]:

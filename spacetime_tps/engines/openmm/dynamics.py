@@ -40,7 +40,27 @@ class Model:
     @cached_property
     def cell(self) -> Cell | None:
         """Box vectors, nm; None where nothing is periodic."""
-        return cell_of(deserialised(self.system_xml, "system.xml"))
+        return cell_of(self.system())
+
+    def system(self) -> openmm.System:
+        """A System of the caller's own."""
+        return deserialised(self.system_xml, "system.xml")
+
+    def integrator(self, seed: int = 0) -> openmm.LangevinMiddleIntegrator:
+        """The integrator of all dynamics of the model, whoever runs it."""
+        found = openmm.LangevinMiddleIntegrator(self.temperature, self.friction, self.timestep)
+        found.setConstraintTolerance(TOLERANCE)
+        found.setRandomNumberSeed(seed)
+        return found
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Of its platform. One thread adds up forces in one order: the same numbers on every machine, and a core a process."""
+        return {"Threads": "1"} if self.platform == "CPU" else {}
+
+    def context(self, system: openmm.System, integrator: openmm.Integrator) -> openmm.Context:
+        """On its platform."""
+        return openmm.Context(system, integrator, openmm.Platform.getPlatformByName(self.platform), self.properties)
 
 
 @dataclass(frozen=True)
@@ -74,12 +94,10 @@ class Dynamics:
 
     def __init__(self, model: Model, bias: Bias | None = None):
         self.model, self.bias = model, bias
-        system = deserialised(model.system_xml, "system.xml")
+        system = model.system()
         self._bias: Attached | None = None if bias is None else bias.attach(system, model.kT, model.timestep)
-        self.integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
-        self.integrator.setConstraintTolerance(TOLERANCE)
-        properties = {"Threads": "1"} if model.platform == "CPU" else {}
-        self.context = openmm.Context(system, self.integrator, openmm.Platform.getPlatformByName(model.platform), properties)
+        self.integrator = model.integrator()
+        self.context = model.context(system, self.integrator)
 
     def begin(
         self,

@@ -1,7 +1,7 @@
 """Solvent brought to equilibrium about a solute that keeps its shape."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import openmm
@@ -9,7 +9,7 @@ from openmm import unit
 from scipy.spatial.distance import pdist, squareform
 
 from spacetime_tps.coordinates.molecule import Cell
-from spacetime_tps.engines.openmm.constraints import TOLERANCE, place, positions_of
+from spacetime_tps.engines.openmm.constraints import place, positions_of
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.forcefield import cell_of, deserialised
@@ -82,17 +82,14 @@ class _Run:
         self, model: Model, springs: openmm.HarmonicBondForce, positions: np.ndarray, timestep: float, friction: float, seed: int,
         advance: Callable[[int], None], *, constant_volume: bool = True,
     ):  # fmt: skip
-        system = deserialised(model.system_xml, "system.xml")
+        system = model.system()
         system.addForce(openmm.XmlSerializer.clone(springs))
         if not constant_volume:
             barostat = openmm.MonteCarloBarostat(PRESSURE, model.temperature, EVERY)
             barostat.setRandomNumberSeed(seed_of(seed, "barostat", 0))
             system.addForce(barostat)
-        integrator = openmm.LangevinMiddleIntegrator(model.temperature, friction, timestep)
-        integrator.setConstraintTolerance(TOLERANCE)
-        integrator.setRandomNumberSeed(seed_of(seed, "equilibration", 0))
-        one_thread = {"Threads": "1"} if model.platform == "CPU" else {}
-        self.context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(model.platform), one_thread)
+        integrator = replace(model, friction=friction, timestep=timestep).integrator(seed_of(seed, "equilibration", 0))
+        self.context = model.context(system, integrator)
         place(self.context, positions)
         self.context.setVelocitiesToTemperature(model.temperature, seed_of(seed, "velocities", 0))
         self.evaluations, self._advance, self._tried = 0, advance, 0 if constant_volume else 2

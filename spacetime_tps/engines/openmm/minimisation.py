@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 
 from spacetime_tps.engines.openmm.constraints import inverse_masses, place, positions_of
 from spacetime_tps.engines.openmm.dynamics import Model
-from spacetime_tps.molecules.forcefield import deserialised
 
 STIFFNESS = (1e5, 1e6)
 """kJ/mol/nm^2 of springs that stand for constraints, one minimisation after another; a bond to hydrogen has 3e5"""
@@ -30,10 +29,8 @@ class Potential:
     """Energy and gradient of the unrestrained molecule, each call one evaluation."""
 
     def __init__(self, model: Model):
-        system = deserialised(model.system_xml, "system.xml")
-        platform = openmm.Platform.getPlatformByName(model.platform)
-        one_thread = {"Threads": "1"} if model.platform == "CPU" else {}  # sums in one order: the same minima on every machine
-        self._context = openmm.Context(system, openmm.VerletIntegrator(model.timestep), platform, one_thread)
+        system = model.system()
+        self._context = model.context(system, openmm.VerletIntegrator(model.timestep))
         found = [system.getConstraintParameters(k) for k in range(system.getNumConstraints())]
         self.constraints = np.array([(i, j) for i, j, _ in found], dtype=int).reshape(-1, 2)
         self.lengths = np.array([length.value_in_unit(unit.nanometer) for *_, length in found])

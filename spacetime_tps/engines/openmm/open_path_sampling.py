@@ -18,7 +18,7 @@ from openpathsampling.snapshot_modifier import SnapshotModifier
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.protocol import Boxes
 from spacetime_tps.engines.openmm.dynamics import Model
-from spacetime_tps.engines.openmm.whole_steps import WholeSteps, langevin
+from spacetime_tps.engines.openmm.whole_steps import WholeSteps
 from spacetime_tps.states.state import state_of, structures_of
 
 LENGTH, SPEED = (engines.Engine.units[of] for of in ("length", "velocity"))
@@ -99,10 +99,8 @@ class WholeStepEngine(engines.Engine):  # type: ignore[misc]
 
 def engine_of(model: Model, topology: app.Topology, *, stride: int, longest: int, seed: int) -> WholeStepEngine:
     """The dynamics of a model: a snapshot every `stride` steps; trajectories of more than `longest` snapshots are given up."""
-    system, integrator = langevin(model, seed=seed)
     return WholeStepEngine(
-        engines.topology.MDTrajTopology(mdtraj.Topology.from_openmm(topology)), system, integrator,
-        {"Threads": "1"} if model.platform == "CPU" else {},
+        engines.topology.MDTrajTopology(mdtraj.Topology.from_openmm(topology)), model.system(), model.integrator(seed), model.properties,
         {"n_steps_per_frame": stride, "n_frames_max": longest, "platform": model.platform},
     )  # fmt: skip
 

@@ -1,14 +1,11 @@
 """Velocities at whole steps, where turning them runs the motion backwards; LangevinMiddle in OpenMM keeps those of half a step before."""
 
-from typing import Any
-
 import numpy as np
 import openmm
 from openmm import unit
 
-from spacetime_tps.engines.openmm.constraints import TOLERANCE, drift, inverse_masses, place, tangent
+from spacetime_tps.engines.openmm.constraints import drift, inverse_masses, place, tangent
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
-from spacetime_tps.molecules.forcefield import deserialised
 
 
 def whole_step_velocities(model: Model, positions: np.ndarray, velocities: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, int]:
@@ -25,14 +22,6 @@ def whole_step_velocities(model: Model, positions: np.ndarray, velocities: np.nd
         place(context, x)
         found.append(tangent(context, v - o * kick * context.getState(forces=True).getForces(asNumpy=True)._value))
     return np.array(found).reshape(velocities.shape), len(found)
-
-
-def langevin(model: Model, *, seed: int) -> tuple[Any, Any]:
-    """The model's OpenMM System and a LangevinMiddleIntegrator of its own."""
-    integrator = openmm.LangevinMiddleIntegrator(model.temperature, model.friction, model.timestep)
-    integrator.setRandomNumberSeed(seed)
-    integrator.setConstraintTolerance(TOLERANCE)
-    return deserialised(model.system_xml, "system.xml"), integrator
 
 
 class WholeSteps:
