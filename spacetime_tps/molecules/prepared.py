@@ -169,7 +169,7 @@ def _check_isolated(topology: app.Topology, path: Path) -> None:
     if water or topology.getPeriodicBoxVectors() is not None:
         what = "a periodic box" if not water else f"{water} water molecule{'s' if water > 1 else ''}"
         raise SpacetimeError(
-            f"{path} holds {what}, which a serialised System alone may: make it again without solvent and box, or give its System as XML"
+            f"{path} holds {what}, and a topology is taken without: make it again without solvent and box, or give its System as XML"
         )
 
 
