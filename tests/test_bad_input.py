@@ -211,11 +211,20 @@ def xml_with_code() -> str:
     return text.replace("</Forces>", force + "\n</Forces>", 1)
 
 
+def with_force(text: str, force: openmm.Force) -> str:
+    """A System with one more force."""
+    system = openmm.XmlSerializer.deserialize(text)
+    system.addForce(force)
+    return openmm.XmlSerializer.serialize(system)
+
+
 XML: dict[str, tuple[Change, str]] = {
     "cut short": (lambda t: t[: len(t) // 2], "cannot be read as a serialised OpenMM System"),
     "empty": (lambda t: "", "cannot be read as a serialised OpenMM System"),
     "a state": (lambda t: "<State/>", "cannot be read as a serialised OpenMM System"),
     "one particle less": (lambda t: re.sub(r"<Particle mass[^>]*/>", "", t, count=1), "particles, and"),
+    "a barostat": (lambda t: with_force(t, openmm.MonteCarloBarostat(1.0, 300.0)), "holds a MonteCarloBarostat: take it out"),
+    "a thermostat": (lambda t: with_force(t, openmm.AndersenThermostat(300.0, 1.0)), "holds a AndersenThermostat: take it out"),
     "code": (lambda t: xml_with_code(), "holds a PythonForce"),
     "code, by entities": (lambda t: xml_with_code().replace('"PythonForce"', '"&#80;ythonForce"'), "holds a PythonForce"),
 }  # fmt: skip

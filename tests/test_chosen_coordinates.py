@@ -173,6 +173,13 @@ def test_a_ring_is_selected_as_one() -> None:
     ring = molecule_of(load_structure(folder / "chair.pdb"), load_structure(folder / "inverted.pdb"), None)
     found = Torsions.of_molecule("element C", ring)
     assert found.closed == (True,) * 6
+    named = Torsions.of_molecule({"a": ("1:C1", "1:C2", "1:C3", "1:C4"), "b": ("1:H11", "1:C1", "1:C2", "1:H21")}, ring)
+    assert named.closed == (True, True), "by the bond that they are about"
+    assert len(named.ways(named.values(ring.start), named.values(ring.end), 8)) == 1
+    butane = bundled_systems()["butane"]
+    chain = molecule_of(load_structure(butane / "gauche.pdb"), load_structure(butane / "trans.pdb"), None)
+    tags = [f"{a.number}:{a.name}" for a in chain.atoms if a.element == "C"]
+    assert Torsions.of_molecule({"a": tuple(tags)}, chain).closed == ()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.coordinates.torsions import Torsions, rotatable_torsions
-from spacetime_tps.engines.openmm.bias import CurveBias, WindowBias
+from spacetime_tps.engines.openmm.bias import BIAS_GROUP, CurveBias, WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
+from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.around import states_around
@@ -331,3 +332,24 @@ def test_a_kind_from_outside_is_one_registration(monkeypatch: pytest.MonkeyPatch
         registry.coordinates_of(mine.to_json(), None)
     monkeypatch.setitem(registry.KINDS, "squeezed", Squeezed)
     assert registry.coordinates_of(mine.to_json(), None) == mine
+
+
+def test_the_molecules_own_energy_is_its_own_whatever_its_forces_are_called() -> None:
+    """A System whose force is in the group of biases and has a parameter called stiffness: its energy is recorded, and no window changes
+    it."""
+    system = openmm.System()
+    for _ in range(5):
+        system.addParticle(12.0)
+    own = openmm.CustomBondForce("stiffness*(r-center)^2")
+    own.addGlobalParameter("stiffness", 100.0)
+    own.addGlobalParameter("center", 0.1)
+    own.addBond(0, 4, [])
+    own.setForceGroup(BIAS_GROUP)
+    system.addForce(own)
+    model = replace(empty(), system_xml=openmm.XmlSerializer.serialize(system))
+    expected = 100.0 * (np.linalg.norm(START[4] - START[0]) - 0.1) ** 2
+    window = Window(Linear("s", (1.0, 0.0, 0.0, 0.0)), 0.3, 7.0)
+    for bias, parameters in ((None, np.zeros((1, 0))), (WindowBias(TORSIONS, window.variable), window.parameters[None])):
+        frames = Dynamics(model, bias).walk(Walk(bias, parameters, 5, 5, 1, START))
+        assert frames.potential_energy[0] == pytest.approx(expected, rel=1e-6)
+    assert Potential(model)(START)[0] == pytest.approx(expected, rel=1e-6)

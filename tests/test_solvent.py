@@ -1,12 +1,13 @@
 """Explicit water: put about two ends, or brought by them; one topology and box, and everything downstream on it."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from openmm import Vec3, app
+from openmm import Vec3, app, unit
 from scipy.spatial import cKDTree
 from typer.testing import CliRunner
 
@@ -186,6 +187,11 @@ def test_a_system_of_its_own_brings_its_water_and_a_solute_parted_by_the_walls_i
     for structure in (again.start, again.end):
         lengths = [np.linalg.norm(structure.positions[a] - structure.positions[b]) for a, b in bonds]
         assert max(lengths) < 0.2
+    wider = app.Modeller(copy.deepcopy(problem.end.topology), problem.end.quantity)
+    wider.topology.setPeriodicBoxVectors(1.05 * box * unit.nanometer)
+    write_pdb(tmp_path / "end.pdb", of_quantity(wider.topology, wider.positions))
+    with pytest.raises(SpacetimeError, match=r"end.pdb is in another box \(CRYST1\) than the system"):
+        prepare(load_system(tmp_path / "system"), CPU)
     fewer = list(problem.end.topology.residues())[-1]
     modeller = app.Modeller(problem.end.topology, problem.end.quantity)
     modeller.delete([fewer])
@@ -441,3 +447,15 @@ def test_the_shipped_system_is_openpathsamplings_example() -> None:
         edge = np.diag(np.array(structure.cell))
         tree = cKDTree(structure.positions % edge, boxsize=edge)
         assert not tree.query_pairs(0.09)
+
+
+def test_a_molecule_of_ions_is_refused_before_its_water_is_equilibrated(tmp_path: Path) -> None:
+    lines = "HETATM    1 NA    NA A   1       0.000   0.000   0.000  1.00  0.00          NA\n"
+    lines += "HETATM    2 CL    CL A   2       {:5.3f}   0.000   0.000  1.00  0.00          CL\nEND\n"
+    for name, apart in (("a.pdb", 2.6), ("b.pdb", 6.0)):
+        (tmp_path / name).write_text(lines.format(apart))
+    spec = two_structures(
+        tmp_path / "a.pdb", tmp_path / "b.pdb", forcefield=("amber14-all.xml",), solvent="tip3p", coordinates=["distances: all"]
+    )
+    with pytest.raises(SpacetimeError, match="ions are part of the solvent in water"):
+        prepare(spec, CPU)

@@ -169,7 +169,9 @@ class Torsions:
             return _within(molecule, definition)
         if definition is not None:
             found = [molecule.chosen(labels) for labels in definition.values()]
-            return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found))
+            rings = [{four[1], four[2]} for four in along_rings(molecule)]
+            closed = tuple({f[1], f[2]} in rings for f in found)
+            return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found), closed if any(closed) else ())
         turning = turning_torsions(molecule)
         if turning is None:
             raise SpacetimeError(SAME)

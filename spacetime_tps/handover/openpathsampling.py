@@ -181,7 +181,10 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
     if set(states[[0, -1]]) != {"A", "B"} or (states[1:-1] != "").any():
         return None
     engine = trajectory[0].engine
-    spacing = engine.n_steps_per_frame * problem.model.timestep
+    step = engine.integrator.getStepSize()._value
+    if not np.isclose(step, problem.model.timestep):
+        raise SpacetimeError(f"the trajectories are of steps of {1e3 * step:g} fs, the run's of {1e3 * problem.model.timestep:g} fs")
+    spacing = engine.n_steps_per_frame * step
     energies = np.array([potential(x.astype(float))[0] for x in positions])
     frames = at_whole_steps(positions, velocities, energies, spacing=spacing)
     if not isinstance(engine, WholeStepEngine):

@@ -6,7 +6,7 @@ from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.composition import is_last, solute_size
 from spacetime_tps.molecules.reading import Read
-from spacetime_tps.molecules.solvent import alike, parted, without_solvent
+from spacetime_tps.molecules.solvent import alike, parted, same_box, without_solvent
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.molecules.water import gathered
 
@@ -33,6 +33,9 @@ def alone(files: Sequence[Read], names: tuple[str, str], *, keep_solvent: bool) 
 
 def as_they_are(files: Sequence[Read], names: tuple[str, str], cell: Cell | None) -> tuple[Read, Read, Solvents]:
     """For a System of their own: with the water that they hold. Raises SpacetimeError where it is not the same, or not last."""
+    for read, name in zip(files, names, strict=True):
+        if cell is not None and read.structure.cell is not None and not same_box(read.structure.cell, cell):
+            raise SpacetimeError(f"{name} is in another box (CRYST1) than the system: both ends must be in the system's")
     whole = [read.structure if cell is None else gathered(read.structure, cell) for read in files]
     if all(solute_size(s.topology) == len(s.positions) for s in whole):
         return Read(whole[0], files[0].said), Read(whole[1], files[1].said), None

@@ -152,9 +152,13 @@ def _kind(path: Path) -> Kind:
 def _system_xml(path: Path, parameters: Sequence[Path]) -> openmm.System:
     _check_none(path, parameters)
     try:
-        return deserialised(path.read_text(), str(path))
+        found = deserialised(path.read_text(), str(path))
     except UnicodeDecodeError as problem:
         raise SpacetimeError(f"{path} cannot be read as a serialised OpenMM System: {problem}") from problem
+    for kind in (type(force).__name__ for force in found.getForces()):
+        if kind.endswith(("Barostat", "Thermostat")):
+            raise SpacetimeError(f"{path} holds a {kind}: take it out, runs are Langevin dynamics at constant volume")
+    return found
 
 
 def _check_none(path: Path, parameters: Sequence[Path]) -> None:

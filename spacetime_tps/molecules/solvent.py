@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from openmm import app
 
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.composition import solute_size, solvent_atoms
 from spacetime_tps.molecules.reading import Read
@@ -69,4 +70,9 @@ def alike(one: Structure, other: Structure) -> bool:
     kinds = [[(residue.name, len(list(residue.atoms()))) for residue in s.topology.residues()] for s in (one, other)]
     if kinds[0] != kinds[1] or not kinds[0] or one.cell is None or other.cell is None:
         return False
-    return bool(np.abs(np.array(one.cell) - np.array(other.cell)).max() < 1e-3)
+    return same_box(one.cell, other.cell)
+
+
+def same_box(one: Cell, other: Cell) -> bool:
+    """To what a PDB file keeps of it."""
+    return bool(np.abs(np.array(one) - np.array(other)).max() < 1e-3)

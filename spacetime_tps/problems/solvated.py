@@ -11,6 +11,8 @@ from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.superposition import superposed
 from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.equilibration import GENTLE_STEPS, equilibrated, resized
+from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.forcefield import build_solvated_system, serialised
 from spacetime_tps.molecules.room import with_solute
 from spacetime_tps.molecules.solvent import parted
@@ -52,8 +54,10 @@ def solvate(
     ends = [start, end]
     larger = int(extent(end) > extent(start))
     boxed = put_into_water(ends[larger], files, solvent.water, padding=solvent.padding_nm)
-    model = bare(serialised(build_solvated_system(boxed.topology, files)))
     solute = len(start.positions)
+    if solute_size(boxed.topology) != solute:
+        raise SpacetimeError("ions are part of the solvent in water: a molecule that is or holds one needs a system of its own")
+    model = bare(serialised(build_solvated_system(boxed.topology, files)))
     shape = np.array([a.index for a in start.topology.atoms() if not is_hydrogen(a)])
     steps = round(solvent.equilibration_ps / model.timestep)
     with progress.task("water about both ends", 2 * (steps + GENTLE_STEPS)) as advance:

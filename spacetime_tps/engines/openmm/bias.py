@@ -14,6 +14,9 @@ from spacetime_tps.windows.protocol import Variable
 
 BIAS_GROUP = 31
 """Force group of everything that is no force of the molecule's own"""
+PREFIX = "spacetime_"
+"""Of parameters of a whole context: a System may have some of its own"""
+HOLD = f"{PREFIX}hold"
 SOFTEST = 0.15
 """Angular frequency of a held frame times the time step: stiff against the molecule's turning, slow against the integrator"""
 
@@ -79,9 +82,10 @@ class WindowBias:
             for n, same in enumerate(_alike(needed)):
                 forces[f"f{k}_{n}"] = _TermForce(same, "1", system, coefficients).force
             definitions.append(f"f{k}=" + ("+".join(name for name in forces if name.startswith(f"f{k}_")) or "0"))
-        force = openmm.CustomCVForce(f"{kT!r}*({self.variable.energy}); " + "; ".join(definitions))
-        force.addGlobalParameter("center", 0.0)
-        force.addGlobalParameter("stiffness", 0.0)
+        own = (f"{name}={PREFIX}{name}" for name in ("center", "stiffness"))
+        force = openmm.CustomCVForce("; ".join((f"{kT!r}*({self.variable.energy})", *own, *definitions)))
+        force.addGlobalParameter(f"{PREFIX}center", 0.0)
+        force.addGlobalParameter(f"{PREFIX}stiffness", 0.0)
         for name, part in forces.items():
             force.addCollectiveVariable(name, part)
         _add(system, force, "SpacetimeWindow")
@@ -154,13 +158,13 @@ class _Held:
         everywhere = np.zeros((system.getNumParticles(), 3))
         everywhere[atoms] = reference
         self._orientation = openmm.OrientationRestraintForce(0.0, everywhere.tolist(), atoms)
-        centre = openmm.CustomCentroidBondForce(1, "0.5*hold*((x1-hold_x)^2+(y1-hold_y)^2+(z1-hold_z)^2)")
+        centre = openmm.CustomCentroidBondForce(1, f"0.5*{HOLD}*((x1-{HOLD}_x)^2+(y1-{HOLD}_y)^2+(z1-{HOLD}_z)^2)")
         centre.addGroup(atoms, [1.0] * len(atoms))
         centre.addBond([0], [])
         self._centre = float(stiff * masses.sum())
-        centre.addGlobalParameter("hold", 0.0)
+        centre.addGlobalParameter(HOLD, 0.0)
         for axis, place in zip("xyz", reference.mean(axis=0).tolist(), strict=True):
-            centre.addGlobalParameter(f"hold_{axis}", place)
+            centre.addGlobalParameter(f"{HOLD}_{axis}", place)
         _add(system, self._orientation, "HeldOrientation")
         _add(system, centre, "HeldCentre")
 
@@ -168,7 +172,7 @@ class _Held:
         """Hold, or let go."""
         self._orientation.setK(self._k if on else 0.0)
         self._orientation.updateParametersInContext(context)
-        context.setParameter("hold", self._centre if on else 0.0)
+        context.setParameter(HOLD, self._centre if on else 0.0)
 
 
 def _outer(x: np.ndarray) -> np.ndarray:
@@ -195,7 +199,7 @@ class _Placed:
         self._hold = held
 
     def set(self, context: openmm.Context, parameters: np.ndarray) -> None:
-        context.setParameter("center", float(parameters[0]))
-        context.setParameter("stiffness", float(parameters[1]))
+        context.setParameter(f"{PREFIX}center", float(parameters[0]))
+        context.setParameter(f"{PREFIX}stiffness", float(parameters[1]))
         if self._hold is not None:
             self._hold.set(context, bool(parameters[1]))

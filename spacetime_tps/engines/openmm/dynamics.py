@@ -43,8 +43,12 @@ class Model:
         return cell_of(self.system())
 
     def system(self) -> openmm.System:
-        """A System of the caller's own."""
-        return deserialised(self.system_xml, "system.xml")
+        """A System of the caller's own, in which no force of the molecule's is in the group of biases."""
+        found = deserialised(self.system_xml, "system.xml")
+        for force in found.getForces():
+            if force.getForceGroup() == BIAS_GROUP:
+                force.setForceGroup(0)
+        return found
 
     def integrator(self, seed: int = 0) -> openmm.LangevinMiddleIntegrator:
         """The integrator of all dynamics of the model, whoever runs it."""
