@@ -45,7 +45,7 @@ def test_noise_adds_to_eta_what_bayes_rule_says(family: Family) -> None:
     noise = normal(1, family.dimension, seed=5)
     posterior = eta + family.noised(family.features(other), precision, noise)
     of_location = torch.zeros(family.dimension, dtype=torch.double)
-    for entries, level in family.sites:
+    for entries, level in family.groups:
         of_location[list(entries)] = precision[0, level]
     y = family.features(other) + noise / of_location.clamp_min(1e-9).sqrt()
     apart = (family.features(x) - y)[:, list(family.locations)]
@@ -56,9 +56,9 @@ def test_noise_adds_to_eta_what_bayes_rule_says(family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: type(f).__name__)
-def test_sites_share_the_locations_out(family: Family) -> None:
-    assert sorted(k for entries, _ in family.sites for k in entries) == sorted(family.locations)
-    assert {level for _, level in family.sites} == set(range(family.levels)) == set(range(family.precisions(points(family, 1)).shape[-1]))
+def test_groups_share_the_locations_out(family: Family) -> None:
+    assert sorted(k for entries, _ in family.groups for k in entries) == sorted(family.locations)
+    assert {level for _, level in family.groups} == set(range(family.levels)) == set(range(family.precisions(points(family, 1)).shape[-1]))
     squares = {entry for entry, _ in family.squares}
     assert squares | set(family.locations) == set(range(family.dimension))
     assert not squares & set(family.locations)
@@ -125,9 +125,9 @@ def test_it_comes_back_from_its_file_without_pickle(tmp_path: Path) -> None:
     potential.save(tmp_path / "denoiser.pt", model)
     again = potential.load(tmp_path / "denoiser.pt", family)
     torch.testing.assert_close(again.moments(eta), model.moments(eta), atol=0.0, rtol=0.0)
-    with pytest.raises(SpacetimeError, match="is of 5 sites and 7 features, the coordinates have 3 and 6"):
+    with pytest.raises(SpacetimeError, match="is of 5 groups and 7 features, the coordinates have 3 and 6"):
         potential.load(tmp_path / "denoiser.pt", VonMises(3))
-    with pytest.raises(SpacetimeError, match="is of 5 sites and 7 features, the coordinates have 5 and 5"):
+    with pytest.raises(SpacetimeError, match="is of 5 groups and 7 features, the coordinates have 5 and 5"):
         potential.load(tmp_path / "denoiser.pt", Cartesian(5))
     save_mixture(tmp_path / "mixture.pt", TrainedDenoiser(torch.ones(2, 4), torch.zeros(2)))
     with pytest.raises(SpacetimeError, match="holds no potential_network"):
@@ -241,22 +241,22 @@ def test_it_serves_every_family_from_so_many_coordinates_on() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pointsbeside_windows_have_moved_centers_and_precisions(family: Family) -> None:
+def test_points_beside_windows_have_moved_centers_and_precisions(family: Family) -> None:
     """By u times what `WANDER` and `STRETCH` say, u uniform up to one: u^2 is a third in the mean."""
-    sites = len(family.sites)
+    groups = len(family.groups)
     level = family.level_of(torch.tensor([30.0, 90.0, 45.0, 60.0, 20.0])[: family.levels].double())
-    window = family.natural(0.1 * torch.arange(sites).double(), level)[None]
+    window = family.natural(0.1 * torch.arange(groups).double(), level)[None]
     eta = beside(family, window, 20_000, torch.Generator().manual_seed(5))
     precision, before = family.precisions(eta), family.precisions(window)
-    width = before[:, [of for _, of in family.sites]].rsqrt()
+    width = before[:, [of for _, of in family.groups]].rsqrt()
     away = (family.center(eta) - family.center(window)) / width
-    torch.testing.assert_close(away.square().mean(0), torch.full((sites,), WANDER**2 / 3.0).double(), rtol=0.06, atol=0.0)
+    torch.testing.assert_close(away.square().mean(0), torch.full((groups,), WANDER**2 / 3.0).double(), rtol=0.06, atol=0.0)
     wider = (precision / before).log()
     torch.testing.assert_close(wider.square().mean(0), torch.full_like(wider[0], STRETCH**2 / 3.0), rtol=0.06, atol=0.0)
     assert float(away.mean(0).abs().max()) < 0.03
 
 
-def testbeside_windows_on_a_slope_it_has_the_moments_of_the_landscape() -> None:
+def test_beside_windows_on_a_slope_it_has_the_moments_of_the_landscape() -> None:
     """exp(30 cos x), and windows whose centers lie far from their frames: narrower noise on frames never reaches what is beside them."""
     family, steep = VonMises(2), torch.tensor([30.0, 0.0, 30.0, 0.0]).double()
     center = torch.stack([torch.linspace(0.0, 2.4, 16), torch.linspace(0.0, -2.0, 16)], dim=-1).double()

@@ -123,7 +123,7 @@ def test_ways_of_a_product_join_what_the_blocks_tell() -> None:
     assert [w.name for w in ways] == ["t+90_u-120", "t+90_u+240", "t-270_u-120"]
     np.testing.assert_allclose(ways[1].change, [math.radians(90.0), 2.0, math.radians(240.0)])
     assert product.way_of(a + np.linspace(0.0, 1.0, 30)[:, None] * ways[2].change, a, b) == "t-270_u-120"
-    assert Product((far, far)).ways(a[:2], b[:2], 5)[0].name == "direct"
+    assert Product((far, Distances(("e",), ((0, 2),)))).ways(a[:2], b[:2], 5)[0].name == "direct"
     assert product.names == ("t", "d", "u")
     assert product.unit == ("degrees", "nm", "degrees")
 
