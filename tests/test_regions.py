@@ -205,6 +205,8 @@ def test_a_structure_is_kept_under_a_name_that_its_own_is_not_part_of(here: Path
     (here / "flat.pdb").write_bytes(content + b"REMARK\n")
     assert collected(parse_regions(["rmsd(flat.pdb)<0.03"]), storage)[0] != (box,), "another content is another region"
     assert collected([box], storage) == ((box,), {}), "what was read once is its copy"
+    (other,), fresh = collected(parse_regions(["rmsd(flat.pdb)<0.03"]), storage)
+    assert collected([other], storage) == ((other,), fresh), "another one's copy is not"
 
 
 def test_stages_in_memory_read_the_structures_that_regions_name(here: Path) -> None:

@@ -130,7 +130,7 @@ def collected(forbidden: Sequence[Forbidden], storage: Storage) -> tuple[tuple[F
     contents: dict[str, bytes] = {}
 
     def read(structure: AnyFile) -> AnyFile:
-        if structure.sha256 is not None and storage.has(structure.kept):
+        if storage.has(structure.kept) and structure.sha256 == hashlib.sha256(storage.content(structure.kept)).hexdigest():
             return structure
         path = Path(structure.file)
         if not path.is_file() and not storage.has(structure.kept):

@@ -60,8 +60,6 @@ def run(
     problem = preparation.load(out)
     bind(avoid, problem, structures.__getitem__)
     _write_config(out, spec, settings)
-    for name, content in structures.items():
-        folder.put_bytes(name, content)
     progress.say(estimate(problem, settings))
     return _finish(out, spec.name, problem, settings, progress)
 
