@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openmm import app
 
-from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.molecules.integrity import Integrity
@@ -18,6 +17,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.residence import residence
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.states.transitions import transitions
 from spacetime_tps.trajectories.frames import Frames, joined, part, time_reversed
 from spacetime_tps.windows.angle import Angle
 

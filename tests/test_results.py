@@ -58,6 +58,8 @@ def test_other_tools_get_the_same_frames_with_their_weights(results: Results, sm
         np.testing.assert_allclose(universe.atoms.velocities, files.atoms.velocities, rtol=1e-5, atol=1e-4)
         assert universe.trajectory.ts.data["weight"] == path.weight
         assert universe.copy().trajectory[at + 1].data["weight"] == path.weight
+        times = [universe.trajectory[at + k].time for k in range(len(path.times))]
+        np.testing.assert_allclose(times, path.times, atol=1e-9)
         np.testing.assert_array_equal(trajectory.xyz[at + 1], md.load(str(small_run / path.row.file), top=trajectory.topology).xyz[1])
         assert chosen.frame_weights[at + 1] == path.weight
         at += len(path.times)

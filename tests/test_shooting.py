@@ -9,7 +9,6 @@ import openmm
 import pytest
 from scipy.special import ndtr
 
-from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import FREE, Engine, Model, Walk
@@ -22,6 +21,7 @@ from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.states.transitions import transitions
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.unbiased.engine import first_frame
 from spacetime_tps.unbiased.settings import UnbiasedSettings

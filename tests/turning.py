@@ -3,13 +3,13 @@
 import numpy as np
 from openmm import app
 
-from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Model, Walk
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.states.transitions import transitions
 from spacetime_tps.trajectories.frames import Frames
 
 FOUR, STRIDE = (0, 1, 2, 3), 25

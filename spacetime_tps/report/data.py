@@ -83,8 +83,8 @@ class RunData:
         """coordinates.json"""
         return coordinates_of(self._record("coordinates.json", "blocks")["blocks"], self.cell)
 
-    def read(self, values: np.ndarray) -> np.ndarray:
-        """Values (..., D) of the coordinates as people read them."""
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Values (..., D) in the units of the coordinates, nothing wrapped: a curve stays whole."""
         return np.asarray(self.coordinates.scale * values)
 
     @cached_property
@@ -131,10 +131,20 @@ class RunData:
         return self.arrays(sampled.WINDOWS)
 
     @cached_property
+    def free_energy(self) -> dict[str, np.ndarray]:
+        """free_energy.npz"""
+        return self.arrays(sampled.FREE_ENERGY)
+
+    @cached_property
+    def weighted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions (S, atoms, 3), nm, and velocities, nm/ps, of the weighted frames of the best route's class, and their log weights (S,)."""
+        return *self.storage.frames(sampled.frames_file(1)), self.arrays(sampled.weights_file(1))["log_weight"]
+
+    @cached_property
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (S, D), as people read them, of the weighted frames of the best route's class, and their log weights (S,)."""
-        positions, _ = self.storage.frames(sampled.frames_file(1))
-        return self.read(self.coordinates.values(positions)), self.arrays(sampled.weights_file(1))["log_weight"]
+        """Coordinates (S, D), as people read them, of those frames, and their log weights (S,)."""
+        positions, _, log_weight = self.weighted
+        return self.scaled(self.coordinates.values(positions)), log_weight
 
     @cached_property
     def unbiased(self) -> dict[str, Any]:
@@ -162,7 +172,7 @@ class RunData:
     def path_values(self, row: Row) -> np.ndarray:
         """Coordinates (F, D) along a path, as people read them."""
         positions, _ = self.storage.frames(row["file"])
-        return self.read(self.coordinates.values(positions))
+        return self.scaled(self.coordinates.values(positions))
 
     def path_table(self, row: Row) -> dict[str, np.ndarray]:
         """The columns of the file beside a path's trajectory."""

@@ -41,7 +41,7 @@ def paths_map(run: RunData) -> Figure:
     for row in heavy[:: max(len(heavy) // DRAWN, 1)][:DRAWN]:
         line(axes, run, run.path_values(row), i, j, color=UNBIASED, lw=0.5, alpha=0.5, zorder=3)
     axes.plot([], [], color=UNBIASED, lw=1, label="unbiased paths")
-    line(axes, run, run.read(run.geodesic["center"]), i, j, color=CURVE, lw=1.6, zorder=4)
+    line(axes, run, run.scaled(run.geodesic["center"]), i, j, color=CURVE, lw=1.6, zorder=4)
     axes.plot([], [], color=CURVE, lw=1.6, label="geodesic")
     names, unit = run.coordinates.names, run.coordinates.unit
     x, y = (points[column_of(names[k], unit[k])] for k in (i, j))

@@ -66,7 +66,7 @@ def map_of_coordinates(run: RunData) -> Figure:
     for rank, route in enumerate(run.routes):
         best = rank == 0
         style = {"color": CURVE, "lw": 2.4 if best else 1.0, "ls": "-" if best else "--", "zorder": 5 if best else 4}
-        line(axes, run, run.read(route["center"]), i, j, **style)
+        line(axes, run, run.scaled(route["center"]), i, j, **style)
     axes.plot([], [], color=CURVE, lw=2.4, label="best geodesic")
     if len(run.routes) > 1:
         axes.plot([], [], color=CURVE, lw=1, ls="--", label="other routes")

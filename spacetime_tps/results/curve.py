@@ -34,9 +34,9 @@ class Curve:
 
     @staticmethod
     def of(run: RunData, arrays: dict[str, np.ndarray]) -> "Curve":
-        """From a file of routes/."""
+        """Of one of a run's routes."""
         return Curve(
-            str(arrays["name"]), arrays["eta"], run.read(arrays["center"]), arrays["precision"], arrays["mu"], arrays["kl_kT"],
+            str(arrays["name"]), arrays["eta"], run.scaled(arrays["center"]), arrays["precision"], arrays["mu"], arrays["kl_kT"],
             arrays["n_eff"], float(arrays["length"]),
         )  # fmt: skip
 
@@ -69,13 +69,13 @@ class FreeEnergies:
 
     @staticmethod
     def of(run: RunData) -> "FreeEnergies":
-        """From free_energy.npz."""
-        arrays = run.arrays("free_energy.npz")
+        """Of a run."""
+        arrays = run.free_energy
         family, eta = run.coordinates.family(), torch.from_numpy(arrays["eta"])
         center = family.center(eta)
         deepest = (eta * family.features(center)).sum(-1).numpy()
         value, error, forward, backward = (arrays[key] for key in ("free_energy_kT", "error_kT", "forward_kT", "backward_kT"))
-        return FreeEnergies(arrays["eta"], run.read(center.numpy()), value, error, forward, backward, deepest)
+        return FreeEnergies(arrays["eta"], run.scaled(center.numpy()), value, error, forward, backward, deepest)
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,12 +108,12 @@ class Samples:
         """An MDAnalysis.Universe in memory, in Å; `ts.data["weight"]` is the frame's weight."""
         from spacetime_tps.results.universe import universe
 
-        found = self._molecule
-        return universe(found.topology_file, self.positions, self.velocities, self.weights, spacing=1.0, cell=found.cell)
+        found, numbers = self._molecule, np.arange(len(self.weights), dtype=float)
+        return universe(found.topology_file, self.positions, self.velocities, self.weights, times=numbers, cell=found.cell)
 
     @staticmethod
     def of(run: RunData, molecule: Molecule) -> "Samples":
-        """From samples/weighted_1.trr and .npz."""
-        positions, velocities = run.storage.frames("samples/weighted_1.trr")
-        log_weight = run.arrays("samples/weighted_1.npz")["log_weight"]
-        return Samples(positions, velocities, run.read(run.coordinates.values(positions)), log_weight, molecule)
+        """Of a run's best route."""
+        positions, velocities, log_weight = run.weighted
+        values, _ = run.frames
+        return Samples(positions, velocities, values, log_weight, molecule)

@@ -93,7 +93,7 @@ class TransitionPath(Public):
     @cached_property
     def values(self) -> np.ndarray:
         """(F, D) of the run's coordinates: degrees, or nm."""
-        return self._run.read(self._run.coordinates.values(self.positions))
+        return self._run.scaled(self._run.coordinates.values(self.positions))
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -186,15 +186,13 @@ class Paths(Public, Sequence[TransitionPath]):
 
     def universe(self) -> Any:
         """All frames of all paths one after another as an MDAnalysis.Universe in memory, in Å and ps, with velocities; `ts.data["weight"]`
-        is the weight of the frame's path. Times go on from path to path."""
+        is the weight of the frame's path. Times begin anew with each path."""
         from spacetime_tps.results.universe import universe
 
-        paths = list(self)
-        positions, velocities = (np.concatenate([getattr(path, of) for path in paths]) for of in ("positions", "velocities"))
-        times = paths[0].times
+        arrays = ("positions", "velocities", "times")
+        positions, velocities, times = (np.concatenate([getattr(path, of) for path in self]) for of in arrays)
         return universe(
-            self._molecule.topology_file, positions, velocities, self.frame_weights,
-            spacing=float(times[1] - times[0]) if len(times) > 1 else 1.0, cell=self._molecule.cell,
+            self._molecule.topology_file, positions, velocities, self.frame_weights, times=times, cell=self._molecule.cell,
         )  # fmt: skip
 
 

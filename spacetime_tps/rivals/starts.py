@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
@@ -16,6 +15,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
+from spacetime_tps.states.transitions import transitions
 from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, thinned, time_reversed
 
 GUIDED = "guided"

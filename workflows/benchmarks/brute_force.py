@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from spacetime_tps.baselines.brute_force import transitions
 from spacetime_tps.engines.openmm.dynamics import FREE, Walk
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
@@ -21,6 +20,7 @@ from spacetime_tps.progress import Progress
 from spacetime_tps.sampling.residence import residence
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages.settings import Settings
+from spacetime_tps.states.transitions import transitions
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, joined, part
 
