@@ -73,6 +73,16 @@ def energy_and_force(bias: object, parameters: np.ndarray, positions: np.ndarray
     return state.getPotentialEnergy()._value, np.array(state.getForces(asNumpy=True)._value)
 
 
+def test_each_value_alone_is_a_variable(coordinates: Coordinates) -> None:
+    values, features = coordinates.values(FRAMES), coordinates.features(FRAMES)
+    for k, name in enumerate(coordinates.names):
+        variable = coordinates.variable(name)
+        assert variable.name == name
+        assert (variable.period is not None) == coordinates.angular[k]
+        np.testing.assert_allclose(variable.value(features), values[:, k], atol=1e-9)
+        np.testing.assert_allclose(variable.scale, coordinates.scale[k])
+
+
 def test_shapes_and_names(coordinates: Coordinates) -> None:
     values, features = coordinates.values(FRAMES), coordinates.features(FRAMES)
     count = len(coordinates.names)

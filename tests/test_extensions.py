@@ -117,8 +117,11 @@ class Angles(Lengths):
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         return bool(np.abs(b - a).max() > 0.3)
 
+    def variable(self, name: str) -> Linear:
+        return Linear(name, (*(float(own == name) for own in self.names), 0.0), float(np.degrees(1.0)))
+
     def separating(self, a: Boxes, b: Boxes) -> tuple[Linear, ...]:
-        return (Linear(self.names[0], (1.0, *(0.0 for _ in self.atoms)), float(np.degrees(1.0))),)
+        return (self.variable(self.names[0]),)
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         return {}

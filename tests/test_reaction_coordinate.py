@@ -20,6 +20,7 @@ from spacetime_tps.shooting.selection import FITS
 from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.weights import weighted_mean
 from spacetime_tps.surfaces.states import Discs
+from spacetime_tps.unbiased.verdict import REACTIVE
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
 
@@ -158,9 +159,9 @@ AT = 1.0 / np.sqrt(2.0)
 A, B = Discs(((-AT, -AT),), 0.4, False), Discs(((AT, AT),), 0.4, False)
 
 
-def shot(variables: tuple[Linear, ...], *, copies: int = 1) -> Ensemble:
+def shot(variables: tuple[Linear, ...], *, copies: int = 1, chosen: Linear | None = None, paths: int = 400) -> Ensemble:
     settings = ShootingSettings(
-        paths=400, budget=3_000_000, stiffness=30.0, walkers=24, points=10, gap=60, shots=1, equilibration=300, rung_steps=240,
+        paths=paths, budget=3_000_000, stiffness=30.0, walkers=24, points=10, gap=60, shots=1, equilibration=300, rung_steps=240,
         pilot_shots=10, states=0,
     )  # fmt: skip
     family, surface = Cartesian(2), Slanted()
@@ -170,7 +171,8 @@ def shot(variables: tuple[Linear, ...], *, copies: int = 1) -> Ensemble:
     eta = family.natural(center, torch.full_like(center[:, :1], 20.0))
     frames = route_frames("r", eta, surface.energy(center), grid, -surface.energy(grid), family, A, seed=2)
     engine = SurfaceShooting(Overdamped(surface, 1.0, 1e-3), family, A, B, settings, seed=3, longest=50_000)
-    return ShotSampler(engine, settings, seed=3, rates=False).sample([replace(frames, route=f"r{k}") for k in range(copies)], variables)
+    copied = [replace(frames, route=f"r{k}") for k in range(copies)]
+    return ShotSampler(engine, settings, seed=3, rates=False).sample(copied, variables, chosen=chosen)
 
 
 def duration(found: Ensemble) -> tuple[float, float]:
@@ -203,6 +205,16 @@ def test_shots_from_a_poor_variable_lead_to_a_better_one_and_to_the_same_paths()
     (one, its), (two, error) = duration(found), duration(straight)
     assert abs(one - two) < 3.0 * np.hypot(its, error)
     assert max(its, error) < 0.06 * two
+
+
+def test_a_variable_that_was_chosen_is_held_right_or_wrong() -> None:
+    right, wrong = (shot((X,), chosen=Linear(name, way), paths=40) for name, way in (("s", (AT, AT, 0.0)), ("r", (AT, -AT, 0.0))))
+    for found, name in ((right, "s"), (wrong, "r")):
+        assert [v.name for site in found.sites for v in site.tried] == [name], "nothing else is tried, and none is fitted"
+        assert not found.separating
+    shots = [np.concatenate([(b.shot_forward != b.shot_backward) for b in found.batches]).mean() for found in (right, wrong)]
+    assert shots[0] > 0.25
+    assert shots[1] < REACTIVE, "the verdict's bound"
 
 
 def test_no_variable_is_fitted_where_there_are_several_routes() -> None:

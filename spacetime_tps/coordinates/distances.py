@@ -8,11 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
-from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.lengths import PER_NM, Lengths, length
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
 
 if TYPE_CHECKING:
@@ -80,6 +79,10 @@ class Distances(Lengths):
         """Whether any distance differs by more than 0.05 nm."""
         return bool(np.abs(b - a).max() > CHANGED)
 
+    def variable(self, name: str) -> Variable:
+        """The distance, one entry of T."""
+        return length(name, self.names)
+
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
         """Distances that every box bounds, with all ranges in a below all in b, or above."""
         found: list[Variable] = []
@@ -90,7 +93,7 @@ class Distances(Lengths):
                     (min(r[0] for box in state for r in box), max(r[1] for box in state for r in box)) for state in (in_a, in_b)
                 )
                 if a_high <= b_low or b_high <= a_low:
-                    found.append(Linear(self.names[k], tuple(float(i == k) for i in range(self.dimension)), 1.0 / PER_NM))
+                    found.append(self.variable(self.names[k]))
         return tuple(found)
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:

@@ -5,9 +5,15 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Way
+from spacetime_tps.windows.linear import Linear
 
 PER_NM = 10.0
 """Values are in 0.1 nm, which is about the size of thermal motion"""
+
+
+def length(name: str, names: tuple[str, ...]) -> Linear:
+    """The one of that name (D names) as a scalar of T."""
+    return Linear(name, (*(float(own == name) for own in names), 0.0), 1.0 / PER_NM)
 
 
 class Lengths(ABC):

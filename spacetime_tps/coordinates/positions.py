@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import rmsd_entry
-from spacetime_tps.coordinates.lengths import PER_NM, Lengths
+from spacetime_tps.coordinates.lengths import PER_NM, Lengths, length
 from spacetime_tps.coordinates.molecule import Molecule, named
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
@@ -89,6 +89,10 @@ class Positions(Lengths):
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether the atoms are `CHANGED` apart."""
         return bool(np.sqrt(((b - a) ** 2).sum() / len(self.atoms)) > CHANGED)
+
+    def variable(self, name: str) -> Variable:
+        """The displacement, one entry of T."""
+        return length(name, self.names)
 
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
         """None: states by RMSD bound no single displacement."""

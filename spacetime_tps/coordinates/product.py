@@ -100,13 +100,19 @@ class Product:
         """Whether any block has changed."""
         return any(block.changed(x, y) for block, x, y in zip(self.blocks, self._split(a), self._split(b), strict=True))
 
+    def variable(self, name: str) -> Variable:
+        """That of the first block with such a value."""
+        first, block = next((first, block) for first, block in self._placed() if name in block.names)
+        return block.variable(name).embedded(first, self.dimension)
+
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
         """Those of every block."""
-        found, first = [], 0
-        for block in self.blocks:
-            found += [variable.embedded(first, self.dimension) for variable in block.separating(a, b)]
-            first += block.dimension
-        return tuple(found)
+        return tuple(variable.embedded(first, self.dimension) for first, block in self._placed() for variable in block.separating(a, b))
+
+    def _placed(self) -> list[tuple[int, Coordinates]]:
+        """The blocks, each with where its T begins."""
+        first = [0, *itertools.accumulate(block.dimension for block in self.blocks)]
+        return list(zip(first, self.blocks, strict=False))
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         """The blocks' boxes in one: all of their conditions hold."""

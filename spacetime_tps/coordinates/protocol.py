@@ -116,6 +116,9 @@ class Coordinates(Protocol):
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether values a and b (D,) are so far apart that they belong to different minima."""
 
+    def variable(self, name: str) -> Variable:
+        """The value `name` alone, as a scalar that a window may hold."""
+
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
         """Values by which two states, boxes as in states.json, are told apart wherever a path crosses: it has to pass between."""
 

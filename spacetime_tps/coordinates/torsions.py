@@ -125,6 +125,11 @@ class Torsions:
         """Whether any torsion differs by more than 30 degrees."""
         return bool(np.abs(difference(a, b, self.angular)).max() > CHANGED)
 
+    def variable(self, name: str) -> Variable:
+        """The torsion as an angle."""
+        k = self.names.index(name)
+        return Angle(name, self.dimension, 2 * k, 2 * k + 1)
+
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
         """Torsions that every box bounds, with no range in a that meets one in b but at an end."""
         found: list[Variable] = []
@@ -132,7 +137,7 @@ class Torsions:
             in_a, in_b = ([ranges(box, "torsions", four) for box in state] for state in (a, b))
             apart = not any(meet(i, j) for p in in_a for i in p for q in in_b for j in q)
             if apart and all(in_a) and all(in_b):
-                found.append(Angle(self.names[k], self.dimension, 2 * k, 2 * k + 1))
+                found.append(self.variable(self.names[k]))
         return tuple(found)
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:

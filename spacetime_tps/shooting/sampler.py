@@ -35,14 +35,14 @@ class ShotSampler(Generic[Start]):
         self.engine, self.settings, self.seed, self.say, self.again = engine, settings, seed, say, again
         self.free_energies = FreeEnergies(engine, settings, seed=seed, rates=rates)
 
-    def sample(self, routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable]) -> Ensemble:
+    def sample(self, routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable], *, chosen: Variable | None = None) -> Ensemble:
         """Shoot until the wanted effective number is there or the budget is spent.
 
-        routes: the best one first. variables: scalars that separate A from B (`sites_of`). Raises SpacetimeError where nothing is reactive,
-        or where the windows of several sites cannot be linked.
+        routes: the best one first. variables: scalars that separate A from B; chosen: one to hold instead (`sites_of`). Raises
+        SpacetimeError where nothing is reactive, or where the windows of several sites cannot be linked.
         """
         o = self.settings
-        sites, left_out = sites_of(routes, variables, stiffness=o.stiffness, margin_kT=o.margin_kT)
+        sites, left_out = sites_of(routes, variables, stiffness=o.stiffness, margin_kT=o.margin_kT, chosen=chosen)
         for number, site in enumerate(sites):
             site.batches.extend(self.engine.done(number))
         told = -1

@@ -16,13 +16,19 @@ FITS = 2
 
 
 def sites_of(
-    routes: Sequence[RouteFrames[Start]], variables: Sequence[Variable], *, stiffness: float, margin_kT: float
+    routes: Sequence[RouteFrames[Start]],
+    variables: Sequence[Variable],
+    *,
+    stiffness: float,
+    margin_kT: float,
+    chosen: Variable | None = None,
 ) -> tuple[list[Site[Start]], list[tuple[Crossing, str]]]:
     """Crossings worth shooting from, and those that are left out, with the reason.
 
     variables: those that every path passes through, ordered by the barrier that the best route has on them; where there are none, or none
     holds, the way from A to B and that along the best route's curve at its top. The first holds for all other routes: both ways round it,
     nothing passes unseen. A variable is fitted to shots where there is one route alone: on a linear one, ways round would be one window.
+    chosen: the one that windows hold instead of all these, right or wrong.
 
     Routes whose frames cannot be trusted are left out, other than the best. Where that goes straight from A to B, those that rest in a
     third basin are too: each is two transitions, and a trajectory that has fallen into the basin between them stays there.
@@ -31,11 +37,12 @@ def sites_of(
     why_not = [_why_not(r, best) for r in routes]
     direct = [r for r, why in zip(routes, why_not, strict=True) if not why]
     others = (chord(best.curve), tangent(best.curve, best.cost))
-    order = [c.window.variable for of in (variables, others) for c in crossings_of(best, of, stiffness=stiffness)]
+    candidates = (variables, others) if chosen is None else ((chosen,),)
+    order = [c.window.variable for of in candidates for c in crossings_of(best, of, stiffness=stiffness)]
     for frames in direct:
         tops = sorted(crossings_of(frames, order, stiffness=stiffness), key=lambda c: order.index(c.window.variable))
         inside = float(np.log(np.exp(frames.log_weight)[frames.in_a].sum()))
-        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 else 0))
+        found.append(Site(tops[0], frames, inside, instead=tops[1:], fits=FITS if len(routes) == 1 and chosen is None else 0))
     kept = distinct([s.crossing for s in found])
     sites = [s for s in found if s.crossing in kept]
     cost = [s.log_population - s.crossing.log_partition for s in sites]

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.paths.transition import Transition, file_of, read_transitions, replace_transitions
 from spacetime_tps.problems.problem import Problem
@@ -30,6 +32,7 @@ from spacetime_tps.unbiased.names import batch_name, batch_of, site_of, walk_nam
 from spacetime_tps.unbiased.routes import route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import against
+from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
 
 OUTCOME = {IN_A: "A", IN_B: "B"}
@@ -102,7 +105,8 @@ def sample_unbiased(
     ]
     again = int(CommittorTrials.read(simulation.storage).evaluations.sum())
     sampler = ShotSampler(engine, settings, seed=seed, say=simulation.progress.say, again=again)
-    ensemble = sampler.sample(routes, problem.coordinates.separating(*problem.boxes))
+    coordinates = problem.coordinates
+    ensemble = sampler.sample(routes, coordinates.separating(*problem.boxes), chosen=_chosen(coordinates, settings.variable))
     scale = len(ensemble.weight) / ensemble.weight.sum()
     weight = iter((scale * ensemble.weight).tolist())
     rows: list[Transition] = []
@@ -114,11 +118,11 @@ def sample_unbiased(
             rows += mine.values()
             shots += _shots(batch, batch_name(number, count), mine)
             held[batch_name(number, count)] = batch.window
-    points = shooting_points(ensemble, problem.coordinates)
+    points = shooting_points(ensemble, coordinates)
     trials = shoot_again(ensemble, points, problem, simulation, settings, seed=seed)
     fresh = tried_again(points, trials)
     states = transition_states(points, fresh, simulation.storage)
-    paths = [problem.coordinates.values(simulation.storage.frames(row.file)[0]) for row in rows]
+    paths = [coordinates.values(simulation.storage.frames(row.file)[0]) for row in rows]
     in_a = [thinned(run, settings.stride // stride) for run in sampled.in_a]
     record = {
         **counts(ensemble, settings, committor_evaluations=int(trials.evaluations.sum())),
@@ -126,12 +130,19 @@ def sample_unbiased(
         "transition_states": len(states),
     }  # fmt: skip
     record["not_an_ensemble_because"] = against(record)
-    columns = committor_columns(problem.coordinates)
+    columns = committor_columns(coordinates)
     return Unbiased(
         rows, [as_row(SHOT_COLUMNS, row) for row in (*shots, *_more_shots(trials, held))],
         [as_row(columns, row) for row in committor_rows(points, fresh)],
-        states if len(states) else None, path_density(paths, ensemble.weight, problem.coordinates), record,
+        states if len(states) else None, path_density(paths, ensemble.weight, coordinates), record,
     )  # fmt: skip
+
+
+def _chosen(coordinates: Coordinates, name: str) -> Variable | None:
+    """The value of that name, as a variable; None for no name."""
+    if name and name not in coordinates.names:
+        raise SpacetimeError(f"unbiased.variable: there is no coordinate {name!r}; there are {', '.join(coordinates.names)}")
+    return coordinates.variable(name) if name else None
 
 
 def _rows(batch: Batch, weight: Iterator[float]) -> dict[int, Transition]:

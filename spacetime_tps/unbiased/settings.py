@@ -10,6 +10,7 @@ SHORTEST_RUNG = 300
 class UnbiasedSettings(ShootingSettings):
     """Unbiased transitions of a molecule, shot from the top of the routes."""
 
+    variable: str = Field("", description="name of the coordinate that windows hold, right or wrong; empty finds what they should hold")
     walk_friction_per_ps: float = Field(4.0, gt=0, description="of walks in windows and ladders; that of shots is dynamics.friction_per_ps")
     stride: int = Field(25, ge=1, description="steps between stored frames of paths, at which the states are looked for")
     spacing: int = Field(5, ge=1, description="steps between the points that a path could have been shot from; a divisor of the stride")

@@ -126,6 +126,20 @@ def ablation(
 
 
 @app.command()
+def scatter(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN_DIR...", help="Finished runs that differ in their seed.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder for scatter.json and table.md.", show_default=False)] = None,
+) -> None:
+    """The scatter of each published average over seeds, over the error that is stated."""
+    with errors_as_sentences():
+        from benchmarks.scatter import run_scatter
+
+        console.print(run_scatter(folders, out), markup=False)
+
+
+@app.command()
 def truth(
     reference: Annotated[Path, typer.Argument(help="A run folder of independent transitions, as of brute-force.", show_default=False)],
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders; their paths are pooled.", show_default=False)],
