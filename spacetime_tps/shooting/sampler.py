@@ -63,8 +63,9 @@ class ShotSampler(Generic[Start]):
         weight = weight if enough else self.weights(sites)
         shots = sum(site.shots for site in sites)
         if not weight.sum():
+            held = " or ".join(dict.fromkeys(variable.name for site in sites for variable in site.tried)) or "any variable"
             raise SpacetimeError(
-                f"none of {shots} shots was reactive: the windows at the top of the routes do not hold the barrier, or the budget "
+                f"none of {shots} shots was reactive: windows on {held} at the top of the routes do not hold the barrier, or the budget "
                 "(unbiased.budget) is too small to find it"
             )
         left_out += [(s.crossing, f"none of {s.shots} shots was reactive") for s in sites if not s.paths]
