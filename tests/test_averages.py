@@ -194,6 +194,13 @@ def test_counts_hold_every_evaluation() -> None:
     assert first["center"] == pytest.approx(-170.0)
     assert (first["shots"], first["reactive_fraction"], first["free_energy_error_kT"]) == (6, pytest.approx(2 / 6), 0.25)
     assert first["of"] == PHI.variable.to_json()
+    assert first["r_hat"] is second["r_hat"] is None, "one walk"
+    rng, walks = np.random.default_rng(5), np.repeat([0, 1], 300)
+    frames = np.stack([rng.normal(size=600) + 3.0 * walks, rng.normal(size=600), np.ones(600), np.zeros(600)], axis=1)
+    tight, other = (replace(batch(w, [0, 1], [0]), features=frames, walk=walks) for w in (TIGHT, PHI))
+    apart = counts(ensemble([replace(other, features=frames[:, ::-1]), tight], weight=[1.0, 1.0]), SETTINGS, committor_evaluations=0)
+    # means 3 apart: their variance is 4.5
+    assert apart["crossings"][0]["r_hat"] == pytest.approx(np.sqrt(5.5), rel=0.1)
     assert (second["shots"], second["reactive_fraction"], second["stiffness"]) == (1, 0.0, 50.0), "pilots alone: the last that was tried"
     assert got["not_shot_from"] == [{"route": "low", "variable": "phi", "center": pytest.approx(-170.0), "because": "hopeless"}]
 

@@ -29,6 +29,7 @@ from spacetime_tps.shooting.crossing import DISTINCT, FRUITLESS, MOVE, Crossing,
 from spacetime_tps.shooting.ensemble import Ensemble, effective
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.mixing import r_hat
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
 from spacetime_tps.shooting.selection import FITS, sites_of
@@ -518,3 +519,15 @@ def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
     hasty = SurfaceShooting(engine.dynamics, family, LEFT, RIGHT, settings, seed=4, longest=1)
     with pytest.raises(SpacetimeError, match=r"windows on [a-z_ ]+ at the top of the routes"):
         ShotSampler(hasty, settings, seed=4, rates=False).sample([frames], [variable])
+
+
+def test_r_hat_tells_walks_that_keep_to_parts_of_their_own() -> None:
+    rng, walk = np.random.default_rng(8), np.repeat(np.arange(16), 200)
+    mixed, still = rng.normal(size=(3200, 1)), np.full((3200, 1), 7.0)
+    apart = 0.1 * mixed + rng.normal(size=16)[walk, None]
+    assert r_hat(np.hstack([mixed, still]), walk) == pytest.approx(1.0, abs=0.01)
+    assert r_hat(np.hstack([mixed, apart, still]), walk) == pytest.approx(10.0, rel=0.5)  # sqrt(1 + 1 / 0.01); 16 draws know 1 to 0.35
+    two = np.repeat(rng.normal(size=(2000, 2, 1)), 5, axis=1).reshape(-1, 1)
+    assert r_hat(two, np.repeat(np.arange(2000), 10)) == pytest.approx(math.sqrt(2.0), rel=0.03), "two independent values each"
+    assert r_hat(mixed, np.zeros(3200)) is None
+    assert r_hat(still, walk) is None

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from spacetime_tps.sampling.bootstrap import resampled
-from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, against, cautions, earlier, halves_apart
+from spacetime_tps.unbiased.verdict import FEW, HALVES_APART, HEAVY, REACTIVE, UNDECIDED, UNMIXED, against, cautions, earlier, halves_apart
 
 
-def crossing(variable: str, shots: int, reactive: float) -> dict[str, Any]:
-    return {"variable": variable, "shots": shots, "reactive_fraction": reactive}
+def crossing(variable: str, shots: int, reactive: float, r_hat: float | None = 1.1) -> dict[str, Any]:
+    return {"variable": variable, "shots": shots, "reactive_fraction": reactive, "r_hat": r_hat}
 
 
 GOOD: dict[str, Any] = {
     "effective_paths": 300.0, "share_of_heaviest_path": 0.01, "halves_apart": {"highest energies": 1.2, "durations": None},
-    "undecided_fraction": 0.0, "crossings": [crossing("psi", 10, 0.0), crossing("phi", 90, 0.35)],
+    "undecided_fraction": 0.0, "crossings": [crossing("psi", 10, 0.0, 9.0), crossing("phi", 90, 0.35)],
 }  # fmt: skip
 CASES = [
     ({"effective_paths": FEW - 1}, "29 effective paths are too few"),
@@ -27,6 +27,7 @@ CASES = [
         {"crossings": [crossing("phi", 90, REACTIVE - 0.04), crossing("psi", 10, 0.5)]},
         "1.0% of shots were reactive: phi alone does not decide where they go",
     ),
+    ({"crossings": [crossing("phi", 90, 0.3, UNMIXED + 0.1)]}, "walks in the window on phi have not mixed (R-hat 1.6)"),
 ]  # fmt: skip
 
 
@@ -43,9 +44,10 @@ def test_the_bounds_themselves_are_good_enough() -> None:
         "effective_paths": FEW,
         "share_of_heaviest_path": HEAVY,
         "undecided_fraction": UNDECIDED,
-        "crossings": [crossing("phi", 9, REACTIVE)],
+        "crossings": [crossing("phi", 9, REACTIVE, UNMIXED)],
     }
     assert against({**GOOD, **bounds, "halves_apart": {"durations": HALVES_APART}}) == []
+    assert against({**GOOD, "crossings": [crossing("phi", 9, 0.3, None)]}) == [], "of one walk alone nothing is known"
 
 
 KNOWN: dict[str, Any] = {

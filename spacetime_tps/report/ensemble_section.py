@@ -88,11 +88,11 @@ def _routes(u: dict[str, Any]) -> str:
 
 
 def _crossings(u: dict[str, Any]) -> str:
-    head = ["crossing", "window", "windows tried", "shots", "reactive", "free energy known to, kT"]
+    head = ["crossing", "window", "windows tried", "shots", "reactive", "R-hat of walks", "free energy known to, kT"]
     rows = [
         [
             c["route"], f"{_place(c)}, stiffness {c['stiffness']:g}", str(c["windows_tried"]), str(c["shots"]),
-            f"{c['reactive_fraction']:.2f}", number(c["free_energy_error_kT"]),
+            f"{c['reactive_fraction']:.2f}", number(c.get("r_hat")), number(c["free_energy_error_kT"]),
         ]
         for c in u["crossings"]
     ]  # fmt: skip

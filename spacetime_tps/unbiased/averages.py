@@ -17,6 +17,7 @@ from spacetime_tps.sampling.thermal import longest_stretch, thermal_mean
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
+from spacetime_tps.shooting.mixing import r_hat
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import Estimate, design_effect, heaviest, product, weighted_mean, weighted_statistic
 from spacetime_tps.states.ends import met
@@ -226,6 +227,7 @@ def _crossing(site: Site[Any]) -> dict[str, Any]:
         "route": route, "variable": most.variable.name, "center": most.place, "stiffness": most.stiffness,
         "of": most.variable.to_json(),
         "windows_tried": len({b.window for b in batches}), "shots": shots, "reactive_fraction": paths / max(shots, 1),
+        "r_hat": r_hat(np.concatenate([b.features for b in mine]), np.concatenate([b.walk for b in mine])) if mine else None,
     }  # fmt: skip
 
 

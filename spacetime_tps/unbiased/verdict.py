@@ -18,7 +18,8 @@ UNDECIDED = 0.1
 """Of trajectories that met neither state"""
 REACTIVE = 0.05
 """Of shots; where the window's variable decides, a third and more are"""
-
+UNMIXED = 1.5
+"""R-hat of walks; that of walks worth two independent frames each is 1.4"""
 
 UNEVEN = 20.0
 """Weight over the mean, of one path"""
@@ -74,6 +75,11 @@ def against(record: Mapping[str, Any]) -> list[str]:
             "missing; raise unbiased.longest, or widen a state to it"
         )
     main = max(record["crossings"], key=lambda c: c["shots"])
+    if main["r_hat"] is not None and main["r_hat"] > UNMIXED:
+        found.append(
+            f"walks in the window on {main['variable']} have not mixed (R-hat {main['r_hat']:.1f}): each keeps to a part of its own; give "
+            "them more time (unbiased.equilibration, unbiased.gap), or more walks (unbiased.walkers)"
+        )
     if main["reactive_fraction"] < REACTIVE:
         found.append(
             f"{main['reactive_fraction']:.1%} of shots were reactive: {main['variable']} alone does not decide where they go; name "
