@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from spacetime_tps.sampling.crooks import Drive, dissipated_work, free_energy_difference, mean, work
+from spacetime_tps.sampling.crooks import FEWEST_FRAMES, Drive, Restrained, dissipated_work, free_energy_difference, mean, work
 from spacetime_tps.sampling.free_energy import bar
 
 STIFF = 2.0
@@ -135,14 +135,14 @@ def drawn(inside: np.ndarray, eta: np.ndarray, count: int, rng: np.random.Genera
 def driven(eta: np.ndarray, begin: np.ndarray, end: np.ndarray, paths: int, seed: int, *, steps: int = 400) -> Drive:
     rng = np.random.default_rng(seed)
     at = drawn(begin, eta[0], paths, rng)
-    frames, first = [at], at
+    frames = [at]
     for point in eta:
         at = (chain(point, steps).cumsum(1)[at] < rng.random((paths, 1))).sum(1)
         frames.append(at)
     made = np.concatenate([eta[:1], eta])
     works = np.array([work(T[path], made) for path in np.array(frames).T])
     plain = drawn(begin, np.zeros(2), 2 * paths, rng)
-    return Drive(works, end[at], T[first] @ eta[0], T[plain] @ eta[0])
+    return Drive(works, end[at], np.split(T[plain] @ eta[0], 4))
 
 
 @pytest.mark.parametrize("schedule", [SCHEDULE, SOFT], ids=["held", "not held"])
@@ -175,3 +175,22 @@ def test_stated_errors_are_the_scatter_over_repetitions() -> None:
     score = np.array([(f.value - EXACT) / f.error for f in found])
     assert 0.72 < score.std() < 1.28
     assert abs(score.mean()) < 0.4
+
+
+def test_the_cost_of_a_restraint_knows_that_frames_are_correlated() -> None:
+    """x of variance one, four walks of 3,000 frames with a memory of 20, under a restraint of precision 3 about 1.2: 120 times."""
+    restraint, rng = linear(np.array([1.2]), np.array([3.0]))[0], np.random.default_rng(11)
+    stay, found = math.exp(-1.0 / 20.0), []
+    x, walks = rng.normal(size=(120, 4)), []
+    for _ in range(3000):
+        x = stay * x + math.sqrt(1.0 - stay**2) * rng.normal(size=x.shape)
+        walks.append(x)
+    for walk in np.moveaxis(np.array(walks), 0, -1):
+        found.append(Restrained.of([np.stack([one, one**2], axis=-1) @ restraint for one in walk]))
+    precision = 1.0 - 2.0 * restraint[1]
+    exact = -(0.5 * restraint[0] ** 2 / precision - 0.5 * math.log(precision))
+    score = np.array([(f.value - exact) / f.error for f in found])
+    assert abs(score.mean()) < 0.4
+    assert 0.75 < score.std() < 1.25  # 4 standard errors of a standard deviation are 26 per cent
+    apart = Restrained.of([np.zeros(10), np.full(10, 9.0)])
+    assert apart.frames < FEWEST_FRAMES, "one of two walks has it all"

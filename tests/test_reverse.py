@@ -122,7 +122,7 @@ def test_paths_both_ways_give_the_free_energy_of_the_landscape(problem: Problem)
         found = sampled(problem, simulation, 48)
         given = Given(problem, simulation, settings, {"exploration": found})
         rows = {method.name: Paths(method).run(given) for method in (GUIDED, BACK)}
-        got = work_summary(simulation.storage, problem, found, (GUIDED, BACK), rows)["guided"]["r"]
+        got = work_summary(problem, found, (GUIDED, BACK), rows)["guided"]["r"]
     assert [r.path for r in rows["guided_reverse"][:2]] == ["guided_reverse_r_0000", "guided_reverse_r_0001"]
     free, dissipated = got["free_energy_difference_kT"], got["dissipated_kT"]
     assert free["value"] == pytest.approx(exact(problem), abs=3 * free["standard_error"])
@@ -150,7 +150,7 @@ def told(forward: list[Transition], reverse: list[Transition], storage: Memory, 
     x = frames([-90.0]).positions
     curve = Curve("r", eta, np.zeros(9), x, x, PLANE.features(x), np.zeros(1), np.zeros((1, 4)), np.array([1]))
     value = Sampled([curve], [], [1], {}, {}, b"", {}, [letters("a" * 9)], [letters("b" * 9)])
-    return work_of_route(storage, PROBLEM, replace(value, **more), curve, forward, reverse)
+    return work_of_route(PROBLEM, replace(value, **more), curve, forward, reverse)
 
 
 def test_where_there_is_no_telling_a_sentence_says_why() -> None:
@@ -173,6 +173,7 @@ def test_where_there_is_no_telling_a_sentence_says_why() -> None:
         assert none["dissipated_kT"]["value"] > 0.0
     assert "None of 20 paths back from B to A connects" in told(forward, rows_of(near, storage, hit=0, phi=90.0), storage)["note"]
     assert "hardly overlap" in told(forward, rows_of(far, storage, phi=90.0), storage)["note"]
+    assert "Plain MD in B hardly meets where the paths start" in told(forward, reverse, storage, in_b=[letters("bbbb")])["note"]
     assert "Plain MD has no frame in A" in told(forward, reverse, storage, in_a=[letters("...")])["note"]
 
 
@@ -182,4 +183,4 @@ def test_only_what_was_walked_both_ways_is_told_of() -> None:
     value = Sampled([], [], [1], {}, {}, b"", {}, [letters("a" * 9)], [letters("b" * 9)])
     assert B.contains(storage.frames("90.0_0")[0]).all()
     for paths in ({"guided": forward}, {"guided_reverse": reverse}, {"guided": forward, "guided_reverse": reverse}):
-        assert work_summary(storage, PROBLEM, value, (GUIDED, BACK), paths) == {}, "no curve, no other way"
+        assert work_summary(PROBLEM, value, (GUIDED, BACK), paths) == {}, "no curve, no other way"

@@ -10,17 +10,15 @@ from spacetime_tps.methods.driving import begun_under
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.sampling.crooks import LEAST, Drive, dissipated_work, free_energy_difference, mean
-from spacetime_tps.sampling.free_energy import common_inefficiency
+from spacetime_tps.sampling.crooks import FEWEST_FRAMES, LEAST, Drive, dissipated_work, free_energy_difference, mean
 from spacetime_tps.states.state import State
-from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
 
 MORE = "more paths, or more points for each (guided.points), help"
 
 
 def work_summary(
-    storage: Storage, problem: Problem, sampled: Sampled, methods: Sequence[Method], paths: Mapping[str, Sequence[Transition]]
+    problem: Problem, sampled: Sampled, methods: Sequence[Method], paths: Mapping[str, Sequence[Transition]]
 ) -> dict[str, dict[str, Any]]:
     """For each method and route that was walked both ways, what `work_of_route` says. paths: rows by method."""
     by_name = {method.name: method for method in methods}
@@ -31,12 +29,12 @@ def work_summary(
         for curve in by_name[back.mirror_of].along(problem, sampled.curves):
             rows = [[r for r in paths[name] if r.route == curve.route] for name in (back.mirror_of, back.name)]
             if all(rows):
-                found.setdefault(back.mirror_of, {})[curve.route] = work_of_route(storage, problem, sampled, curve, *rows)
+                found.setdefault(back.mirror_of, {})[curve.route] = work_of_route(problem, sampled, curve, *rows)
     return found
 
 
 def work_of_route(
-    storage: Storage, problem: Problem, sampled: Sampled, curve: Curve, forward: Sequence[Transition], reverse: Sequence[Transition]
+    problem: Problem, sampled: Sampled, curve: Curve, forward: Sequence[Transition], reverse: Sequence[Transition]
 ) -> dict[str, Any]:
     """Works, dissipated work and F_B - F_A (sampling.crooks) of one curve, kT, as plain data; None, and a sentence in "note", where there
     is no telling. Unstable paths are left out.
@@ -57,9 +55,9 @@ def work_of_route(
         if not any(r.hit for r in way):
             return {**content, "note": f"None of {len(way)} paths {where} connects: there is no free-energy difference."}
     ends = zip(rows, works, begun_under(curve), (problem.a, problem.b), (sampled.in_a, sampled.in_b), strict=True)
-    drives = [_drive(storage, problem, way, x, eta, state, runs) for way, x, eta, state, runs in ends]
+    drives = [_drive(problem, way, x, eta, state, runs) for way, x, eta, state, runs in ends]
     for drive, name in zip(drives, "AB", strict=True):
-        if not len(drive.plain):
+        if not sum(map(len, drive.plain)):
             return {**content, "note": f"Plain MD has no frame in {name}: there is no free-energy difference."}
     found = free_energy_difference(*drives)
     content["overlap"] = found.paths.overlap
@@ -68,20 +66,14 @@ def work_of_route(
         return {**content, "note": note}
     content["crossing_kT"] = found.paths.value
     for end, name in ((found.in_a, "A"), (found.in_b, "B")):
-        if end.shared < LEAST:
-            return {**content, "note": f"Plain MD in {name} hardly meets where the paths start: BAR cannot be trusted there."}
+        if end.frames < FEWEST_FRAMES:
+            return {**content, "note": f"Plain MD in {name} hardly meets where the paths start: there is no free-energy difference."}
     return {**content, "free_energy_difference_kT": _estimate(found.value, found.error)}
 
 
-def _drive(
-    storage: Storage, problem: Problem, rows: Sequence[Transition], work: np.ndarray, eta: np.ndarray, state: State, runs: Sequence[Frames]
-) -> Drive:
-    features = problem.coordinates.features
-    first = np.stack([storage.frames(r.file)[0][0] for r in rows])
-    inside = [features(run.positions[state.contains(run.positions)]) @ eta for run in runs]
-    every = common_inefficiency(inside)
-    plain = np.concatenate([run[::every] for run in inside])
-    return Drive(work, np.array([bool(r.hit) for r in rows]), features(first) @ eta, plain)
+def _drive(problem: Problem, rows: Sequence[Transition], work: np.ndarray, eta: np.ndarray, state: State, runs: Sequence[Frames]) -> Drive:
+    inside = [run.positions[state.contains(run.positions)] for run in runs]
+    return Drive(work, np.array([bool(r.hit) for r in rows]), [problem.coordinates.features(x) @ eta for x in inside])
 
 
 def _estimate(value: float, error: float) -> dict[str, float]:

@@ -4,14 +4,18 @@ A restraint is driven along eta_0 ... eta_N, natural parameters of p_eta(x) ~ ex
 schedule backwards. All energies are in kT.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from spacetime_tps.sampling.free_energy import Difference, bar
+from spacetime_tps.sampling.comparison import effective_number
+from spacetime_tps.sampling.free_energy import Difference, bar, common_statistical_inefficiency
 
 LEAST = 1.0
-"""Paths, or frames, that both sides of a BAR must share: its standard error is sqrt(2) kT then. Below, the error itself means nothing"""
+"""Paths that both directions must share for BAR: its standard error is sqrt(2) kT then. Below, the error itself means nothing"""
+FEWEST_FRAMES = 5.0
+"""Independent frames of plain MD under the restraint that paths begin in, at least"""
 
 
 def work(features: np.ndarray, eta: np.ndarray) -> float:
@@ -32,10 +36,8 @@ class Drive:
     """(P,)"""
     hit: np.ndarray
     """(P,) bool: whether the last frame is in the other state"""
-    start: np.ndarray
-    """(P,) eta . T of the first frames, eta that of the first point"""
-    plain: np.ndarray
-    """(M,) the same of independent frames of MD without a restraint, all in the state"""
+    plain: Sequence[np.ndarray]
+    """(F,) a walk: eta . T of the frames of MD without a restraint that are in the state, eta that of the first point"""
 
 
 def dissipated_work(forward: np.ndarray, reverse: np.ndarray) -> tuple[float, float]:
@@ -61,10 +63,30 @@ class FreeEnergy:
     error: float
     paths: Difference
     """Between the restrained ends, from hits alone: where the densities of W_F and -W_R cross"""
-    in_a: Difference
+    in_a: "Restrained"
     """From A to A under eta_0"""
-    in_b: Difference
+    in_b: "Restrained"
     """From B to B under eta_N"""
+
+
+@dataclass(frozen=True)
+class Restrained:
+    """What a restraint within a state costs, kT."""
+
+    value: float
+    error: float
+    frames: float
+    """Independent frames of plain MD that have the restraint's weight"""
+
+    @staticmethod
+    def of(plain: Sequence[np.ndarray]) -> "Restrained":
+        """g = -log <exp(eta . T)> over walks, (F,) each as Drive.plain (Zwanzig 1954, doi:10.1063/1.1740409); its error by the statistical
+        inefficiency of exp(eta . T) itself about the mean of all."""
+        highest = max(walk.max() for walk in plain if len(walk))
+        factor = [np.exp(walk - highest) for walk in plain]
+        every, slow = np.concatenate(factor), common_statistical_inefficiency(factor)
+        error = float(every.std() / every.mean() * np.sqrt(slow / len(every)))
+        return Restrained(-float(np.log(every.mean()) + highest), error, effective_number(every) / slow)
 
 
 def free_energy_difference(forward: Drive, reverse: Drive) -> FreeEnergy:
@@ -79,13 +101,13 @@ def free_energy_difference(forward: Drive, reverse: Drive) -> FreeEnergy:
 
         F_B - F_A = f + g_A - g_B,    g_A = -log <exp(eta_0 . T)>_A = -log(Z_A0 / Z_A),    g_B = -log <exp(eta_N . T)>_B,
 
-    g by BAR between plain MD in the state and the starts of the paths. Needs a hit either way and frames in both states. Errors of the
-    three BARs and of the shares of hits (binomial) are added as if they were independent.
+    g over all frames of plain MD in the state: the starts of the paths are draws from these and windows, and know no more. Needs a hit
+    either way and frames in both states. Errors of BAR, of both g and of the shares of hits (binomial) are added as if independent.
     """
     paths = bar(forward.work[forward.hit], reverse.work[reverse.hit])
-    in_a, in_b = (bar(-drive.plain, drive.start) for drive in (forward, reverse))
+    in_a, in_b = (Restrained.of(drive.plain) for drive in (forward, reverse))
     shares = [drive.hit.mean() for drive in (forward, reverse)]
-    variance = sum(d.error**2 for d in (paths, in_a, in_b))
+    variance = sum(error**2 for error in (paths.error, in_a.error, in_b.error))
     variance += sum((1.0 - h) / (h * len(drive.hit)) for h, drive in zip(shares, (forward, reverse), strict=True))
     value = paths.value - float(np.log(shares[0] / shares[1])) + in_a.value - in_b.value
     return FreeEnergy(value, float(np.sqrt(variance)), paths, in_a, in_b)

@@ -141,7 +141,7 @@ def row_of(
 ) -> dict[str, Any]:  # fmt: skip
     """A curve's row: what it is under the samples, and what paths along it did."""
     summary = paths_summary(forth, thermal)
-    work = work_of_route(simulation.storage, problem, sampled, curve, forth, back)
+    work = work_of_route(problem, sampled, curve, forth, back)
     return {
         "curve": curve.route, "length": described.length, "energy": described.energy, "barrier_kT": described.barrier,
         "hits": [sum(r.hit for r in way) for way in (forth, back)], "paths": [len(forth), len(back)],
