@@ -53,21 +53,30 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises SpacetimeError where it cannot be read, is larger than `LARGEST`, or has many aliases: a few lines of
-    them can stand for more than memory holds."""
+    """What a YAML file holds. Raises SpacetimeError where it cannot be read, is larger than `LARGEST`, or as `parse_yaml` does."""
     content = path.read_bytes()
     if len(content) > LARGEST:
         raise SpacetimeError(f"{path} has more than {LARGEST} bytes: no such file has")
     try:
-        text = content.decode()
+        return parse_yaml(content.decode())
+    except UnicodeDecodeError as problem:
+        raise SpacetimeError(f"{path} is not valid YAML: {problem}") from problem
+    except SpacetimeError as problem:
+        raise SpacetimeError(f"{path} {problem}") from problem
+
+
+def parse_yaml(text: str) -> Any:
+    """What YAML text holds. Raises SpacetimeError where it is none, or has many aliases: a few lines of them can stand for more than memory
+    holds."""
+    try:
         aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader))
         if aliases <= MOST_ALIASES:
             return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as problem:
-        raise SpacetimeError(f"{path} is not valid YAML: {problem}") from problem
+        raise SpacetimeError(f"is not valid YAML: {problem}") from problem
     except RecursionError as problem:
-        raise SpacetimeError(f"{path} is not valid YAML: it is nested too deeply") from problem
-    raise SpacetimeError(f"{path} has more than {MOST_ALIASES} aliases (*name): write values out")
+        raise SpacetimeError("is not valid YAML: it is nested too deeply") from problem
+    raise SpacetimeError(f"has more than {MOST_ALIASES} aliases (*name): write values out")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

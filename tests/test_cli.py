@@ -54,6 +54,7 @@ CASES = [
     ([*ALANINE, "--reverse", "5", "--guided", "0", "--unbiased", "5"], "reverse asks for paths back along curves that none are walked"),
     ([*ALANINE, "--set", "windows.count=many"], "windows.count"),
     ([*ALANINE, "--set", "guided.paths=["], "cannot read the value"),
+    ([*ALANINE, "--set", "seed=2020-13-40"], "cannot read the value"),
     ([*ALANINE, "--set", "windows.steps=300"], "steps must exceed discard"),
     ([*ALANINE, "--guided", "0"], "guided.paths and unbiased.paths are 0"),
     ([*ALANINE, "--temperature", "-5"], "temperature_K"),

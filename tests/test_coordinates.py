@@ -81,11 +81,16 @@ def test_each_value_alone_is_a_variable(coordinates: Coordinates) -> None:
         assert (variable.period is not None) == coordinates.angular[k]
         np.testing.assert_allclose(variable.value(features), values[:, k], atol=1e-9)
         np.testing.assert_allclose(variable.scale, coordinates.scale[k])
+    boxes = [[together([block.box_around(*pair, "x.pdb")])] for pair in ((START, END), (END, START)) for block in (coordinates,)]
+    mine = [coordinates.variable(name) for name in coordinates.names]
+    assert all(variable in mine for variable in coordinates.separating(*boxes)), "channels leave out the value that windows hold"
 
 
 def test_shapes_and_names(coordinates: Coordinates) -> None:
     values, features = coordinates.values(FRAMES), coordinates.features(FRAMES)
     count = len(coordinates.names)
+    assert coordinates.values(FRAMES[:0]).shape == (0, count)
+    assert coordinates.features(FRAMES[:0]).shape == coordinates.held_features(FRAMES[:0]).shape == (0, coordinates.dimension)
     assert values.shape == (len(FRAMES), count)
     assert features.shape == (len(FRAMES), coordinates.dimension)
     assert coordinates.angular.shape == (count,)

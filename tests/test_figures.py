@@ -1,9 +1,16 @@
 """What figures of the report are drawn from."""
 
+from pathlib import Path
+
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from spacetime_tps.report.figures import free_energy
+from spacetime_tps.report.data import RunData
+from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
+from spacetime_tps.report.figures import CIRCLE, FIGURES, STYLE, free_energy, logarithmic, spans_of, training
 from spacetime_tps.units import thermal_energy
 
 
@@ -14,3 +21,35 @@ def test_the_map_shows_the_energy_that_boltzmann_weights_come_from() -> None:
     np.testing.assert_allclose(found, energy, atol=1e-9)
     assert free_energy(np.array([1.0, 0.0]), kT)[1] == np.inf
     assert kT == pytest.approx(2.494, abs=1e-3)
+
+
+def test_ranges_of_angles_stay_in_the_circle_wherever_they_are() -> None:
+    assert spans_of((150.0, 190.0), CIRCLE) == spans_of((150.0, -170.0), CIRCLE)[::-1] == [(-180.0, -170.0), (150.0, 180.0)]
+    assert spans_of((-20.0, 30.0), CIRCLE) == [(-20.0, 30.0)]
+    assert spans_of(None, CIRCLE) == [CIRCLE]
+    assert spans_of((0.1, 0.5), (0.2, 0.9)) == [(0.2, 0.5)]
+    assert spans_of((0.1, 0.15), (0.2, 0.9)) == [], "nothing of it is shown"
+
+
+def test_logarithmic_axes_are_labelled_in_plain_numbers() -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1.0, 30.0], [0.02, 4000.0])
+    for axis in (axes.xaxis, axes.yaxis):
+        logarithmic(axis)
+    figure.canvas.draw()
+    assert [axes.get_xscale(), axes.get_yscale()] == ["log", "log"]
+    shown = [label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")]
+    assert {"5", "20", "0.05", "2,000"} <= set(shown)
+    assert not any("$" in text for text in shown)
+
+
+def test_no_label_of_the_report_is_tex(small_run: Path) -> None:
+    run = RunData.of(small_run)
+    for name, draw in (FIGURES | ENSEMBLE_FIGURES | ({"training": training} if run.rounds["denoisers"] else {})).items():
+        with mpl.rc_context(STYLE):
+            figure = draw(run)
+            figure.canvas.draw()
+        texts = [found.get_text() for found in figure.findobj(Text)]
+        assert texts, name
+        assert not [text for text in texts if "$" in text], name

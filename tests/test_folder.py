@@ -24,7 +24,7 @@ from spacetime_tps.pipeline import run as module
 from spacetime_tps.pipeline import throughput
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import SystemSpec
-from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.stages.settings import Settings, parse_settings, settings_of
 from spacetime_tps.storage.folder import Folder
 
 SMALL = [
@@ -165,9 +165,10 @@ def test_a_run_keeps_the_structures_of_its_regions(spec: SystemSpec, tmp_path: P
     assert config[1] == {"near": {"file": "flat.pdb", "sha256": sha256}, "kappa": 30.0}
     assert [r["region"] for r in first["avoid"]["regions"]] == ["rmsd(flat.pdb)<0.03", "near(flat.pdb) kappa=30"]
     flat.unlink()
-    again = module.run(spec, tmp_path / "run", asked)
-    assert made.all[-1][0].asked == []
-    assert again["avoid"] == first["avoid"]
+    for same in (asked, settings_of(tmp_path / "run")):
+        again = module.run(spec, tmp_path / "run", same)
+        assert made.all[-1][0].asked == []
+        assert again["avoid"] == first["avoid"]
     write_pdb(flat, Structure(hinge().start.topology, placed(0.0, 10.0)[0]))
     module.run(spec, tmp_path / "run", asked)
     assert len(made.all[-1][0].asked) > 0, "another structure is another region"

@@ -78,6 +78,20 @@ def test_its_own_checks_pass_and_a_chain_runs_and_comes_back(small_run: Path, tm
     assert sum(p.row.n_frames * p.weight for p in back.paths) == sum(lengths)
 
 
+def test_a_path_of_a_broken_molecule_does_not_come_back(small_run: Path, tmp_path: Path) -> None:
+    problem, chosen = preparation.load(small_run), to_openpathsampling(small_run)
+    whole = chosen.trajectory
+    names = [(atom.residue.index, atom.name) for atom in problem.start.topology.atoms()]
+    turned = np.array([s.coordinates._value for s in whole])
+    around = [names.index((1, name)) for name in ("HA", "CB")]
+    middle = len(turned) // 2
+    turned[middle, around] = turned[middle, around[::-1]]
+    assert not problem.connects(turned)
+    broken = chosen.engine.trajectory(turned, np.array([s.velocities._value for s in whole]))
+    found = spacetime_tps.open(from_openpathsampling([whole, broken], small_run, tmp_path / "back"))
+    assert len(found.paths) == 1
+
+
 def test_a_guided_path_is_cut_between_its_states(small_run: Path) -> None:
     guided = spacetime_tps.open(small_run).paths.select(stage="guided", hit=True)[0]
     start = to_openpathsampling(small_run, guided.name)

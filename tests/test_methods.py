@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hinge import PLANE, A, B, Here, frames, hinge, letters, placed
+from hinge import PLANE, Here, frames, hinge, letters, placed
 
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.product import Product
@@ -18,7 +18,7 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.sampled import Curve, Sampled
-from spacetime_tps.methods.driving import Driven, drive, drive_back, is_hit, schedule
+from spacetime_tps.methods.driving import Driven, drive, drive_back, schedule
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.methods.reverse import Reverse
@@ -216,7 +216,7 @@ def test_a_method_is_walked_back_at_its_own_pace(method: Any) -> None:
 )
 def test_a_hit_begins_in_A_and_ends_in_B(where: str, stable: bool, hit: bool) -> None:
     path = replace(letters(where), stable=stable)
-    assert is_hit(path, A, B) is hit
+    assert PROBLEM.connects(path.positions) is (hit or not stable)
     row = judged(Memory(), PROBLEM, GUIDED, "g", "r", Driven(3, path, np.full((len(path), 4), 1.0)))
     assert (row.hit, row.status) == (int(hit), "ok" if stable else "unstable")
 

@@ -5,6 +5,7 @@ import inspect
 import json
 import pydoc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import MDAnalysis
@@ -63,6 +64,15 @@ def test_other_tools_get_the_same_frames_with_their_weights(results: Results, sm
         np.testing.assert_array_equal(trajectory.xyz[at + 1], md.load(str(small_run / path.row.file), top=trajectory.topology).xyz[1])
         assert chosen.frame_weights[at + 1] == path.weight
         at += len(path.times)
+
+
+def test_an_unstable_path_has_no_frames_and_stands_in_no_ones_way(results: Results) -> None:
+    chosen = results.paths.select(stage="guided")[:2]
+    lost = replace(chosen[0].row, path="lost", file="", n_frames=0, status="unstable")
+    both = paths.Paths([lost, chosen[1].row], chosen._run, chosen._molecule)
+    assert len(both.universe().trajectory) == len(both.mdtraj()) == len(both.frame_weights) == chosen[1].row.n_frames
+    with pytest.raises(SpacetimeError, match="none of these paths has frames"):
+        both[:1].mdtraj()
 
 
 def test_averages_and_their_errors_are_those_of_the_summary(results: Results, small_run: Path) -> None:

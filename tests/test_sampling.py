@@ -17,7 +17,6 @@ from spacetime_tps.engines.openmm.dynamics import Dynamics, Model
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routes
 from spacetime_tps.geometry.families.von_mises import VonMises
-from spacetime_tps.methods.driving import is_hit
 from spacetime_tps.sampling.free_energy import boltzmann_weights, neighbours, profile
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.starts import draw_starts
@@ -25,6 +24,7 @@ from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walk
 from spacetime_tps.shooting.channels import channels, crossing_places
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.states.transitions import connects
 from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.window import Window
@@ -146,11 +146,9 @@ def frames_of(positions: np.ndarray, energy: np.ndarray, *, stable: bool = True)
 def test_a_hit_is_judged_by_the_last_frame_alone() -> None:
     a, b = State(((TorsionRange(TORSION, -20, 20),),)), State(((TorsionRange(TORSION, 80, 100),),))
     path = at(np.radians([0.0, 50.0, 90.0]))
-    energy = np.zeros(3)
-    assert is_hit(frames_of(path, energy), a, b)
-    assert not is_hit(frames_of(path[[0, 2, 1]], energy), a, b), "a path that was in B and left it is no hit"
-    assert not is_hit(frames_of(path[1:], energy), a, b)
-    assert not is_hit(frames_of(path, energy, stable=False), a, b)
+    assert connects(path, a, b)
+    assert not connects(path[[0, 2, 1]], a, b), "a path that was in B and left it is no hit"
+    assert not connects(path[1:], a, b)
 
 
 HERE, THERE = np.radians([-147.0, 159.0]), np.radians([60.0, -41.0])

@@ -13,7 +13,7 @@ from spacetime_tps.engines.openmm.bias import CurveBias
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.families.von_mises import VonMises
-from spacetime_tps.methods.driving import is_hit, schedule, walks_along
+from spacetime_tps.methods.driving import schedule, walks_along
 from spacetime_tps.methods.settings import hold_points
 from spacetime_tps.sampling.comparison import (
     Agreement,
@@ -31,6 +31,7 @@ from spacetime_tps.sampling.starts import draw_starts
 from spacetime_tps.sampling.windows import WindowPlan, gather, pick, window_walks
 from spacetime_tps.states.distance_range import DistanceRange
 from spacetime_tps.states.state import State
+from spacetime_tps.states.transitions import connects
 from spacetime_tps.trajectories.frames import Frames
 
 DISTANCE = Distances(("d",), ((0, 1),))
@@ -115,10 +116,9 @@ def test_schedules_hold_the_last_point_for_a_hundred_steps() -> None:
 
 
 def test_hits_begin_in_a_and_end_in_b() -> None:
-    assert is_hit(frames(np.array([9.0, 10.0, 12.0])), A, B)
-    assert not is_hit(frames(np.array([9.0, 12.0, 10.0])), A, B)
-    assert not is_hit(frames(np.array([10.0, 9.0, 12.0])), A, B)
-    assert not is_hit(frames(np.array([9.0, 12.0]), stable=False), A, B)
+    assert connects(frames(np.array([9.0, 10.0, 12.0])).positions, A, B)
+    assert not connects(frames(np.array([9.0, 12.0, 10.0])).positions, A, B)
+    assert not connects(frames(np.array([10.0, 9.0, 12.0])).positions, A, B)
 
 
 def test_starts_are_where_the_cumulative_weight_passes_the_draw() -> None:

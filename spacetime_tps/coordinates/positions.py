@@ -78,12 +78,12 @@ class Positions(Lengths):
         """Displacements (..., 3n) in 0.1 nm, of positions (..., atoms, 3)."""
         reference = np.array(self.reference)
         apart = superposed(np.asarray(positions)[..., np.array(self.atoms), :], reference) - reference
-        return np.asarray(PER_NM * apart.reshape(*apart.shape[:-2], -1))
+        return np.asarray(PER_NM * apart.reshape(*apart.shape[:-2], 3 * len(self.atoms)))
 
     def held_features(self, positions: np.ndarray) -> np.ndarray:
         """T (..., 3n+1) of frames where they stand, not superposed: a held molecule still rocks a little."""
         apart = PER_NM * (np.asarray(positions, dtype=float)[..., np.array(self.atoms), :] - np.array(self.reference))
-        found = apart.reshape(*apart.shape[:-2], -1)
+        found = apart.reshape(*apart.shape[:-2], 3 * len(self.atoms))
         return np.concatenate([found, (found**2).sum(-1, keepdims=True)], axis=-1)
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:

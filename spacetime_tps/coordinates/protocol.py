@@ -120,7 +120,8 @@ class Coordinates(Protocol):
         """The value `name` alone, as a scalar that a window may hold."""
 
     def separating(self, a: Boxes, b: Boxes) -> tuple[Variable, ...]:
-        """Values by which two states, boxes as in states.json, are told apart wherever a path crosses: it has to pass between."""
+        """Those of the D values, each as `variable` has it, by which two states, boxes as in states.json, are told apart wherever a path
+        crosses: it has to pass between."""
 
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         """The default state about a structure `here` (atoms, 3), as a box of states.json; `there` is the other one, `file` the name of

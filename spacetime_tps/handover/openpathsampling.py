@@ -126,7 +126,8 @@ def from_openpathsampling(trajectories: str | Path | Iterable[Any], run: str | P
 
     run: the folder whose molecule, states and curves they belong to; `out` is like it but for its paths, which are these, of the stage
     "openpathsampling". Of a storage with Monte Carlo steps, each path weighs as many steps as it was the present one. Paths from B to A are
-    turned in time. Every frame's energy is evaluated anew. Raises SpacetimeError where `out` is not empty, or nothing connects A and B.
+    turned in time; those in which the molecule does not stay what it was are left out. Every frame's energy is evaluated anew. Raises
+    SpacetimeError where `out` is not empty, or nothing connects A and B.
     """
     run, out = Path(run), Path(out)
     if out.exists() and any(out.iterdir()):
@@ -175,7 +176,8 @@ def _steps(storage: Any) -> list[tuple[Any, float]]:
 
 
 def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames | None:
-    """A trajectory as frames from A to B; None where it does not connect them, or has more than its ends in them."""
+    """A trajectory as frames from A to B; None where it does not connect them, or has more than its ends in them, or the molecule did not
+    stay what it was."""
     positions, velocities = (np.array([getattr(s, of)._value for s in trajectory], np.float32) for of in ("coordinates", "velocities"))
     states = _labels(problem, positions)
     if set(states[[0, -1]]) != {"A", "B"} or (states[1:-1] != "").any():
@@ -189,7 +191,8 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
     frames = at_whole_steps(positions, velocities, energies, spacing=spacing)
     if not isinstance(engine, WholeStepEngine):
         frames = replace(frames, velocity_offset=None)
-    return frames if states[0] == "A" else time_reversed(frames)
+    found = frames if states[0] == "A" else time_reversed(frames)
+    return found if problem.connects(found.positions) else None
 
 
 def _labels(problem: Problem, positions: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from spacetime_tps.geometry.spline import resample
 from spacetime_tps.methods.settings import GuidedSettings, hold_points
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.starts import draw_starts
-from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
 NONE = "no sampled frame is in state {}: widen the state or sample longer (training.steps_{})"
@@ -91,8 +90,3 @@ def _driven(
     )  # fmt: skip
     for seed, frames in zip(seeds, simulation.walks(tasks), strict=True):
         yield Driven(seed, frames, eta[frames.point])
-
-
-def is_hit(frames: Frames, a: State, b: State) -> bool:
-    """Whether the first stored frame is in a and the LAST in b. An unstable walk is none."""
-    return bool(frames.stable and a.contains(frames.positions[0]) and b.contains(frames.positions[-1]))

@@ -11,7 +11,7 @@ from spacetime_tps.problems.problem import Problem
 
 
 class Method(Protocol):
-    """Paths that begin in A, or in B where it is a mirror, and are judged by their last frame. Register one in `registry.METHODS`."""
+    """Paths that begin in A, or in B where it is a mirror; which are hits, `Problem.connects` says. Register one in `registry.METHODS`."""
 
     @property
     def name(self) -> str:

@@ -19,9 +19,7 @@ from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.snapshots import is_snapshot, snapshot_of
 from spacetime_tps.molecules.solvent import dry, parted, without_solvent
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, without
-
-START = "start.pdb"
-"""What a prepared molecule is called in sentences: its file in a run folder"""
+from spacetime_tps.states.state import START
 
 
 @dataclass(frozen=True)

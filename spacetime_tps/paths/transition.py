@@ -11,7 +11,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Row, Storage
 from spacetime_tps.trajectories.frames import Frames, offsets
 
-TABLE = "transitions.csv"
+TABLE, FOLDER = "transitions.csv", "transitions"
 ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level", "velocity_offset_steps")
 
 
@@ -52,7 +52,7 @@ def _row(line: int, r: Row) -> Transition:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as problem:
         raise SpacetimeError(f"{TABLE}, line {line}: {problem!r}; the table is damaged") from problem
-    beside = row.file.removeprefix("transitions/")
+    beside = row.file.removeprefix(f"{FOLDER}/")
     if not _plain(row.path) or (row.file and (beside == row.file or not _plain(beside))):
         raise SpacetimeError(f"{TABLE}, line {line}: {row.path!r} with {row.file!r} is no path of this folder")
     return row
@@ -84,7 +84,7 @@ def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition]
 
 def file_of(name: str) -> str:
     """The trajectory of a path in the storage; its table has .csv for .trr."""
-    return f"transitions/{name}.trr"
+    return f"{FOLDER}/{name}.trr"
 
 
 def keep_path(
@@ -100,7 +100,7 @@ def keep_path(
     nothing = np.zeros(len(frames))
     columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level, offsets(frames))
     rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
-    storage.put_table(f"transitions/{name}.csv", ENERGIES, rows)
+    storage.put_table(f"{FOLDER}/{name}.csv", ENERGIES, rows)
     return file, round(float(energies.max()), 4)
 
 

@@ -11,6 +11,7 @@ from spacetime_tps.exploration.sampled import PLAIN_MD, PREPARATION, PREPARED
 from spacetime_tps.files import write_json
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
+from spacetime_tps.methods.settings import GuidedSettings
 from spacetime_tps.methods.steered import SAME, Steered
 from spacetime_tps.paths.transition import read_transitions
 from spacetime_tps.pipeline.explored import copy_explored
@@ -55,7 +56,7 @@ def guided(contest: Contest, out: Path) -> list[Source]:
     """The run's guided paths, or as many as it would make that the budget pays for."""
     settings = settings_of(contest.run.path)
     pace, curves = settings.guided, GUIDED.most_curves(settings.rounds.routes)
-    count = min(pace.paths or 100, max(contest.budget // (curves * pace.steps), 2))
+    count = min(pace.paths or GuidedSettings().paths, max(contest.budget // (curves * pace.steps), 2))
     folder = _run_or_copy(contest, out, "guided", GUIDED.name, [f"guided.paths={count}", "steered.paths=0", "unbiased.paths=0"])
     return [Source("guided", folder, GUIDED.name, False, PREPARED, pace.stride, back=Reverse(GUIDED).name)]
 
@@ -78,7 +79,7 @@ def steered(contest: Contest, out: Path) -> list[Source]:
         points = max(round(times * settings.guided.points), 2)
         steps = settings.guided.model_copy(update={"points": points}).steps
         both_ways = 2 * STEERED.most_curves(settings.rounds.routes)
-        count = max(min(settings.guided.paths or 100, contest.budget // (both_ways * steps)), 2)
+        count = max(min(settings.guided.paths or GuidedSettings().paths, contest.budget // (both_ways * steps)), 2)
         words = [f"guided.points={points}", "guided.paths=0", f"steered.paths={count}", f"reverse={count}", "unbiased.paths=0"]
         name = f"steered{suffix}"
         folder = _run_or_copy(contest, out, name, Reverse(STEERED).name, words, own=not suffix)

@@ -48,17 +48,21 @@ def run(
     records = Records(folder)
     avoid, structures = collected(settings.avoid, folder)
     settings = settings.model_copy(update={"avoid": avoid})
+
+    def read(name: str) -> bytes:
+        return structures[name] if name in structures else folder.content(name)
+
     made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
     if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
-        bind(avoid, checked, structures.__getitem__)  # what cannot be avoided is said before anything is written
+        bind(avoid, checked, read)  # what cannot be avoided is said before anything is written
         _write_config(out, spec, settings)
         _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
-    bind(avoid, problem, structures.__getitem__)
+    bind(avoid, problem, read)
     _write_config(out, spec, settings)
     progress.say(estimate(problem, settings))
     return _finish(out, spec.name, problem, settings, progress)

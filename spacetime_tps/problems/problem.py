@@ -31,11 +31,12 @@ from spacetime_tps.problems.description import boxes_for, coordinates_for, state
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.states.state import State, check_endpoints, states_of
+from spacetime_tps.states.state import END, START, State, check_endpoints, states_of
+from spacetime_tps.states.transitions import connects
 
 GRADIENT_TOLERANCE = 1.0
 """kJ/mol/nm: a loose one leaves frames on saddles"""
-WRITTEN = ("system.xml", "topology.pdb", "start.pdb", "end.pdb", "states.json", "coordinates.json")
+WRITTEN = ("system.xml", "topology.pdb", START, END, "states.json", "coordinates.json")
 PLAIN = DynamicsSettings()
 
 
@@ -64,8 +65,14 @@ class Problem:
 
     @cached_property
     def integrity(self) -> Integrity:
-        """What a molecule that is still the same one keeps to. A path connects A and B where its ends are in them and all of it does."""
+        """What a molecule that is still the same one keeps to."""
         return Integrity.of(self.start, self.end)
+
+    def connects(self, positions: np.ndarray, *, back: bool = False) -> bool:
+        """Whether a path, frames (F, atoms, 3), is a hit: the first in A, the last in B (back: the other way), and the molecule the same in
+        all of them."""
+        ends = (self.b, self.a) if back else (self.a, self.b)
+        return connects(positions, *ends) and bool(self.integrity.holds(positions).all())
 
     @property
     def moving(self) -> np.ndarray | None:
@@ -138,7 +145,7 @@ def save(problem: Problem, folder: Path) -> None:
     for name, structure in (("topology", problem.start), ("start", problem.start), ("end", problem.end)):
         write_pdb(folder / f"{name}.pdb", structure)
     write_json(folder / "states.json", dict(zip("AB", problem.boxes, strict=True)))
-    write_json(folder / "coordinates.json", {"blocks": problem.coordinates.to_json(), "reference": "start.pdb"})
+    write_json(folder / "coordinates.json", {"blocks": problem.coordinates.to_json(), "reference": START})
     model = problem.model
     write_json(folder / "preparation.json", {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
@@ -158,7 +165,7 @@ def load(folder: Path) -> Problem:
         "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
     )
     labelled = read("preparation.json", lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
-    start, end = load_structure(folder / "start.pdb"), load_structure(folder / "end.pdb")
+    start, end = load_structure(folder / START), load_structure(folder / END)
     zero, _ = Potential(model)(start.positions)
     places = {"cell": model.cell, "start": start.positions, "end": end.positions}
     a, b = read("states.json", lambda file: states_of(json.loads(file.read_text()), **places))

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spacetime_tps.report.figures import CURVE, GUIDED, MUTED, STYLE
+from spacetime_tps.report.figures import CURVE, GUIDED, MUTED, STYLE, logarithmic
 
 Methods = Mapping[str, Mapping[str, Any]]
 
@@ -36,7 +36,7 @@ def _colour(m: Mapping[str, Any]) -> str:
 
 
 def _costs(axes: Axes, methods: Methods) -> None:
-    axes.set_xscale("log")
+    logarithmic(axes.xaxis)
     for k, m in enumerate(methods.values()):
         if m["effective"]:
             ends = [m["evaluations_per_effective_path"], m["evaluations_per_effective_path_with_set_up"]]
@@ -45,8 +45,6 @@ def _costs(axes: Axes, methods: Methods) -> None:
             axes.plot(ends[1], k, "|", color=_colour(m), ms=10)
     axes.plot([], [], "o", color=MUTED, label="sampling alone")
     axes.plot([], [], "|", color=MUTED, ms=10, label="with set-up")
-    axes.xaxis.set_minor_formatter("")
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")  # STYLE takes dollar signs as they are
     axes.set(title="Evaluations an effective path", xlabel="force evaluations")
     axes.grid(axis="x", color="#e3e8ed")
 
@@ -62,14 +60,12 @@ def _energies(axes: Axes, methods: Methods) -> None:
 
 
 def _lengths(axes: Axes, methods: Methods) -> None:
-    axes.set_xscale("log")
+    logarithmic(axes.xaxis)
     for k, m in enumerate(methods.values()):
         if m["length_quantiles_ps"] is not None:
             low, first, median, third, high = m["length_quantiles_ps"].values()
             axes.plot([low, high], [k, k], color=_colour(m), lw=1.2)
             axes.plot([first, third], [k, k], color=_colour(m), lw=7, alpha=0.45, solid_capstyle="butt")
             axes.plot(median, k, "|", color=_colour(m), ms=12, mew=2)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    axes.xaxis.set_minor_formatter("")
     axes.set(title="Length of a path: 5 to 95 %, quartiles, median", xlabel="ps")
     axes.grid(axis="x", color="#e3e8ed")

@@ -18,6 +18,7 @@ from spacetime_tps.paths.transition import TABLE, read_transitions
 from spacetime_tps.problems.config import read_config
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.committors import STATE_FRAME
+from spacetime_tps.unbiased.ensemble import COMMITTORS
 
 Row = dict[str, str]
 
@@ -154,7 +155,7 @@ class RunData:
     @cached_property
     def committors(self) -> dict[str, np.ndarray]:
         """Columns of committor.csv."""
-        found = self.columns("committor.csv", text=("walk",))
+        found = self.columns(COMMITTORS, text=("walk",))
         if (older := found.pop("transition_state", None)) is not None:  # of version 0.1.0: empty where a point is none
             found[STATE_FRAME] = np.nan_to_num(older, nan=-1.0).astype(int)
         return found

@@ -2,10 +2,9 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from spacetime_tps.report.data import RunData
-from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, plane
+from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, logarithmic, plane
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.unbiased.averages import density
 from spacetime_tps.unbiased.committors import STATE_FRAME, column_of
@@ -156,11 +155,9 @@ def weights(run: RunData) -> Figure:
     left, right = figure.subplots(1, 2)
     weight = np.sort([float(r["weight"]) for r in run.of_stage("unbiased")])[::-1]
     share = (np.arange(len(weight)) + 1) / len(weight)
-    left.semilogy(share, weight / weight.mean(), color=UNBIASED, lw=1.6)
+    left.plot(share, weight / weight.mean(), color=UNBIASED, lw=1.6)
+    logarithmic(left.yaxis)
     left.axhline(1.0, color=MUTED, lw=0.8, ls=":")
-    left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter(NullFormatter())
-    left.set_yticks([t for t in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0) if weight[-1] <= t * weight.mean() <= weight[0]])
     left.set(xlabel="share of paths, heaviest first", title="weight over the mean")
     right.plot(share, np.cumsum(weight) / weight.sum(), color=UNBIASED, lw=1.6)
     right.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")

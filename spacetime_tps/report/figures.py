@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import gaussian_filter
 
 from spacetime_tps.exploration.sampled import FREE_ENERGY
@@ -98,16 +100,25 @@ def _profile(run: RunData, k: int) -> Figure:
     axes.plot(0.5 * (bins[1:] + bins[:-1]), np.where(np.isfinite(free), free, np.nan), color=CURVE, lw=1.8)
     limits = (float(bins[0]), float(bins[-1]))
     for name in ("A", "B"):
-        for low, high in (span for found in run.ranges(name, k) if found for span in _spans(found, limits)):
+        for low, high in (span for found in run.ranges(name, k) if found for span in spans_of(found, limits)):
             axes.axvspan(low, high, color=STATE_COLOURS[name], alpha=0.12, lw=0)
             style: dict[str, Any] = {"color": STATE_COLOURS[name], "transform": axes.get_xaxis_transform(), "va": "top", "ha": "center"}
             axes.text(0.5 * (low + high), 0.97, name, **style)
     for region in run.forbidden:
         found = region["ranges"].get(run.coordinates.names[k])
-        for low, high in _spans(found, limits) if found else []:
+        for low, high in spans_of(found, limits) if found else []:
             axes.axvspan(low, high, fc="none", ec=FORBIDDEN, hatch="////", lw=0)
     axes.set(xlim=limits, xlabel=label(run, k), ylabel="free energy, kJ/mol (sampled regions)")
     return figure
+
+
+def logarithmic(axis: Axis) -> None:
+    """A logarithmic scale with plain numbers at 1, 2 and 5: STYLE takes dollar signs as they are, and matplotlib's own labels are TeX."""
+    axes = axis.axes
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(lambda x, _: f"{x:,.10g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def label(run: RunData, k: int) -> str:
@@ -131,13 +142,15 @@ def draw_states(axes: Axes, run: RunData, i: int, j: int, limits: list[tuple[flo
     for name in ("A", "B"):
         for ranges in zip(run.ranges(name, i), run.ranges(name, j), strict=True):
             if any(ranges):
-                _draw_box(axes, [_spans(r, limit) for r, limit in zip(ranges, limits, strict=True)], STATE_COLOURS[name], name)
+                _draw_box(axes, [spans_of(r, limit) for r, limit in zip(ranges, limits, strict=True)], STATE_COLOURS[name], name)
 
 
 def _draw_box(axes: Axes, spans: list[list[tuple[float, float]]], colour: str, name: str) -> None:
     for left, right in spans[0]:
         for low, high in spans[1]:
             axes.fill([left, right, right, left], [low, low, high, high], fill=False, ec=colour, lw=1.2, ls=(0, (4, 2)), zorder=6)
+    if not all(spans):
+        return
     left, high = spans[0][0][0], spans[1][0][1]
     text = axes.annotate(
         name, (left, high), (4, -3), textcoords="offset points", color=colour, fontsize=14, fontweight="bold", va="top", zorder=7
@@ -156,19 +169,24 @@ def _draw_forbidden(axes: Axes, run: RunData, region: dict[str, Any], i: int, j:
         for dx, dy in itertools.product(*shifts):
             axes.fill(at[0] + dx, at[1] + dy, **style)
         return
-    spans = [_spans(r, limit) for r, limit in zip(found, limits, strict=True)] if any(found) else [[], []]
+    spans = [spans_of(r, limit) for r, limit in zip(found, limits, strict=True)] if any(found) else [[], []]
     for (left, right), (low, high) in itertools.product(*spans):
         axes.fill([left, right, right, left], [low, low, high, high], **style)
 
 
-def _spans(found: Sequence[float] | None, limits: tuple[float, float]) -> list[tuple[float, float]]:
+CIRCLE = (-180.0, 180.0)
+
+
+def spans_of(found: Sequence[float] | None, limits: tuple[float, float]) -> list[tuple[float, float]]:
     """A range as ranges inside the axis; an angle's goes across 180 where it ends lower than it begins."""
     if found is None:
         return [limits]
     low, high = found
-    if low <= high:
-        return [(max(low, limits[0]), min(high, limits[1]))]
-    return [(low, 180.0), (-180.0, high)]
+    whole = [(low, high)] if low <= high else [(low, 180.0), (-180.0, high)]
+    if limits == CIRCLE:  # an ellipse about a point near 180 reaches beyond
+        whole = [(one + turn, other + turn) for turn in (-360.0, 0.0, 360.0) for one, other in whole]
+    inside = [(max(one, limits[0]), min(other, limits[1])) for one, other in whole]
+    return [(one, other) for one, other in inside if one < other]
 
 
 def line(axes: Axes, run: RunData, values: np.ndarray, i: int, j: int, **style: object) -> None:
@@ -280,7 +298,8 @@ def along_the_curve(run: RunData) -> Figure:
     grid[0, 1].legend(fontsize=6.5)
     grid[1, 0].plot(s[1:], run.geodesic["segment"], color=CURVE, lw=1.5)
     grid[1, 0].set(title="segment dη·dμ", xlabel="position on the curve", ylim=(0, 1.3 * run.geodesic["segment"].max()))
-    grid[1, 1].semilogy(s, run.geodesic["n_eff"], color=CURVE, lw=1.5)
+    grid[1, 1].plot(s, run.geodesic["n_eff"], color=CURVE, lw=1.5)
+    logarithmic(grid[1, 1].yaxis)
     floor = run.config["settings"]["geodesic"]["min_effective_samples"]
     grid[1, 1].axhline(floor, color=MUTED, ls=":", lw=1)
     grid[1, 1].set(title="effective samples", xlabel="position on the curve")
@@ -312,8 +331,9 @@ def training(run: RunData) -> Figure:
     figure, axes = _axes(6.4, 2.6)
     for record, style in zip(run.rounds["denoisers"], ("-", "--", ":", "-.") * len(run.rounds["denoisers"]), strict=False):
         step, fitted, held_out = np.array(record["curve"]).T
-        axes.semilogy(step, fitted, style, color=GUIDED, lw=1.2, label=f"{record['route']}: fitted")
-        axes.semilogy(step, held_out, style, color=CURVE, lw=1.6, label=f"held out, {record['held_out_loss']:.3f} in the end")
+        axes.plot(step, fitted, style, color=GUIDED, lw=1.2, label=f"{record['route']}: fitted")
+        axes.plot(step, held_out, style, color=CURVE, lw=1.6, label=f"held out, {record['held_out_loss']:.3f} in the end")
+    logarithmic(axes.yaxis)
     axes.set(xlabel="step", ylabel="loss")
     axes.legend()
     return figure

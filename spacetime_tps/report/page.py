@@ -96,7 +96,7 @@ def _cards(s: dict[str, Any]) -> str:
     cards = []
     if guided:
         cards = [
-            (f"{guided['hits']} / {guided['paths']}", "guided paths whose last frame is in B"),
+            (f"{guided['hits']} / {guided['paths']}", "guided paths that connect A and B"),
             (f"{guided['evaluations_per_path']:,.0f}", "force evaluations a guided path"),
             (
                 f"{above['value']:.1f} ± {above['standard_error']:.1f}" if above else "–",

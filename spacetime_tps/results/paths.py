@@ -178,22 +178,32 @@ class Paths(Public, Sequence[TransitionPath]):
     @property
     def frame_weights(self) -> np.ndarray:
         """(sum of F,) the weight of each frame's path, for the frames of `mdtraj()` and `universe()`."""
-        return np.repeat(self.weights, [row.n_frames for row in self._rows if row.file])
+        return np.concatenate([np.full(path.row.n_frames, path.weight) for path in self._with_frames()])
 
     def mdtraj(self) -> mdtraj.Trajectory:
-        """All frames of all paths one after another, for MDTraj; `frame_weights` beside."""
-        return self._molecule.trajectory(*(np.concatenate([getattr(path, of) for path in self]) for of in ("positions", "times")))
+        """All frames of all stable paths one after another, for MDTraj; `frame_weights` beside."""
+        return self._molecule.trajectory(*self._joined("positions", "times"))
 
     def universe(self) -> Any:
-        """All frames of all paths one after another as an MDAnalysis.Universe in memory, in Å and ps, with velocities; `ts.data["weight"]`
-        is the weight of the frame's path. Times begin anew with each path."""
+        """All frames of all stable paths one after another as an MDAnalysis.Universe in memory, in Å and ps, with velocities;
+        `ts.data["weight"]` is the weight of the frame's path. Times begin anew with each path."""
         from spacetime_tps.results.universe import universe
 
-        arrays = ("positions", "velocities", "times")
-        positions, velocities, times = (np.concatenate([getattr(path, of) for path in self]) for of in arrays)
+        positions, velocities, times = self._joined("positions", "velocities", "times")
         return universe(
             self._molecule.topology_file, positions, velocities, self.frame_weights, times=times, cell=self._molecule.cell,
         )  # fmt: skip
+
+    def _with_frames(self) -> "list[TransitionPath]":
+        """Those that are not unstable. Raises SpacetimeError where none is."""
+        found = [path for path in self if path.row.file]
+        if not found:
+            raise SpacetimeError("none of these paths has frames")
+        return found
+
+    def _joined(self, *arrays: str) -> list[np.ndarray]:
+        """Their arrays, one path after another."""
+        return [np.concatenate([getattr(path, of) for path in self._with_frames()]) for of in arrays]
 
 
 def rows_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from spacetime_tps.exploration.sampled import Curve, Sampled
-from spacetime_tps.methods.driving import Driven, is_hit
+from spacetime_tps.methods.driving import Driven
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, remove_paths, replace_transitions
 from spacetime_tps.problems.problem import Problem
@@ -105,7 +105,6 @@ def judged(storage: Storage, problem: Problem, method: Method, name: str, route:
     bias = -problem.model.kT * (path.eta * features).sum(-1)
     precision = problem.coordinates.family().precisions(torch.from_numpy(path.eta)).mean(-1).numpy()
     file, highest = keep_path(storage, problem, name, frames, bias=bias, level=precision)
-    ends = (problem.a, problem.b) if method.mirror_of is None else (problem.b, problem.a)
     spent = round(work(features, path.eta), 4)
-    hit = is_hit(frames, *ends) and bool(problem.integrity.holds(frames.positions).all())
+    hit = problem.connects(frames.positions, back=method.mirror_of is not None)
     return Transition(name, method.name, "ok", int(hit), highest, spent, len(frames), frames.evaluations, path.seed, None, route, file)

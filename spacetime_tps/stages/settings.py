@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.files import parse_yaml
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.problems.config import read_config
@@ -54,9 +54,9 @@ def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (
         for part in parts[:-1]:
             place = place[part]
         try:
-            place[parts[-1]] = yaml.safe_load(text)
-        except yaml.YAMLError as problem:
-            raise SpacetimeError(f"--set {key.strip()} cannot read the value {text!r}") from problem
+            place[parts[-1]] = parse_yaml(text)
+        except SpacetimeError as problem:
+            raise SpacetimeError(f"--set {key.strip()} cannot read the value {text!r}, which {problem}") from problem
     return validated(data)
 
 

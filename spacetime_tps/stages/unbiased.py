@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spacetime_tps.paths.transition import remove_paths
+from spacetime_tps.paths.transition import FOLDER, remove_paths
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
@@ -55,5 +55,5 @@ class UnbiasedPaths:
             storage.remove(pattern)
         given.simulation.forget(REGION)
         remove_paths(storage, STAGE)
-        storage.remove(f"transitions/{STAGE}_*")  # an interrupted stage has no rows yet
+        storage.remove(f"{FOLDER}/{STAGE}_*")  # an interrupted stage has no rows yet
         return there

@@ -1,9 +1,14 @@
-"""Transitions cut from long unbiased trajectories: the reference for every other way to get them."""
+"""What goes from one state to the other, and transitions cut from long unbiased trajectories: the reference for every other way."""
 
 import numpy as np
 
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames, part, time_reversed
+
+
+def connects(positions: np.ndarray, a: State, b: State) -> bool:
+    """Whether the first of frames (F, atoms, 3) is in a and the LAST in b."""
+    return bool(a.contains(positions[0]) and b.contains(positions[-1]))
 
 
 def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frames]:

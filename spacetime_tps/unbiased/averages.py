@@ -178,7 +178,7 @@ def channel_shares(
             continue
         window = site.settled or site.latest
         places = crossing_places([paths[k] for k in mine.tolist()], window, lambda p: family.features(torch.from_numpy(p)).numpy())
-        others = [k for k in range(len(names)) if names[k] != window.variable.name]
+        others = [k for k in range(len(names)) if coordinates.variable(names[k]) != window.variable]
         channel = channels(places[:, others], angular[others], ensemble.weight[mine], rng=rng)
         for group in np.unique(channel):
             member = np.zeros(len(ensemble.weight))

@@ -18,7 +18,7 @@ class Variable(Protocol):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """For people, and in files."""
 
     @property
     def period(self) -> float | None:
