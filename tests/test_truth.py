@@ -114,3 +114,14 @@ def test_the_interval_of_a_difference_of_shares_covers_nothing_95_times_in_a_hun
         low, high = difference_interval(rng.normal(0.01, 0.001), 0.001, int(count), 2000)
         outside += not low < 0.0 < high
     assert 3 <= outside <= 35
+
+
+def test_populations_give_the_free_energy_difference_with_its_error() -> None:
+    rng, found = np.random.default_rng(6), []
+    for _ in range(300):
+        in_b = rng.binomial(400, rng.beta(2.0, 6.0, size=8))
+        found.append(brute_force.populations(np.stack([400 - in_b, in_b], axis=1)) or {})
+    assert brute_force.populations(np.array([[5, 0], [5, 3]])) is None
+    score = [(f["value"] - np.log(3.0)) / f["standard_error"] for f in found]
+    assert abs(np.mean(score)) < 0.3
+    assert 0.8 < np.std(score) < 1.5, "of eight walkers: Student's t of seven has 1.18"

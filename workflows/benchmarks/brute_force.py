@@ -39,6 +39,8 @@ class _Walker:
         self.segments = 0
         self.frames_from = np.zeros(2, dtype=int)
         """Frames of a whole molecule so far that come from A, and from B"""
+        self.frames_in = np.zeros(2, dtype=int)
+        """Those that are in A, and in B"""
         self._restart()
 
     def _restart(self) -> None:
@@ -59,18 +61,31 @@ class _Walker:
         new = frames if self.open is None else part(frames, slice(1, None))
         pieces = [new] if self.open is None else [self.open, new]
         a, b = self.problem.a, self.problem.b
+        whole = new.positions[self.integrity.holds(new.positions)]
+        self.frames_in += [int(state.contains(whole).sum()) for state in (a, b)]
         stretch = joined(pieces, spacing=STRIDE * self.problem.model.timestep)
         before = (0, 0) if self.open is None else self._residence(self.open)
         self.frames_from += np.subtract(self._residence(stretch), before)
         found, self.open = transitions(stretch, a, b)
-        whole = [f for f in found if self.integrity.holds(f.positions).all()]
+        kept = [f for f in found if self.integrity.holds(f.positions).all()]
         self.positions, self.velocities = frames.positions[-1].astype(float), frames.velocities[-1].astype(float)
         if not self.integrity.holds(frames.positions[-1:]).all():
             self._restart()
-        return whole, len(found) - len(whole)
+        return kept, len(found) - len(kept)
 
     def _residence(self, frames: Frames) -> tuple[int, int]:
         return residence(frames, self.problem.a, self.problem.b, self.integrity.holds(frames.positions))
+
+
+def populations(frames: np.ndarray) -> dict[str, float] | None:
+    """F_B - F_A, kT, from the frames (walkers, 2) in A and in B of trajectories that cross by themselves; its error leaves out one walker
+    after another (jackknife). None where one walker alone has been in a state."""
+    total, count = frames.sum(axis=0), len(frames)
+    if not (total > frames).all():
+        return None
+    without = np.log((total - frames)[:, 0] / (total - frames)[:, 1])
+    error = float(np.sqrt((count - 1) * without.var()))
+    return {"value": float(np.log(total[0] / total[1])), "standard_error": error}
 
 
 def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progress: Progress) -> dict[str, Any]:
@@ -115,6 +130,7 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
         "system": spec.name, "temperature_K": spec.temperature_K, "platform": problem.model.platform, "seed": seed,
         "transitions": len(rows), "transitions_of_a_broken_molecule_left_out": broken,
         "by_route": {way: sum(r.route == way for r in rows) for way in sorted({r.route for r in rows})},
+        "free_energy_difference_kT": populations(np.array([w.frames_in for w in walkers])),
         "time_from_A_ps": float(time_from[0]), "time_from_B_ps": float(time_from[1]),
         "evaluations": {**counted, "total": sum(counted.values())}, "baseline_evaluations": {STAGE: evaluations},
         "wall_seconds": {STAGE: time.perf_counter() - begin},
