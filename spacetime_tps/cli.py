@@ -89,6 +89,16 @@ def run(
         ),
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="In kelvin.  [default: the system's, or 300]", show_default=False)] = None,
+    explore: Annotated[bool, typer.Option("--explore", help="Stop before any path is made: shards make them.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Make only the I-th of N shares of the guided, reverse and steered paths of an explored run: run DIR --shard I/N, each in "
+            "a job of its own; `gather` takes them.",
+            metavar="I/N",
+            show_default=False,
+        ),
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key=value; may be repeated.", show_default=False)] = None,
 ) -> None:
     """Find transition paths: prepare, sample windows, optimise geodesics, walk them, report.
@@ -98,9 +108,32 @@ def run(
     with errors_as_sentences():
         from spacetime_tps.exploration.regions import parse_regions
         from spacetime_tps.pipeline import run as pipeline
+        from spacetime_tps.pipeline.shards import make_shard
         from spacetime_tps.problems.system import load_system, two_structures
         from spacetime_tps.stages.settings import parse_settings
+        from spacetime_tps.stages.share import Share
 
+        given = {
+            "guided.paths": guided,
+            "steered.paths": steered,
+            "reverse": reverse,
+            "seed": seed,
+            "rounds.routes": routes,
+            "unbiased.paths": unbiased,
+            "unbiased.budget": budget,
+        }
+        words = [*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])]
+        if shard is not None:
+            share = Share.parse(shard)
+            if out or start or end or forcefield or solvent or prepared or parameters or coordinates or temperature or avoid or explore:
+                raise SpacetimeError(
+                    f"a shard is of a run that is explored, and takes what it is about from there: run DIR --shard {share}"
+                )
+            if system is None:
+                raise SpacetimeError(f"say which run the shard is of: run DIR --shard {share}")
+            made = make_shard(Path(system), share, words, ConsoleProgress())
+            console.print(f"shard {share}: {len(made.rows())} paths in {made.folder}; when all are there: spacetime-tps gather {system}")
+            return
         if out is None:
             raise SpacetimeError("say where the run goes: --out DIR")
         if system is not None and (start or end or forcefield or solvent or prepared or parameters):
@@ -120,20 +153,30 @@ def run(
             )
         else:
             raise SpacetimeError("give a system, or --start a.pdb --end b.pdb --forcefield amber99sbildn.xml, or --system molecule.prmtop")
-        given = {
-            "guided.paths": guided,
-            "steered.paths": steered,
-            "reverse": reverse,
-            "seed": seed,
-            "rounds.routes": routes,
-            "unbiased.paths": unbiased,
-            "unbiased.budget": budget,
-        }
-        words = [*(f"{key}={value}" for key, value in given.items() if value is not None), *(set_ or [])]
         settings = parse_settings(words, avoid=parse_regions(avoid or []))
+        if explore:
+            found = pipeline.explore(spec, out, settings, ConsoleProgress())
+            console.print(f"explored, best route {found[0]['name']}; paths: spacetime-tps run {out} --shard 1/N, up to N/N", markup=False)
+            return
         summary = pipeline.run(spec, out, settings, ConsoleProgress())
         _print_summary(summary)
         console.print(f"report: {out / 'report.html'}")
+        if summary["failed"]:
+            raise typer.Exit(1)
+
+
+@app.command()
+def gather(folder: RunFolder) -> None:
+    """Put the shards of a run together, and write its summary and report: the folder is the same as that of a run without shards.
+
+    Example: spacetime-tps gather runs/ala
+    """
+    with errors_as_sentences():
+        from spacetime_tps.pipeline.gather import gather as pipeline_gather
+
+        summary = pipeline_gather(folder, ConsoleProgress())
+        _print_summary(summary)
+        console.print(f"report: {folder / 'report.html'}")
         if summary["failed"]:
             raise typer.Exit(1)
 

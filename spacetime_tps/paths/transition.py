@@ -83,8 +83,13 @@ def replace_transitions(storage: Storage, stage: str, rows: Sequence[Transition]
 
 
 def file_of(name: str) -> str:
-    """The trajectory of a path in the storage; its table has .csv for .trr."""
+    """The trajectory of a path in the storage."""
     return f"{FOLDER}/{name}.trr"
+
+
+def table_of(file: str) -> str:
+    """The table of energies beside a trajectory."""
+    return f"{file.removesuffix('.trr')}.csv"
 
 
 def keep_path(
@@ -100,7 +105,7 @@ def keep_path(
     nothing = np.zeros(len(frames))
     columns = (frames.time, energies, nothing if bias is None else bias, nothing if level is None else level, offsets(frames))
     rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
-    storage.put_table(f"{FOLDER}/{name}.csv", ENERGIES, rows)
+    storage.put_table(table_of(file), ENERGIES, rows)
     return file, round(float(energies.max()), 4)
 
 
@@ -109,6 +114,6 @@ def remove_paths(storage: Storage, stage: str) -> None:
     mine = [row for row in read_transitions(storage) if row.stage == stage]
     for file in (row.file for row in mine if row.file):
         storage.remove(file)
-        storage.remove(f"{file.removesuffix('.trr')}.csv")
+        storage.remove(table_of(file))
     if mine:
         replace_transitions(storage, stage, [])

@@ -5,12 +5,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from spacetime_tps.paths.transition import FOLDER, TABLE
+from spacetime_tps.pipeline.shards import SHARDS
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.records import FILE, Records
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.storage.folder import Folder
 
-RESULTS = (TABLE, FOLDER, "summary.json", "report.html", "report", "compare", "export")
+RESULTS = (TABLE, FOLDER, SHARDS, "summary.json", "report.html", "report", "compare", "export")
 """What paths amount to, whichever stage they are of"""
 
 

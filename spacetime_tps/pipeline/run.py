@@ -1,7 +1,7 @@
 """A run in a folder: preparation, all stages, summary and report; each done only where it is missing or out of date."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from spacetime_tps.progress import Progress
 from spacetime_tps.report.page import write_report
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import run_stages
+from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.storage.lock import LOCK, in_use
 from spacetime_tps.terminal import ConsoleProgress
 
 
@@ -37,14 +39,42 @@ def run(
 
     system: what `load_system` or `two_structures` gives, the name of a bundled system, or a folder with a system.yaml. out: the run folder;
     `spacetime_tps.open(out)` reads it. Progress is shown on the terminal or in the notebook; `progress.Silent()` says nothing.
-    Raises SpacetimeError for input that cannot be used, before anything is written, and for a folder that holds another system's run.
+    Raises SpacetimeError for input that cannot be used, before anything is written, for a folder that holds another system's run, and for
+    one that another call works on.
     """
     spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
     settings, progress = settings or Settings(), progress or ConsoleProgress()
-    folder = Folder(out)
+    _check(spec, out, settings)
+    with in_use(out):
+        problem, settings = _prepared(spec, out, settings, progress)
+        progress.say(estimate(problem, settings))
+        return finish(out, spec.name, problem, settings, progress)
+
+
+def explore(
+    system: SystemSpec | str | Path, out: str | Path, settings: Settings | None = None, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """What a run does before it makes any path, so that several jobs can make them (pipeline.shards). The routes, best first, as
+    summary.json has them. Raises as `run`."""
+    spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
+    settings, progress = settings or Settings(), progress or ConsoleProgress()
+    _check(spec, out, settings)
+    with in_use(out):
+        problem, settings = _prepared(spec, out, settings, progress)
+        with _simulation(out, problem, settings, progress) as simulation:
+            values = run_stages(problem, simulation, settings.without_paths(), changing=lambda: _remove_results(out))
+    return list(values[exploration.NAME].record["routes"])
+
+
+def _check(spec: SystemSpec, out: Path, settings: Settings) -> None:
     if all(stage.asked(settings) is None for stage in STAGES if exploration.NAME in stage.needs):
         raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
-    _check_folder(out, spec)
+    check_folder(out, spec)
+
+
+def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progress) -> tuple[Problem, Settings]:
+    """The problem, as the folder holds it, and the settings, the structures of their regions read; both are written."""
+    folder = Folder(out)
     records = Records(folder)
     avoid, structures = collected(settings.avoid, folder)
     settings = settings.model_copy(update={"avoid": avoid})
@@ -64,8 +94,7 @@ def run(
     problem = preparation.load(out)
     bind(avoid, problem, read)
     _write_config(out, spec, settings)
-    progress.say(estimate(problem, settings))
-    return _finish(out, spec.name, problem, settings, progress)
+    return problem, settings
 
 
 def shoot(folder: str | Path, assignments: Sequence[str], progress: Progress | None = None) -> dict[str, Any]:
@@ -87,10 +116,11 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     """
     content = read_config(folder)
     settings = parse_settings(assignments, base=validated(content["settings"]))
-    Records(Folder(folder)).check_finished(exploration.NAME)
-    problem = preparation.load(folder)
-    write_text(folder / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
-    return _finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
+    with in_use(folder):
+        Records(Folder(folder)).check_finished(exploration.NAME)
+        problem = preparation.load(folder)
+        write_text(folder / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
+        return finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 
 
 def _remove_results(folder: Path) -> None:
@@ -99,14 +129,25 @@ def _remove_results(folder: Path) -> None:
         (folder / stale).unlink(missing_ok=True)
 
 
-def _finish(out: Path, name: str, problem: Problem, settings: Settings, progress: Progress) -> dict[str, Any]:
-    with Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress) as simulation:
-        values = run_stages(problem, simulation, settings, changing=lambda: _remove_results(out))
+def finish(
+    out: Path, name: str, problem: Problem, settings: Settings, progress: Progress, *,
+    stages: Sequence[Stage] = STAGES, elsewhere: Mapping[str, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Run stages that are missing, write summary and report; summary.json's content. elsewhere: seconds that stages took in other
+    folders."""
+    with _simulation(out, problem, settings, progress) as simulation:
+        values = run_stages(problem, simulation, settings, stages=stages, changing=lambda: _remove_results(out))
         summary = summarise(name, problem, simulation.storage, settings, values)
+    for stage, seconds in (elsewhere or {}).items():
+        Records(Folder(out)).add_seconds(stage, seconds)
     summary["wall_seconds"] = Records(Folder(out)).wall_seconds()
     Folder(out).put_record("summary.json", summary)
     write_report(out)
     return summary
+
+
+def _simulation(out: Path, problem: Problem, settings: Settings, progress: Progress) -> Simulation:
+    return Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress)
 
 
 def estimate(problem: Problem, settings: Settings) -> str:
@@ -119,7 +160,8 @@ def estimate(problem: Problem, settings: Settings) -> str:
     return f"{problem.model.platform} platform; about {total / 1e6:.1f} million force evaluations{minutes}: {listed}"
 
 
-def _check_folder(out: Path, spec: SystemSpec) -> None:
+def check_folder(out: Path, spec: SystemSpec) -> None:
+    """Raise SpacetimeError where a folder is in other use than for runs of this system."""
     if out.exists() and not out.is_dir():
         raise SpacetimeError(f"{out} is a file; --out wants a folder")
     if (out / CONFIG).exists():
@@ -128,7 +170,7 @@ def _check_folder(out: Path, spec: SystemSpec) -> None:
             raise SpacetimeError(f"{out} holds a run of {holds['system']['name']!r}, not of {spec.name!r}; choose another --out")
         if holds["inputs"] != spec.inputs():
             raise SpacetimeError(f"{out} holds a run of other structures; choose another --out")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(file.name != LOCK for file in out.iterdir()):
         raise SpacetimeError(f"{out} is not empty and holds no run; choose another --out")
 
 

@@ -32,14 +32,21 @@ def run_stages(
     settings = settings.model_copy(update={"avoid": avoid})
     records = Records(simulation.storage)
     values: dict[str, Any] = {}
-    keys: dict[str, str] = {}
-    with _one_thread():
+    keys = keys_of(problem, settings, stages)
+    with one_thread():
         for stage in stages:
-            keys[stage.name] = fingerprint(problem.fingerprint, [keys[name] for name in stage.needs], stage.made_from(settings))
             found = drive(stage, Given(problem, simulation, settings, values), records, keys[stage.name], changing=changing)
             if found is not None:
                 values[stage.name] = found
     return values
+
+
+def keys_of(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAGES) -> dict[str, str]:
+    """What each stage is made from, by its name, as a digest: the problem, the stages that it needs, and its settings."""
+    keys: dict[str, str] = {}
+    for stage in stages:
+        keys[stage.name] = fingerprint(problem.fingerprint, [keys[name] for name in stage.needs], stage.made_from(settings))
+    return keys
 
 
 def drive(stage: Stage, given: Given, records: Records, made_from: str, *, changing: Callable[[], None] = lambda: None) -> Any:
@@ -63,7 +70,7 @@ def drive(stage: Stage, given: Given, records: Records, made_from: str, *, chang
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums in one order, so that the same seed gives the same curve whatever the number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,6 +1,7 @@
 """The stage of one method: paths along curves, judged by their ends, each kept as soon as it is done."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,10 +54,21 @@ class Paths:
 
     def run(self, given: Given) -> list[Transition]:
         """Only missing paths are made; more than are asked for stay."""
-        sampled: Sampled = given.values[exploration.NAME]
-        for curve in self.method.along(given.problem, sampled.curves[: given.settings.rounds.routes]):
+        for curve in self.curves(given.problem, given.values[exploration.NAME], given.settings):
             self._complete(given, curve)
         return self.load(given)
+
+    def curves(self, problem: Problem, sampled: Sampled, settings: Settings) -> list[Curve]:
+        """Those that paths are walked along."""
+        return self.method.along(problem, sampled.curves[: settings.rounds.routes])
+
+    def wanted(self, settings: Settings, route: str) -> list[int]:
+        """Numbers, from 0, of the paths along a curve that this stage makes. A path's seed follows from its number."""
+        return list(range(self.method.asked(settings)))
+
+    def path_name(self, route: str, number: int) -> str:
+        """In transitions.csv, and of its files."""
+        return f"{self.name}_{route}_{number:04d}"
 
     def save(self, value: list[Transition], given: Given) -> None:
         replace_transitions(given.simulation.storage, self.name, value)
@@ -73,15 +85,15 @@ class Paths:
         """The missing paths of a curve; their rows are kept every `SECONDS`, and whatever happens."""
         settings, storage = given.settings, given.simulation.storage
         rows = {r.path: r for r in self.load(given) if r.route == curve.route}
-        names = [f"{self.name}_{curve.route}_{index:04d}" for index in range(max(self.method.asked(settings), len(rows)))]
-        missing = [(k, name) for k, name in enumerate(names) if name not in rows]
+        named = [(k, self.path_name(curve.route, k)) for k in self.wanted(settings, curve.route)]
+        missing = [(k, name) for k, name in named if name not in rows]
         if not missing:
             return
         seeds = [seed_of(settings.seed, f"{self.name}_{curve.route}", k) for k, _ in missing]
         paths = self.method.paths(given.problem, given.simulation, curve, settings, seeds)
 
         def write() -> None:
-            replace_transitions(storage, self.name, [rows[name] for name in names if name in rows], route=curve.route)
+            replace_transitions(storage, self.name, in_order(rows.values()), route=curve.route)
 
         written = time.monotonic()
         try:
@@ -94,6 +106,11 @@ class Paths:
                         written = time.monotonic()
         finally:
             write()
+
+
+def in_order(rows: Iterable[Transition]) -> list[Transition]:
+    """Paths of one curve by their numbers."""
+    return sorted(rows, key=lambda row: (len(row.path), row.path))
 
 
 def judged(storage: Storage, problem: Problem, method: Method, name: str, route: str, path: Driven) -> Transition:

@@ -59,6 +59,11 @@ class Records:
             raise
         self._record(stage, made_from, asked, seconds + time.perf_counter() - begin, finished=True)
 
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Count seconds that a finished stage took elsewhere."""
+        entry = self._records[stage]
+        self._record(stage, entry["made_from"], entry["asked"], entry["wall_seconds"] + seconds, finished=True)
+
     def forget(self, stage: str) -> None:
         """That there was anything of the stage."""
         if self._records.pop(stage, None) is not None:
