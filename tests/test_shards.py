@@ -1,5 +1,6 @@
 """Several jobs make the paths of one run: what is gathered is what one job makes, whatever was killed, and nothing else is taken."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,6 +150,40 @@ def test_what_is_gathered_is_what_one_job_makes_though_a_shard_was_killed(explor
     gather(explored, Silent())
     run(spec, explored, settings(), Silent())
     assert contents(explored) == again, "nothing is left to do"
+
+
+@pytest.mark.parametrize("place", ["copies", "rows", "report", "removal"])
+def test_a_gather_that_is_interrupted_is_repeated(explored: Path, whole: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards(explored, 2, [1, 2])
+    stop = {"copies": 7, "rows": 2, "report": 0, "removal": 0}[place]
+    count = itertools.count()
+
+    def stops(call: Callable[..., Any]) -> Callable[..., Any]:
+        def stopping(*words: Any, **more: Any) -> Any:
+            if next(count) == stop:
+                raise KeyboardInterrupt
+            return call(*words, **more)
+
+        return stopping
+
+    def half_removed(folder: Path, ignore_errors: bool) -> None:
+        (folder / "1_of_2/stages.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if place == "report":
+            patch.setattr("spacetime_tps.pipeline.run.write_report", stops(lambda out: None))
+        elif place == "removal":
+            patch.setattr("spacetime_tps.pipeline.gather.shutil.rmtree", half_removed)
+        else:
+            name = {"copies": "put_bytes", "rows": "put_table"}[place]
+            patch.setattr(Folder, name, stops(getattr(Folder, name)))
+        with pytest.raises(KeyboardInterrupt):
+            gather(explored, Silent())
+    assert (explored / "shards").exists()
+    gather(explored, Silent())
+    assert contents(explored) == contents(whole)
+    assert not (explored / "shards").exists()
 
 
 def test_a_shard_makes_its_paths_and_those_alone(explored: Path) -> None:

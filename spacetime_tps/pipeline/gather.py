@@ -15,7 +15,7 @@ from spacetime_tps.files import write_text
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.run import finish
-from spacetime_tps.pipeline.shards import NO_SHOTS, SHARDS, Shard, check_explored, made, shards_in
+from spacetime_tps.pipeline.shards import NO_SHOTS, RECORD, SHARDS, Shard, check_explored, made, shards_in
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import CONFIG, read_config
 from spacetime_tps.problems.problem import Problem
@@ -58,6 +58,8 @@ def gather(run: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         plain = settings.model_copy(update={"unbiased": settings.unbiased.model_copy(update={"paths": 0})})
         every: tuple[Stage, ...] = (Exploration(), *stages, UnbiasedPaths())
         summary = finish(run, content["system"]["name"], problem, plain, progress, stages=every, elsewhere=_seconds(shards, taken))
+        for shard in shards:  # one that is half removed is none
+            (shard.folder / RECORD).unlink()
         shutil.rmtree(run / SHARDS, ignore_errors=True)
     if settings.unbiased.paths and not summary["unbiased"]:
         progress.say(NO_SHOTS.format(folder=run, paths=settings.unbiased.paths))

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from spacetime_tps.errors import SpacetimeError
@@ -30,8 +30,8 @@ def in_use(folder: str | Path) -> Iterator[None]:
         yield
     finally:
         if handle is not None:
-            (folder / LOCK).unlink(missing_ok=True)
-            os.close(handle)
+            with closing(os.fdopen(handle)):
+                (folder / LOCK).unlink(missing_ok=True)
         with suppress(OSError):  # something is in it
             folder.rmdir()
 
