@@ -6,27 +6,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import Sampled
-from spacetime_tps.files import write_text
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.run import finish
 from spacetime_tps.pipeline.shards import NO_SHOTS, RECORD, SHARDS, Shard, check_explored, made, shards_in
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.config import CONFIG, read_config
+from spacetime_tps.problems.config import change_settings, read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.stages.exploration import Exploration
-from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
+from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, validated
 from spacetime_tps.stages.share import Share
 from spacetime_tps.stages.shared import GatheredPaths
-from spacetime_tps.stages.unbiased import UnbiasedPaths
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import in_use
 from spacetime_tps.storage.protocol import Storage
@@ -54,9 +49,9 @@ def gather(run: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         _check_complete(run, shards, stages, problem, settings, keys)
         asked = {stage.name: fingerprint(stage.asked(settings)) for stage in stages if stage.asked(settings)}
         taken = [name for name in asked if not Records(storage).current(name, keys[name], asked[name])]
-        write_text(run / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
+        change_settings(run, settings)
         plain = settings.model_copy(update={"unbiased": settings.unbiased.model_copy(update={"paths": 0})})
-        every: tuple[Stage, ...] = (Exploration(), *stages, UnbiasedPaths())
+        every = [next((mine for mine in stages if mine.name == stage.name), stage) for stage in STAGES]
         summary = finish(run, content["system"]["name"], problem, plain, progress, stages=every, elsewhere=_seconds(shards, taken))
         for shard in shards:  # one that is half removed is none
             (shard.folder / RECORD).unlink()

@@ -5,18 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
 from spacetime_tps.exploration.sampled import PREPARATION
-from spacetime_tps.files import write_text
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.config import CONFIG, read_config
+from spacetime_tps.problems.config import CONFIG, change_settings, read_config, write_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress
@@ -62,7 +59,8 @@ def explore(
     with in_use(out):
         problem, settings = _prepared(spec, out, settings, progress)
         with _simulation(out, problem, settings, progress) as simulation:
-            values = run_stages(problem, simulation, settings.without_paths(), changing=lambda: _remove_results(out))
+            before = [stage for stage in STAGES if exploration.NAME not in stage.needs]
+            values = run_stages(problem, simulation, settings, stages=before, changing=lambda: _remove_results(out))
     return list(values[exploration.NAME].record["routes"])
 
 
@@ -87,13 +85,13 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
         bind(avoid, checked, read)  # what cannot be avoided is said before anything is written
-        _write_config(out, spec, settings)
+        write_config(out, spec, settings)
         _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
     bind(avoid, problem, read)
-    _write_config(out, spec, settings)
+    write_config(out, spec, settings)
     return problem, settings
 
 
@@ -119,7 +117,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     with in_use(folder):
         Records(Folder(folder)).check_finished(exploration.NAME)
         problem = preparation.load(folder)
-        write_text(folder / CONFIG, yaml.safe_dump({**content, "settings": settings.model_dump(mode="json")}, sort_keys=False))
+        change_settings(folder, settings)
         return finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 
 
@@ -172,8 +170,3 @@ def check_folder(out: Path, spec: SystemSpec) -> None:
             raise SpacetimeError(f"{out} holds a run of other structures; choose another --out")
     elif out.exists() and any(file.name != LOCK for file in out.iterdir()):
         raise SpacetimeError(f"{out} is not empty and holds no run; choose another --out")
-
-
-def _write_config(out: Path, spec: SystemSpec, settings: Settings) -> None:
-    content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
-    write_text(out / CONFIG, yaml.safe_dump(content, sort_keys=False))

@@ -37,11 +37,6 @@ class Settings(ExplorationSettings, MethodSettings):
                 )
         return self
 
-    def without_paths(self) -> "Settings":
-        """The same with no paths asked for."""
-        none = {name: getattr(self, name).model_copy(update={"paths": 0}) for name in ("guided", "steered", "unbiased")}
-        return self.model_copy(update={**none, "reverse": 0})
-
 
 def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (), base: Settings | None = None) -> Settings:
     """Settings from words like 'guided.paths=50', over `base` or the defaults. Raises SpacetimeError for an unknown key or a bad value."""

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from spacetime_tps.engines.openmm.dynamics import FREE, Walk
 from spacetime_tps.engines.openmm.workers import Workers
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.files import write_json, write_text
+from spacetime_tps.files import write_json
 from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.config import write_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.progress import Progress
@@ -100,8 +100,7 @@ def run_brute_force(spec: SystemSpec, out: Path, *, count: int, seed: int, progr
     problem = preparation.prepare(spec)
     preparation.save(problem, out)
     problem = preparation.load(out)
-    content = {"system": spec.model_dump(mode="json"), "inputs": spec.inputs(), "settings": settings.model_dump(mode="json")}
-    write_text(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+    write_config(out, spec, settings)
     walkers = [_Walker(problem, index) for index in range(WALKERS)]
     rows: list[Transition] = []
     broken = evaluations = 0
