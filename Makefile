@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fast-test ops-test demo-short benchmark unbiased truth two-way clean
+.PHONY: demo test lint fast-test ops-test demo-short benchmark unbiased truth two-way docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/spacetime-tps run alanine_dipeptide --out runs/demo --guided 100 --steered 100 --unbiased 300 --seed 1
@@ -48,6 +48,12 @@ ops-test: $(VENV)-ops/installed
 	$(VENV)-ops/bin/python -c "import openpathsampling"
 	$(VENV)-ops/bin/pytest -rs tests/test_two_way.py tests/test_compare_ops.py tests/test_handover_ops.py
 
+# The documentation as a site, build/site/index.html; nothing is fetched while it is built, or read.
+docs: $(VENV)-docs/installed
+	$(VENV)-docs/bin/python workflows/write_documentation.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt "torch==2.13.0"
@@ -69,5 +75,11 @@ $(VENV)-ops/installed: pyproject.toml constraints.txt
 	$(VENV)-ops/bin/pip install --quiet --constraint constraints.txt --editable ".[test,ops]"
 	touch $@
 
+$(VENV)-docs/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(VENV)-docs/bin/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-ops runs
+	rm -rf $(VENV) $(VENV)-ops $(VENV)-docs build runs

@@ -27,10 +27,10 @@ class TrainingSettings(StrictModel):
 class WindowSettings(StrictModel):
     """Umbrella windows along the current curves, walked both ways."""
 
-    count: int = Field(24, ge=4)
+    count: int = Field(24, ge=4, description="along each curve, to begin with")
     steps: int = Field(3000, ge=1, description="at each window, each way")
     discard: int = Field(1000, ge=1, description="of these, before frames are stored")
-    stride: int = Field(25, ge=1)
+    stride: int = Field(25, ge=1, description="steps between stored frames")
     min_overlap: float = Field(0.1, gt=0, lt=1, description="below this there are more windows")
 
     @model_validator(mode="after")
@@ -43,8 +43,8 @@ class WindowSettings(StrictModel):
 class GeodesicSettings(StrictModel):
     """The curve, its penalties and its optimiser."""
 
-    points: int = Field(64, ge=8)
-    nodes: int = Field(16, ge=4)
+    points: int = Field(64, ge=8, description="of a curve, at which objective and penalties are evaluated")
+    nodes: int = Field(16, ge=4, description="of the spline that is optimised")
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
     floor: float = Field(40.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; two basins in a window raise it")
     highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises")
@@ -52,16 +52,16 @@ class GeodesicSettings(StrictModel):
     barrier_weight: float = Field(0.05, ge=0, description="per kT")
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")
     steepest: float = Field(2.0, gt=1, description="variance over that of the noise alone, beyond which samples cannot follow")
-    followable_weight: float = Field(5.0, ge=0)
+    followable_weight: float = Field(5.0, ge=0, description="of the penalty where samples cannot follow")
     min_effective_samples: float = Field(15.0, gt=1, description="independent ones, at every point of a curve")
-    effective_samples_weight: float = Field(5.0, ge=0)
+    effective_samples_weight: float = Field(5.0, ge=0, description="of the penalty where there are fewer than that")
 
 
 class RoundSettings(StrictModel):
     """Windows, weights, denoiser and geodesic repeat until the curve stays."""
 
-    min_rounds: int = Field(2, ge=1)
-    max_rounds: int = Field(6, ge=1)
+    min_rounds: int = Field(2, ge=1, description="at least, whether the curve has settled or not")
+    max_rounds: int = Field(6, ge=1, description="at most")
     length_tolerance: float = Field(0.05, gt=0, description="relative change of the best curve's length at which rounds stop")
     routes: int = Field(1, ge=1, description="how many routes are sampled, best barrier first")
     route_margin_kT: float = Field(2.0, ge=0, description="routes whose barrier is higher than the best by more are not refined")

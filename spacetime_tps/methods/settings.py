@@ -18,7 +18,7 @@ class GuidedSettings(StrictModel):
 
     paths: int = Field(100, ge=0, description="a route")
     points: int = Field(127, ge=2, description=f"of the curve, at which the restraint is set; the last is held for {HOLD} steps or more")
-    steps_per_point: int = Field(50, ge=1)
+    steps_per_point: int = Field(50, ge=1, description="a multiple of the stride")
     stride: int = Field(25, ge=1, description="steps between stored frames")
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import yaml
 
 from spacetime_tps.exploration.route import disagreement_note
 from spacetime_tps.files import write_bytes, write_text
-from spacetime_tps.report import comparison_section, ensemble_section, work_section
+from spacetime_tps.report import comparison_section, ensemble_section, molecule_section, work_section
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
 from spacetime_tps.report.figures import FIGURES, STYLE, training
@@ -30,6 +30,8 @@ CAPTIONS = {
     "training": "The denoiser's training on the weighted samples: squared error of its moments, in units of their thermal spread, on the samples "
     "it learns from and on a fifth that was held out. Where the two part, it learns noise.",
 }
+ALONE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""What the page may load: nothing from anywhere"""
 CSS = """
 :root{--ink:#1b2733;--muted:#6b7885;--line:#e3e8ed;--accent:#0b3d91}
 body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--ink);max-width:1120px;margin:2.5rem auto;padding:0 1.2rem;background:#fff}
@@ -65,7 +67,7 @@ def _page(run: RunData, pictures: dict[str, bytes]) -> str:
     figures = {name: _figure(name, content) for name, content in pictures.items()}
     title = html.escape(s["system"])
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{ALONE}"><meta name="viewport" content="width=device-width">
 <title>{title}: transition paths</title><style>{CSS}</style></head><body>
 <h1>{title}: from A to B</h1>
 <p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]) or Path(run.config["system"]["system"]).name)} · OpenMM {html.escape(s["platform"])} ·
@@ -73,7 +75,7 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
-{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{work_section.section(s["work"], figures["work"]) if s.get("work") else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
+{molecule_section.section(run)}{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{work_section.section(s["work"], figures["work"]) if s.get("work") else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
 <h2>Paths</h2>{_paths(s)}
 {comparison_section.section(run)}<h2>What it cost</h2>{_costs(s)}

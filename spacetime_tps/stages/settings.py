@@ -22,7 +22,7 @@ from spacetime_tps.validation import first_error
 class Settings(ExplorationSettings, MethodSettings):
     """All settings of a run; those of a stage stand beside it."""
 
-    seed: int = Field(1, ge=0, lt=2**63)
+    seed: int = Field(1, ge=0, lt=2**63, description="every random number follows from it")
     workers: int = Field(0, ge=0, description="processes; 0 takes every core")
     dynamics: DynamicsSettings = DynamicsSettings()
     unbiased: UnbiasedSettings = UnbiasedSettings()
