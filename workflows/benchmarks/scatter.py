@@ -21,7 +21,7 @@ def run_scatter(folders: Sequence[Path], out: Path | None) -> str:
     are not of the same system and temperature, or are the same."""
     summaries = [spacetime_tps.open(folder).summary for folder in folders]
     runs = [dict(estimates(s)) for s in summaries]
-    if len({s["problem"] for s in summaries}) > 1:
+    if len({(s["system"], s["temperature_K"]) for s in summaries}) > 1:
         raise SpacetimeError("the runs are of different systems or temperatures")
     if len(runs) < FEWEST or any(one == other for one, other in combinations(runs, 2)):
         raise SpacetimeError(f"{FEWEST} runs or more are needed, each of its own seed")
