@@ -44,7 +44,7 @@ def run(
         int | None, typer.Option(help="Unbiased transitions, shot from the top: the effective number.  [default: 0]", show_default=False)
     ] = None,
     budget: Annotated[int | None, typer.Option(help="Evaluations for them, at most.  [default: 10 million]", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help="Every random number follows from it.  [default: 1]", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Random numbers of sampling follow from it.  [default: 1]", show_default=False)] = None,
     routes: Annotated[int | None, typer.Option(help="Sample the best K routes.  [default: 1]", metavar="K", show_default=False)] = None,
     steered: Annotated[int | None, typer.Option(help="Also steered MD, on straight lines: so many on each.", show_default=False)] = None,
     reverse: Annotated[
@@ -288,10 +288,11 @@ def _compare_methods(folders: list[Path], methods: str, out: Path | None, budget
     from spacetime_tps.pipeline.compare import BUDGET
     from spacetime_tps.pipeline.compare import compare as compare_methods
     from spacetime_tps.report.comparison import page
+    from spacetime_tps.report.comparison_section import SECTION
 
     if len(folders) != 1:
         raise SpacetimeError("--methods compares one run with other methods: give one DIR")
-    out = folders[0] / "compare" if out is None else out
+    out = folders[0] / SECTION if out is None else out
     names = [name.strip() for name in methods.split(",") if name.strip()]
     content = compare_methods(folders[0], names, out, budget=budget or BUDGET, seed=seed, progress=ConsoleProgress())
     console.print(page(content), markup=False)

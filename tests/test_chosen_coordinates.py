@@ -156,11 +156,11 @@ def tripeptide() -> Molecule:
 def test_a_selection_chooses_the_atoms_of_each_kind() -> None:
     molecule = tripeptide()
     alphas = [k for k, atom in enumerate(molecule.atoms) if atom.name == "CA"]
-    assert [*Positions.of_molecule("name CA", molecule).atoms] == alphas
-    assert len(Positions.of_molecule("not element H", molecule).atoms) == 20
-    phi_psi = Torsions.of_molecule("backbone and resid 3", molecule)
+    assert [*Positions.of_selection("name CA", molecule).atoms] == alphas
+    assert len(Positions.of_selection("not element H", molecule).atoms) == 20
+    phi_psi = Torsions.of_selection("backbone and resid 3", molecule)
     assert [torsion_name(molecule, four) for four in phi_psi.atoms] == ["phi of ALA 3", "psi of ALA 3"]
-    pairs = Distances.of_molecule("name CA CH3", molecule)
+    pairs = Distances.of_selection("name CA CH3", molecule)
     ends = [k for k, atom in enumerate(molecule.atoms) if atom.name in ("CA", "CH3", "C") and atom.residue in ("ALA", "ACE", "NME")]
     assert all(i in ends and j in ends for i, j in pairs.atoms)
     assert (np.abs(pairs.values(molecule.end) - pairs.values(molecule.start)) > 0.5).all()
@@ -171,7 +171,7 @@ def test_a_selection_chooses_the_atoms_of_each_kind() -> None:
 def test_a_ring_is_selected_as_one() -> None:
     folder = bundled_systems()["cyclohexane"]
     ring = molecule_of(load_structure(folder / "chair.pdb"), load_structure(folder / "inverted.pdb"), None)
-    found = Torsions.of_molecule("element C", ring)
+    found = Torsions.of_selection("element C", ring)
     assert found.closed == (True,) * 6
     named = Torsions.of_molecule({"a": ("1:C1", "1:C2", "1:C3", "1:C4"), "b": ("1:H11", "1:C1", "1:C2", "1:H21")}, ring)
     assert named.closed == (True, True), "by the bond that they are about"
@@ -199,7 +199,7 @@ def test_a_selection_that_chooses_nothing_of_use_is_a_sentence(
     kind: type[Positions] | type[Torsions] | type[Distances], selection: str, sentence: str
 ) -> None:
     with pytest.raises(SpacetimeError, match=sentence):
-        kind.of_molecule(selection, tripeptide())
+        kind.of_selection(selection, tripeptide())
 
 
 def test_atoms_on_a_line_are_nothing_to_superpose_on() -> None:
@@ -214,7 +214,7 @@ def test_atoms_on_a_line_are_nothing_to_superpose_on() -> None:
     with pytest.raises(SpacetimeError, match="and these are atoms on a line"):
         Positions.of_molecule(None, molecule_of(Structure(topology, bent), Structure(topology, line), None))
     with pytest.raises(SpacetimeError, match="'name C0 C1 C2' selects atoms on a line"):
-        Positions.of_molecule("name C0 C1 C2", molecule_of(Structure(topology, line), Structure(topology, line), None))
+        Positions.of_selection("name C0 C1 C2", molecule_of(Structure(topology, line), Structure(topology, line), None))
 
 
 class Listener(Silent):

@@ -86,6 +86,14 @@ def test_each_value_alone_is_a_variable(coordinates: Coordinates) -> None:
     assert all(variable in mine for variable in coordinates.separating(*boxes)), "channels leave out the value that windows hold"
 
 
+def test_what_they_are_is_told_in_words(coordinates: Coordinates) -> None:
+    words = coordinates.told
+    for block in coordinates.to_json():
+        assert f"{block['kind']} " in words
+    first = coordinates.names[0].removesuffix("_x")
+    assert first in words
+
+
 def test_shapes_and_names(coordinates: Coordinates) -> None:
     values, features = coordinates.values(FRAMES), coordinates.features(FRAMES)
     count = len(coordinates.names)

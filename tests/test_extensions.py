@@ -41,14 +41,17 @@ from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.methods.driving import Driven, drive
 from spacetime_tps.methods.settings import MethodSettings
+from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.problems.description import coordinates_for
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import load_system
 from spacetime_tps.report.data import RunData
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
+from spacetime_tps.stages.registry import after
 from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.states import state as states
 from spacetime_tps.states.protocol import Condition, Read
@@ -136,6 +139,15 @@ class Angles(Lengths):
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
 
+    @property
+    def told(self) -> str:
+        return f"angles {', '.join(self.names)}"
+
+    @staticmethod
+    def of_selection(selection: str, molecule: Molecule) -> "Angles":
+        found = molecule.select(selection)
+        return Angles(("bend",), ((found[0], found[1], found[2]),))
+
     @staticmethod
     def of_molecule(definition: dict[str, tuple[str, str, str]] | None, molecule: Molecule) -> "Angles":
         if definition is None:
@@ -206,6 +218,10 @@ def test_a_kind_of_coordinates_from_outside(scissors: Path, monkeypatch: pytest.
     monkeypatch.setitem(states.CONDITIONS, "angles", AngleRange)
     problem = preparation.prepare(load_system(str(scissors)), DynamicsSettings(platform="Reference"))
     assert problem.coordinates == Angles(("blades",), ((0, 1, 2),))
+    selected = load_system(str(scissors)).model_copy(update={"coordinates": None, "selections": {"angles": "name C0 C1 C2"}})
+    choice = coordinates_for(selected, molecule_of(problem.start, problem.end, None), periodic=False)
+    assert choice.coordinates == Angles(("bend",), ((0, 1, 2),))
+    assert choice.because == "angles bend"
     assert problem.boxes == ([{"angles": [[0, 1, 2, 50.0, 85.0]]}], [{"angles": [[0, 1, 2, 110.0, 150.0]]}])
     # A PDB file rounds to 0.0001 nm
     np.testing.assert_allclose(problem.ends, [[1.3], [2.1]], atol=2e-3)
@@ -413,6 +429,8 @@ def test_a_denoiser_a_penalty_a_method_and_a_stage_from_outside(alanine: Problem
     request.addfinalizer(lambda: penalties.PENALTIES.remove(floor_of))
     storage = Memory()
     stages = (Exploration(), Paths(Slow()), MeanPhi())
+    assert [s.name for s in after("exploration", stages)] == ["slow", "mean_phi"], "one that rests on it by another, too"
+    assert after("mean_phi", stages) == []
     with Simulation(alanine.model, processes=1, storage=storage) as simulation:
         values = run_stages(alanine, simulation, SMALL, stages=stages)
         again = run_stages(alanine, simulation, SMALL, stages=stages)

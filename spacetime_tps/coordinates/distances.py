@@ -10,6 +10,7 @@ from pydantic import Field
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths, length
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
+from spacetime_tps.coordinates.naming import listed
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
@@ -116,33 +117,45 @@ class Distances(Lengths):
         found = (ranges(box, "distances", pair) for pair in self.atoms)
         return [limits[0] if limits else None for limits in found]
 
+    @property
+    def told(self) -> str:
+        return f"{self.kind} {listed(self.names)}"
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms]}]
 
     @staticmethod
-    def of_molecule(definition: dict[str, tuple[str, str]] | str | None, molecule: Molecule) -> "Distances":
-        """Those that are named, two labels each; else of bonded pairs, or of all pairs of a selection, those whose distance differs by more
-        than 0.05 nm. Raises SpacetimeError when there is none, or more than `MOST`."""
-        cell = molecule.cell
-        if isinstance(definition, dict):
-            found = [molecule.chosen(labels) for labels in definition.values()]
-            return Distances(tuple(definition), tuple((f[0], f[1]) for f in found), cell)
-        pairs = [(min(pair), max(pair)) for pair in molecule.bonds]
+    def of_selection(selection: str, molecule: Molecule) -> "Distances":
+        """Of all pairs of a selection, those whose distance differs by more than 0.05 nm. Raises SpacetimeError where there is none, or
+        there are more than `MOST`."""
+        if found := _changing(list(combinations(molecule.select(selection), 2)), molecule):
+            return found
+        raise SpacetimeError(f"no distance between two atoms of {selection!r} differs by more than 0.05 nm between the two structures")
+
+    @staticmethod
+    def of_molecule(definition: dict[str, tuple[str, str]] | None, molecule: Molecule) -> "Distances":
+        """Those that are named, two labels each; else the bonded ones that differ. Raises SpacetimeError as `of_selection`."""
         if definition is not None:
-            pairs = list(combinations(molecule.select(definition), 2))
-        if pairs:
-            of = np.array(pairs)
-            apart = np.abs(distance(molecule.end, of, cell) - distance(molecule.start, of, cell))
-            keep = [pairs[k] for k in np.flatnonzero(apart > CHANGED / PER_NM)]
-            if len(keep) > MOST:
-                raise SpacetimeError(f"{len(keep)} distances differ by more than 0.05 nm, and {MOST} can be followed: select fewer atoms")
-            if keep:
-                return Distances(named(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in keep), tuple(keep), cell)
-        if definition is not None:
-            raise SpacetimeError(f"no distance between two atoms of {definition!r} differs by more than 0.05 nm between the two structures")
+            pairs = [molecule.chosen(labels) for labels in definition.values()]
+            return Distances(tuple(definition), tuple((f[0], f[1]) for f in pairs), molecule.cell)
+        if found := _changing([(min(pair), max(pair)) for pair in molecule.bonds], molecule):
+            return found
         raise SpacetimeError("no bonded distance differs by more than 0.05 nm between the two structures: name the pairs in system.yaml")
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: Cell | None) -> "Distances":
         """The inverse of `to_json`; the cell is the system's."""
         return Distances(tuple(block["names"]), tuple((int(a[0]), int(a[1])) for a in block["atoms"]), cell)
+
+
+def _changing(pairs: list[tuple[int, int]], molecule: Molecule) -> "Distances | None":
+    """Of pairs of atoms those whose distance differs; None where there is none. Raises SpacetimeError where there are more than `MOST`."""
+    if not pairs:
+        return None
+    of = np.array(pairs)
+    apart = np.abs(distance(molecule.end, of, molecule.cell) - distance(molecule.start, of, molecule.cell))
+    keep = [pairs[k] for k in np.flatnonzero(apart > CHANGED / PER_NM)]
+    if len(keep) > MOST:
+        raise SpacetimeError(f"{len(keep)} distances differ by more than 0.05 nm, and {MOST} can be followed: select fewer atoms")
+    names = named(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in keep)
+    return Distances(names, tuple(keep), molecule.cell) if keep else None

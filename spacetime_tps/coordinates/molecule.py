@@ -62,11 +62,8 @@ class Molecule:
     """Of a periodic system"""
     select: Select
 
-    def chosen(self, labels: Sequence[str] | str | None) -> tuple[int, ...]:
-        """Indices of the atoms with these labels, or of a selection; of all but hydrogen where there is neither. Raises SpacetimeError for
-        an unknown label, and as `select`."""
-        if isinstance(labels, str):
-            return self.select(labels)
+    def chosen(self, labels: Sequence[str] | None) -> tuple[int, ...]:
+        """Indices of the atoms with these labels; of all but hydrogen where there are none. Raises SpacetimeError for an unknown label."""
         if labels is None:
             return tuple(k for k, atom in enumerate(self.atoms) if atom.element != "H")
         return tuple(index_of(label, self.atoms) for label in labels)

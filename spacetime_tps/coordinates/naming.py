@@ -43,8 +43,3 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > MOST:
         return f"{', '.join(names[:MOST])} and {len(names) - MOST} more"
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def told(coordinates: Coordinates) -> str:
-    """What coordinates are, as part of a sentence."""
-    return "; ".join(f"{block['kind']} {listed(block.get('names') or block.get('labels', ()))}" for block in coordinates.to_json())

@@ -9,6 +9,7 @@ from pydantic import Field
 from spacetime_tps.coordinates.boxes import rmsd_entry
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths, length
 from spacetime_tps.coordinates.molecule import Molecule, named
+from spacetime_tps.coordinates.naming import listed
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.coordinates.superposition import rmsd, superposed
 from spacetime_tps.errors import SpacetimeError
@@ -114,15 +115,26 @@ class Positions(Lengths):
         """No box bounds a single displacement."""
         return [None] * (3 * len(self.atoms))
 
+    @property
+    def told(self) -> str:
+        return f"{self.kind} {listed(self.labels)}"
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "labels": [*self.labels], "atoms": [*self.atoms], "reference_nm": [[*r] for r in self.reference]}]
 
     @staticmethod
-    def of_molecule(definition: tuple[str, ...] | str | None, molecule: Molecule) -> "Positions":
-        """Of atoms with these labels, of a selection, or of all but hydrogen. Raises SpacetimeError where they are too few to superpose."""
-        atoms = molecule.chosen(definition)
+    def of_selection(selection: str, molecule: Molecule) -> "Positions":
+        """Of the atoms of a selection. Raises SpacetimeError as `of_molecule`."""
+        return Positions._superposable(molecule.select(selection), molecule, f"{selection!r} selects")
+
+    @staticmethod
+    def of_molecule(definition: tuple[str, ...] | None, molecule: Molecule) -> "Positions":
+        """Of atoms with these labels, or of all but hydrogen. Raises SpacetimeError where they are too few to superpose."""
+        return Positions._superposable(molecule.chosen(definition), molecule, "these are")
+
+    @staticmethod
+    def _superposable(atoms: tuple[int, ...], molecule: Molecule, which: str) -> "Positions":
         if len(atoms) < 3 or any(_on_a_line(x[[*atoms]]) for x in (molecule.start, molecule.end)):
-            which = f"{definition!r} selects" if isinstance(definition, str) else "these are"
             what = f"{len(atoms)} atom{'s' if len(atoms) > 1 else ''}" if len(atoms) < 3 else "atoms on a line"
             raise SpacetimeError(f"positions want three atoms that are not on a line to be superposed on, and {which} {what}")
         return Positions.of_atoms(atoms, molecule)

@@ -126,6 +126,11 @@ class Product:
         """Block by block."""
         return list(itertools.chain.from_iterable(block.bounds(box) for block in self.blocks))
 
+    @property
+    def told(self) -> str:
+        """The blocks' words."""
+        return "; ".join(block.told for block in self.blocks)
+
     def to_json(self) -> list[dict[str, Any]]:
         return list(itertools.chain.from_iterable(block.to_json() for block in self.blocks))
 

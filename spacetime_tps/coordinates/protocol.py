@@ -136,6 +136,10 @@ class Coordinates(Protocol):
     def bounds(self, box: dict[str, Any]) -> list[tuple[float, float] | None]:
         """For each of D values the range that a box of states.json sets, in its unit; None where it sets none."""
 
+    @property
+    def told(self) -> str:
+        """What they are, as part of a sentence: 'torsions phi and psi'."""
+
     def to_json(self) -> list[dict[str, Any]]:
         """Its blocks as plain data, for coordinates.json."""
 
@@ -149,12 +153,18 @@ class Kind(Protocol):
 
     @property
     def definition(self) -> Any:
-        """The type of its entry in system.yaml, which pydantic checks."""
+        """The type of its entry in system.yaml, which pydantic checks; an entry that is text is a selection, and none of its business."""
 
     def of_molecule(self, definition: Any, molecule: Molecule) -> Coordinates:
         """As the entry says, or, where it is None, as they are found from the two structures.
 
         Raises SpacetimeError for atoms that there are not, and where nothing is found.
+        """
+
+    def of_selection(self, selection: str, molecule: Molecule) -> Coordinates:
+        """Of the atoms that words of MDAnalysis select (`Molecule.select`): system.yaml and --coordinates may have them for the entry.
+
+        Raises SpacetimeError for words that are none, and where nothing of the kind is found.
         """
 
     def from_json(self, block: dict[str, Any], cell: Cell | None) -> Coordinates:

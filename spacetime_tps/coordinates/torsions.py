@@ -11,7 +11,7 @@ from pydantic import Field
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
 from spacetime_tps.coordinates.molecule import Molecule, Name, named
-from spacetime_tps.coordinates.naming import largest
+from spacetime_tps.coordinates.naming import largest, listed
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
 from spacetime_tps.errors import SpacetimeError
@@ -163,15 +163,22 @@ class Torsions:
         """In degrees."""
         return [next(iter(ranges(box, "torsions", four)), None) for four in self.atoms]
 
+    @property
+    def told(self) -> str:
+        return f"{self.kind} {listed(self.names)}"
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "names": [*self.names], "atoms": [[*a] for a in self.atoms], "closed": [*self.closed]}]
 
     @staticmethod
-    def of_molecule(definition: dict[str, tuple[str, str, str, str]] | str | None, molecule: Molecule) -> "Torsions":
-        """Those that are named, four labels each; or those about heavy-atom bonds of a selection; else of all such bonds those that differ
-        by more than 30 degrees: those in no ring, or, where none of them does, those in rings. Raises SpacetimeError when there is none."""
-        if isinstance(definition, str):
-            return _within(molecule, definition)
+    def of_selection(selection: str, molecule: Molecule) -> "Torsions":
+        """Those about heavy-atom bonds of a selection."""
+        return _within(molecule, selection)
+
+    @staticmethod
+    def of_molecule(definition: dict[str, tuple[str, str, str, str]] | None, molecule: Molecule) -> "Torsions":
+        """Those that are named, four labels each; else, of those about heavy-atom bonds, those that differ by more than 30 degrees: in no
+        ring, or, where none of them does, in rings. Raises SpacetimeError when there is none."""
         if definition is not None:
             found = [molecule.chosen(labels) for labels in definition.values()]
             rings = [{four[1], four[2]} for four in along_rings(molecule)]

@@ -6,18 +6,19 @@ from pathlib import Path
 
 from spacetime_tps.paths.transition import FOLDER, TABLE
 from spacetime_tps.pipeline.shards import SHARDS
+from spacetime_tps.report.comparison_section import SECTION
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.records import FILE, Records
-from spacetime_tps.stages.registry import STAGES
+from spacetime_tps.stages.registry import after
 from spacetime_tps.storage.folder import Folder
 
-RESULTS = (TABLE, FOLDER, SHARDS, "summary.json", "report.html", "report", "compare", "export")
+RESULTS = (TABLE, FOLDER, SHARDS, "summary.json", "report.html", "report", SECTION, "export")
 """What paths amount to, whichever stage they are of"""
 
 
 def copy_explored(run: Path, out: Path) -> None:
     """Preparation and exploration of a run, as a run that holds no paths yet. `out` may lie within it; hidden files stay behind."""
-    later = [stage for stage in STAGES if exploration.NAME in stage.needs]
+    later = after(exploration.NAME)
     patterns = (*RESULTS, *(pattern for stage in later for pattern in stage.files))
 
     def left(folder: str, names: list[str]) -> set[str]:

@@ -17,7 +17,8 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import change_settings, read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.stages.records import Records, fingerprint
+from spacetime_tps.stages.driver import is_current
+from spacetime_tps.stages.records import Records
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, validated
 from spacetime_tps.stages.share import Share
@@ -47,8 +48,8 @@ def gather(run: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         found: dict[str, tuple[Transition, Storage]] = {row.path: (row, shard.storage) for shard in shards for row in shard.rows()}
         stages = [GatheredPaths(method, found) for method in METHODS]
         _check_complete(run, shards, stages, problem, settings, keys)
-        asked = {stage.name: fingerprint(stage.asked(settings)) for stage in stages if stage.asked(settings)}
-        taken = [name for name in asked if not Records(storage).current(name, keys[name], asked[name])]
+        records = Records(storage)
+        taken = [s.name for s in stages if s.asked(settings) and not is_current(s, settings, records, keys[s.name])]
         change_settings(run, settings)
         plain = settings.model_copy(update={"unbiased": settings.unbiased.model_copy(update={"paths": 0})})
         every = [next((mine for mine in stages if mine.name == stage.name), stage) for stage in STAGES]

@@ -22,7 +22,7 @@ from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
-from spacetime_tps.stages.registry import STAGES
+from spacetime_tps.stages.registry import STAGES, after
 from spacetime_tps.stages.settings import Settings, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import LOCK, in_use
@@ -59,13 +59,14 @@ def explore(
     with in_use(out):
         problem, settings = _prepared(spec, out, settings, progress)
         with _simulation(out, problem, settings, progress) as simulation:
-            before = [stage for stage in STAGES if exploration.NAME not in stage.needs]
+            later = after(exploration.NAME)
+            before = [stage for stage in STAGES if stage not in later]
             values = run_stages(problem, simulation, settings, stages=before, changing=lambda: _remove_results(out))
     return list(values[exploration.NAME].record["routes"])
 
 
 def _check(spec: SystemSpec, out: Path, settings: Settings) -> None:
-    if all(stage.asked(settings) is None for stage in STAGES if exploration.NAME in stage.needs):
+    if all(stage.asked(settings) is None for stage in after(exploration.NAME)):
         raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
     check_folder(out, spec)
 

@@ -1,17 +1,14 @@
 """A run whose paths are made by several jobs: each makes its share in a folder of its own within the run's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.methods.registry import METHODS
-from spacetime_tps.methods.settings import MethodSettings
 from spacetime_tps.paths.transition import Transition, read_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import read_config
@@ -19,9 +16,10 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import drive, keys_of, one_thread
+from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.records import Records
-from spacetime_tps.stages.settings import Settings, parse_settings, validated
+from spacetime_tps.stages.settings import Settings, by_name, parse_settings, validated
 from spacetime_tps.stages.share import Share
 from spacetime_tps.stages.shared import SharedPaths
 from spacetime_tps.storage.folder import Folder
@@ -32,8 +30,6 @@ SHARDS, RECORD = "shards", "shard.json"
 NO_SHOTS = (
     "unbiased paths are not shared among shards, their windows are found one after another: shoot {folder} --unbiased {paths} makes them"
 )
-FREE = {*MethodSettings.model_fields, "unbiased", "workers"}
-"""Settings that the exploration does not depend on"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Shard:
     @property
     def made_with(self) -> dict[str, Any]:
         """What all shards of a run have in common, by its names: every setting but `workers`, and the system."""
-        return {"system": self.problem, **flat(self.settings.model_copy(update={"workers": 0}))}
+        return {"system": self.problem, **by_name(self.settings.model_copy(update={"workers": 0}).model_dump())}
 
     def rows(self) -> list[Transition]:
         """Of the paths that are there."""
@@ -116,8 +112,8 @@ def made(storage: Folder, keys: dict[str, str], stage: str) -> frozenset[str]:
 
 def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str, str]:
     """What each stage is made from under the settings (stages.driver.keys_of). Raises SpacetimeError where the exploration is not that."""
-    explored, wanted = flat(validated(read_config(run)["settings"])), flat(settings)
-    for name in (name for name in wanted if name.split(".")[0] not in FREE and wanted[name] != explored[name]):
+    explored, wanted = _decisive(validated(read_config(run)["settings"])), _decisive(settings)
+    for name in (name for name in wanted if wanted[name] != explored[name]):
         raise SpacetimeError(f"{run} was explored with {name} = {explored[name]}, not {wanted[name]}: explore it again, or leave that out")
     keys = keys_of(problem, settings)
     if not Records(Folder(run)).finished(exploration.NAME, keys[exploration.NAME]):
@@ -125,12 +121,6 @@ def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str,
     return keys
 
 
-def flat(model: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Settings by their names, as --set has them."""
-    return dict(_flat(model, prefix))
-
-
-def _flat(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        yield from _flat(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [(prefix + name, value)]
+def _decisive(settings: Settings) -> dict[str, Any]:
+    """What preparation and exploration are made from, by the names of settings."""
+    return by_name({"dynamics": settings.dynamics.model_dump(), **Exploration().made_from(settings)})

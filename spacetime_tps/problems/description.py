@@ -5,7 +5,6 @@ from typing import Any
 from spacetime_tps.coordinates.automatic import AUTO, Choice, automatic
 from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.molecule import Cell, Molecule
-from spacetime_tps.coordinates.naming import told
 from spacetime_tps.coordinates.protocol import Boxes, Coordinates
 from spacetime_tps.coordinates.registry import KINDS, joined
 from spacetime_tps.errors import SpacetimeError
@@ -23,14 +22,19 @@ def coordinates_for(spec: SystemSpec, molecule: Molecule, *, periodic: bool) -> 
         found = automatic(molecule)
         choice = Choice(found.coordinates, f"{found.because} (--coordinates chooses others)")
     else:
-        blocks = joined([KINDS[kind].of_molecule(spec.selections.get(kind, spec.defined.get(kind)), molecule) for kind in kinds])
-        choice = Choice(blocks, told(blocks))
+        blocks = joined([_block(spec, kind, molecule) for kind in kinds])
+        choice = Choice(blocks, blocks.told)
     if choice.coordinates.frame is not None and periodic:
         raise SpacetimeError(
             f"coordinates: {choice.because}; but positions cannot be held in a periodic box, which cannot turn with the molecule: choose "
             "torsions or distances by --coordinates"
         )
     return choice
+
+
+def _block(spec: SystemSpec, kind: str, molecule: Molecule) -> Coordinates:
+    selection = spec.selections.get(kind)
+    return KINDS[kind].of_molecule(spec.defined.get(kind), molecule) if selection is None else KINDS[kind].of_selection(selection, molecule)
 
 
 def boxes_for(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:

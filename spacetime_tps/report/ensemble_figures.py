@@ -18,7 +18,7 @@ BINS = 12
 
 
 def paths_map(run: RunData) -> Figure:
-    """Density of transition paths in the plane of the two coordinates that change most, a dozen of them, and the transition states."""
+    """Density of transition paths in the plane of the two coordinates that change most, some of them, and the transition states."""
     i, j = run.shown
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     axes = figure.subplots()

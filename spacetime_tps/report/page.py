@@ -27,8 +27,9 @@ CAPTIONS = {
     "behind each point.",
     "windows": "Umbrella windows of the last round. Where the two directions differ, the windows are not equilibrated, and the free energies "
     "are no better than that difference.",
-    "training": "The denoiser's training on the weighted samples: squared error of its moments, in units of their thermal spread, on the samples "
-    "it learns from and on a fifth that was held out. Where the two part, it learns noise.",
+    "training": "The denoisers' training: their loss on what they learn from, and on what was held out: of a mixture the squared error of its "
+    "moments, in units of their thermal spread, a fifth of the weighted samples held out; of a network that of score matching, every eighth window "
+    "held out. Where the two part, noise is learnt.",
 }
 ALONE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What the page may load: nothing from anywhere"""

@@ -49,10 +49,14 @@ def keys_of(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAG
     return keys
 
 
+def is_current(stage: Stage, settings: Settings, records: Records, made_from: str) -> bool:
+    """Whether all that the settings ask of a stage is there."""
+    return records.current(stage.name, made_from, fingerprint(stage.asked(settings)))
+
+
 def drive(stage: Stage, given: Given, records: Records, made_from: str, *, changing: Callable[[], None] = lambda: None) -> Any:
     """The value of one stage; None where it is not asked for and was never made."""
     wanted = stage.asked(given.settings)
-    asked = fingerprint(wanted)
     if not records.begun(stage.name, made_from):
         changing()
         if stage.clear(given):
@@ -60,10 +64,10 @@ def drive(stage: Stage, given: Given, records: Records, made_from: str, *, chang
         records.forget(stage.name)
     if wanted is None:
         return stage.load(given) if records.finished(stage.name, made_from) else None
-    if records.current(stage.name, made_from, asked):
+    if is_current(stage, given.settings, records, made_from):
         return stage.load(given)
     changing()
-    with records.making(stage.name, made_from, asked):
+    with records.making(stage.name, made_from, fingerprint(wanted)):
         value = stage.run(given)
         stage.save(value, given)
     return value

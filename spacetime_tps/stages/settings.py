@@ -1,11 +1,11 @@
 """Every setting of a run, with its default; a typo is an error that names the key and the nearest valid one."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.regions import Forbidden
@@ -22,7 +22,7 @@ from spacetime_tps.validation import first_error
 class Settings(ExplorationSettings, MethodSettings):
     """All settings of a run; those of a stage stand beside it."""
 
-    seed: int = Field(1, ge=0, lt=2**63, description="every random number follows from it")
+    seed: int = Field(1, ge=0, lt=2**63, description="every random number of sampling follows from it; water that is put in has its own")
     workers: int = Field(0, ge=0, description="processes; 0 takes every core")
     dynamics: DynamicsSettings = DynamicsSettings()
     unbiased: UnbiasedSettings = UnbiasedSettings()
@@ -46,7 +46,7 @@ def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (
         if not equals:
             raise SpacetimeError(f"--set wants key=value, got {assignment!r}")
         parts = key.strip().split(".")
-        known = _keys(Settings())
+        known = list(by_name(Settings().model_dump()))
         if key.strip() not in known:
             nearest = difflib.get_close_matches(key.strip(), known, n=1, cutoff=0.0)
             raise SpacetimeError(f"unknown setting {key.strip()!r}; the nearest is {nearest[0]!r}")
@@ -73,9 +73,9 @@ def validated(data: dict[str, Any]) -> Settings:
         raise SpacetimeError(f"setting {first_error(problem)}") from problem
 
 
-def _keys(model: BaseModel, prefix: str = "") -> list[str]:
-    found = []
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        found.extend(_keys(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [prefix + name])
+def by_name(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings as plain data, nested, by their names as --set has them: 'guided.paths'."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        found |= by_name(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
