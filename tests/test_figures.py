@@ -1,5 +1,6 @@
 """What figures of the report are drawn from."""
 
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
@@ -8,9 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from spacetime_tps.denoisers import score_matching
+from spacetime_tps.denoisers.training import HELD_OUT
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
-from spacetime_tps.report.figures import CIRCLE, FIGURES, STYLE, free_energy, logarithmic, spans_of, training
+from spacetime_tps.report.figures import CIRCLE, FIGURES, PATHS_DRAWN, STYLE, free_energy, logarithmic, spans_of, training
+from spacetime_tps.report.page import PAGE, write_report
 from spacetime_tps.units import thermal_energy
 
 
@@ -53,3 +57,15 @@ def test_no_label_of_the_report_is_tex(small_run: Path) -> None:
         texts = [found.get_text() for found in figure.findobj(Text)]
         assert texts, name
         assert not [text for text in texts if "$" in text], name
+
+
+def test_a_report_takes_away_pictures_of_what_is_gone_and_its_words_are_the_constants(small_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(small_run, folder)
+    (folder / "report/committor_of_another.png").write_bytes(b"x")
+    write_report(folder)
+    assert not (folder / "report/committor_of_another.png").exists()
+    page = (folder / PAGE).read_text()
+    assert f"up to {PATHS_DRAWN} guided paths" in page
+    kept = [f"one in {HELD_OUT} of the weighted samples", f"one in {score_matching.HELD_OUT} windows held out"]
+    assert all(words in page for words in kept) == bool(RunData.of(folder).rounds["denoisers"])

@@ -47,6 +47,7 @@ def test_paths_come_back_as_they_went(small_run: Path, tmp_path: Path) -> None:
     np.testing.assert_equal(list(weights.values()), mine.weights.tolist())
     assert f"{STAGE}, " in runs_table([tmp_path / "back"])
     assert (tmp_path / "back/report.html").stat().st_size > 0
+    assert set(back.summary["wall_seconds"]) == {"preparation", "exploration"}, "of paths that it does not hold nothing is told"
     with pytest.raises(SpacetimeError, match="not empty"):
         from_openpathsampling([], small_run, tmp_path / "back")
     with pytest.raises(SpacetimeError, match="none of the trajectories connects"):

@@ -26,7 +26,7 @@ WARM_UP = 0.1
 PSI_WEIGHT = 0.02
 """Of the squared error of psi (kT^2) beside that of mu in units of its thermal spread"""
 BATCH, EVERY, CHUNK = 256, 50, 256
-COMPONENTS, LESSONS, STEPS, BLOCK = 256, 8000, 1000, 10
+COMPONENTS, LESSONS, STEPS, BLOCK, HELD_OUT = 256, 8000, 1000, 10, 5
 FEWEST_SAMPLES = 8.0
 
 
@@ -217,10 +217,10 @@ def learn(
 ) -> tuple[TrainedDenoiser, Trained]:
     """A denoiser of torsions trained on weighted samples, for concentrations between low and high, and what its training did.
 
-    A fifth of the samples is held out, in blocks of BLOCK neighbours, which in a walk resemble each other; the count is of lessons.
+    One in HELD_OUT of the samples is held out, in blocks of BLOCK neighbours, which in a walk resemble each other; the count is of lessons.
     """
     family = VonMises(samples.features.shape[1] // 2)
-    kept = (torch.arange(len(samples.features)) // BLOCK) % 5 != 0
+    kept = (torch.arange(len(samples.features)) // BLOCK) % HELD_OUT != 0
     parts = []
     for rows, share, offset in ((kept, 1.0, 0), (~kept, 0.1, 1)):
         part = WeightedSamples(samples.features[rows], samples.log_weights[rows])

@@ -17,9 +17,9 @@ from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import set_up
 from spacetime_tps.files import write_csv
-from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
+from spacetime_tps.paths.transition import SUMMARY, Transition, keep_path, write_transitions
 from spacetime_tps.pipeline.explored import copy_explored
-from spacetime_tps.pipeline.summary import paths_summary
+from spacetime_tps.pipeline.summary import of_exploration, paths_summary
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.report.data import RunData
@@ -144,7 +144,7 @@ def from_openpathsampling(trajectories: str | Path | Iterable[Any], run: str | P
     Folder(out).remove(FILE)
     rows = [_keep(problem, Folder(out), k, frames, weight) for k, (frames, weight) in enumerate(found)]
     write_transitions(Folder(out), rows)
-    Folder(out).put_record("summary.json", _summary(source.summary, rows, potential.evaluations))
+    Folder(out).put_record(SUMMARY, _summary(source.summary, rows, potential.evaluations))
     write_report(out)
     return out
 
@@ -208,12 +208,12 @@ def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight:
 
 
 def _summary(source: dict[str, Any], rows: Sequence[Transition], evaluations: int) -> dict[str, Any]:
-    """The source's, with these paths instead of its own."""
+    """That of the source's exploration, with these paths."""
     spent = set_up(source["evaluations"]) | {"energies of paths": evaluations}
     routes = {route: [row for row in rows if row.route == route] for route in dict.fromkeys(row.route for row in rows)}
 
     return {
-        **source, "failed": None, "avoid": None, "unbiased": None, "embedded_reference": None, "reverse": {}, "work": {},
+        **of_exploration(source), "failed": None, "avoid": None, "unbiased": None, "embedded_reference": None, "reverse": {}, "work": {},
         "stages": {STAGE: paths_summary(rows, np.zeros(0))},
         "by_route": {STAGE: {route: paths_summary(mine, np.zeros(0)) for route, mine in routes.items()}},
         "evaluations": {**spent, "total": sum(spent.values())}, "baseline_evaluations": {},

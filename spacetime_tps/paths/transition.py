@@ -11,7 +11,8 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.storage.protocol import Row, Storage
 from spacetime_tps.trajectories.frames import Frames, offsets
 
-TABLE, FOLDER = "transitions.csv", "transitions"
+TABLE, FOLDER, SUMMARY = "transitions.csv", "transitions", "summary.json"
+"""In a run folder: the paths' table, their files, and what they amount to"""
 ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level", "velocity_offset_steps")
 
 

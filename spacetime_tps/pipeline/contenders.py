@@ -13,7 +13,7 @@ from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.settings import GuidedSettings
 from spacetime_tps.methods.steered import SAME, Steered
-from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.paths.transition import SUMMARY, read_transitions
 from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
@@ -100,7 +100,7 @@ def chain(rival: Rival) -> Callable[[Contest, Path], list[Source]]:
             shutil.copy(contest.run.path / "config.yaml", folder / "config.yaml")
             rival.run(contest, folder)
             storage = Folder(folder)
-            storage.put_record("summary.json", {"system": contest.run.record("summary.json")["system"], **storage.record("summary.json")})
+            storage.put_record(SUMMARY, {"system": contest.run.record(SUMMARY)["system"], **storage.record(SUMMARY)})
 
         made_from = fingerprint(contest.problem.fingerprint, rival.name, contest.budget, contest.seed, _settings(contest))
         folder = _made(out / rival.name, made_from, make, contest)

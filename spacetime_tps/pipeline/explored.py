@@ -4,15 +4,16 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
-from spacetime_tps.paths.transition import FOLDER, TABLE
+from spacetime_tps.paths.transition import FOLDER, SUMMARY, TABLE
 from spacetime_tps.pipeline.shards import SHARDS
 from spacetime_tps.report.comparison_section import SECTION
+from spacetime_tps.report.page import PAGE, PICTURES
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.records import FILE, Records
 from spacetime_tps.stages.registry import after
 from spacetime_tps.storage.folder import Folder
 
-RESULTS = (TABLE, FOLDER, SHARDS, "summary.json", "report.html", "report", SECTION, "export")
+RESULTS = (TABLE, FOLDER, SHARDS, SUMMARY, PAGE, PICTURES, SECTION, "export")
 """What paths amount to, whichever stage they are of"""
 
 

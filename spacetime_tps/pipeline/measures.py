@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.exploration.sampled import set_up
-from spacetime_tps.paths.transition import Transition, read_transitions
+from spacetime_tps.paths.transition import SUMMARY, Transition, read_transitions
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.chains import MOVES
@@ -45,7 +45,7 @@ def measured(source: Source, yardstick: Yardstick) -> dict[str, Any]:
     """
     storage = Folder(source.folder)
     rows = [r for r in read_transitions(storage) if r.stage == source.stage and source.route in (None, r.route)]
-    summary = storage.record("summary.json")
+    summary = storage.record(SUMMARY)
     paths = [(row, storage.frames(row.file)[0]) for row in rows if row.file]
     good = [(row, x) for row, x in paths if _valid(row, x, yardstick.problem)]
     labels = [yardstick.label(x) for _, x in good]

@@ -11,19 +11,20 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import collected
 from spacetime_tps.exploration.sampled import PREPARATION
+from spacetime_tps.paths.transition import SUMMARY
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import CONFIG, change_settings, read_config, write_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress
-from spacetime_tps.report.page import write_report
+from spacetime_tps.report.page import PAGE, write_report
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES, after
-from spacetime_tps.stages.settings import Settings, parse_settings, validated
+from spacetime_tps.stages.settings import Settings, of_preparation, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import LOCK, in_use
 from spacetime_tps.terminal import ConsoleProgress
@@ -81,7 +82,7 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
     def read(name: str) -> bytes:
         return structures[name] if name in structures else folder.content(name)
 
-    made_from = fingerprint(spec.fingerprint(), settings.dynamics.model_dump())
+    made_from = fingerprint(spec.fingerprint(), *of_preparation(settings).values())
     if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
@@ -124,7 +125,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
 
 def _remove_results(folder: Path) -> None:
     """A run that is interrupted must not show an older one's; one that changes nothing, or that cannot be read, keeps them."""
-    for stale in ("summary.json", "report.html"):
+    for stale in (SUMMARY, PAGE):
         (folder / stale).unlink(missing_ok=True)
 
 
@@ -140,7 +141,7 @@ def finish(
     for stage, seconds in (elsewhere or {}).items():
         Records(Folder(out)).add_seconds(stage, seconds)
     summary["wall_seconds"] = Records(Folder(out)).wall_seconds()
-    Folder(out).put_record("summary.json", summary)
+    Folder(out).put_record(SUMMARY, summary)
     write_report(out)
     return summary
 

@@ -19,7 +19,7 @@ from spacetime_tps.stages.driver import drive, keys_of, one_thread
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.records import Records
-from spacetime_tps.stages.settings import Settings, by_name, parse_settings, validated
+from spacetime_tps.stages.settings import Settings, by_name, of_preparation, parse_settings, validated
 from spacetime_tps.stages.share import Share
 from spacetime_tps.stages.shared import SharedPaths
 from spacetime_tps.storage.folder import Folder
@@ -123,4 +123,4 @@ def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str,
 
 def _decisive(settings: Settings) -> dict[str, Any]:
     """What preparation and exploration are made from, by the names of settings."""
-    return by_name({"dynamics": settings.dynamics.model_dump(), **Exploration().made_from(settings)})
+    return by_name({**of_preparation(settings), **Exploration().made_from(settings)})

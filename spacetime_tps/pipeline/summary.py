@@ -29,6 +29,11 @@ from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 from spacetime_tps.unbiased.ensemble import Unbiased
 
+WITHOUT_PATHS = (
+    "system", "problem", "temperature_K", "platform", "route", "routes", "curve_length_by_round", "kappa_floor", "thermal_reference",
+    "versions",
+)  # fmt: skip
+"""Entries that rest on no path"""
 PACKAGES = ("spacetime_tps", "openmm", "torch", "numpy", "pymbar", "mdtraj", "MDAnalysis")
 
 
@@ -78,6 +83,12 @@ def summarise(
         "baseline_evaluations": {m.name: sum(r.evaluations for r in paths[m.name]) for m in methods if m.baseline and m.name in paths},
         "versions": {**{p: version(p) for p in PACKAGES}, "python": python_platform.python_version()},
     }
+
+
+def of_exploration(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What summary.json's content says whatever paths were made, with the wall seconds of preparation and exploration alone."""
+    seconds = {stage: took for stage, took in summary["wall_seconds"].items() if stage in (PREPARATION, exploration.NAME)}
+    return {key: summary[key] for key in WITHOUT_PATHS} | {"wall_seconds": seconds}
 
 
 def references_of(

@@ -43,6 +43,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
     settings = validated(read_config(folder)["settings"]).guided
     positions, _ = storage.frames(frames_file(1))
+    starts = positions[problem.a.contains(positions)]
     eta = schedule(problem.coordinates.family(), storage.arrays(GEODESIC)["eta"], settings.points, settings.steps_per_point)
     model, kept = problem.model, Folder(scratch)
     bias = CurveBias(problem.coordinates)
@@ -50,7 +51,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
     bare.begin(1, problem.start.positions, parameters=eta[0])
     guided, raw = [], []
     for index in range(pairs):
-        task = Walk(bias, eta, settings.steps_per_point, settings.stride, index + 1, positions[index].astype(float))
+        task = Walk(bias, eta, settings.steps_per_point, settings.stride, index + 1, starts[index % len(starts)].astype(float))
         begin = time.perf_counter()
         frames = dynamics.walk(task)
         judged(kept, problem, Guided(), f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))

@@ -14,7 +14,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import sampled
-from spacetime_tps.paths.transition import TABLE, read_transitions
+from spacetime_tps.paths.transition import SUMMARY, TABLE, read_transitions
 from spacetime_tps.problems.config import read_config
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.committors import STATE_FRAME
@@ -33,7 +33,7 @@ class RunData:
     def of(folder: str | Path) -> "RunData":
         """Raises SpacetimeError where the folder holds no finished run."""
         folder = Path(folder)
-        if not (folder / "summary.json").exists():
+        if not (folder / SUMMARY).exists():
             raise SpacetimeError(f"{folder} holds no finished run: there is no summary.json in it")
         return RunData(folder)
 
@@ -51,7 +51,7 @@ class RunData:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """summary.json"""
-        return self._record("summary.json", "stages", "evaluations", "temperature_K")
+        return self._record(SUMMARY, "stages", "evaluations", "temperature_K")
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def plane(axes: Axes, run: RunData, i: int, j: int, limits: list[tuple[float, fl
     for k, ticks in ((i, axes.set_xticks), (j, axes.set_yticks)):
         if run.coordinates.angular[k]:
             ticks(range(-180, 181, 60))
-    if run.coordinates.unit[i] == run.coordinates.unit[j]:
+    if run.coordinates.angular[i] and run.coordinates.angular[j]:
         axes.set_aspect("equal")
     axes.legend(loc="upper right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
 

@@ -41,7 +41,7 @@ def caption(found: Shown) -> str:
         f"highest energy {float(found.row['max_energy_kj_mol']):.1f} kJ/mol above start.pdb"
         + (f", weight {float(found.row['weight']):.3g}" if found.row["weight"] else "") + "."
     ]  # fmt: skip
-    if found.row["stage"] in ("guided", "steered", "guided_reverse", "steered_reverse"):
+    if found.row["work_kT"]:
         words.append("It was pulled by a restraint.")
     if len(found.states):
         words.append(f"Thin lines: {len(found.states)} of {found.every_state} transition states (transition_states.trr).")

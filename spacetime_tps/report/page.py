@@ -9,16 +9,18 @@ from typing import Any
 import matplotlib as mpl
 import yaml
 
+from spacetime_tps.denoisers.score_matching import HELD_OUT as EVERY_WINDOW
+from spacetime_tps.denoisers.training import HELD_OUT
 from spacetime_tps.exploration.route import disagreement_note
 from spacetime_tps.files import write_bytes, write_text
 from spacetime_tps.report import comparison_section, ensemble_section, molecule_section, work_section
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
-from spacetime_tps.report.figures import FIGURES, STYLE, training
+from spacetime_tps.report.figures import FIGURES, PATHS_DRAWN, STYLE, training
 from spacetime_tps.report.html import number, table
 
 CAPTIONS = {
-    "map": "Free energy from the weighted samples, the windows they come from, all optimised routes and a dozen guided paths. Dashed boxes: "
+    "map": f"Free energy from the weighted samples, the windows they come from, all optimised routes and up to {PATHS_DRAWN} guided paths. Dashed boxes: "
     "the states. Hatched: forbidden, what a region asks of other coordinates left aside. Blank: never visited.",
     "energy": "Potential energy along the paths. What matters is not how high a path lies but how far above the band: a run that never leaves A "
     "has its own highest frame, and most of a path's energy is heat.",
@@ -28,9 +30,11 @@ CAPTIONS = {
     "windows": "Umbrella windows of the last round. Where the two directions differ, the windows are not equilibrated, and the free energies "
     "are no better than that difference.",
     "training": "The denoisers' training: their loss on what they learn from, and on what was held out: of a mixture the squared error of its "
-    "moments, in units of their thermal spread, a fifth of the weighted samples held out; of a network that of score matching, every eighth window "
-    "held out. Where the two part, noise is learnt.",
+    f"moments, in units of their thermal spread, one in {HELD_OUT} of the weighted samples held out; of a network that of score matching, one in "
+    f"{EVERY_WINDOW} windows held out. Where the two part, noise is learnt.",
 }
+PAGE, PICTURES = "report.html", "report"
+"""The report in a run folder, and where its pictures are"""
 ALONE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What the page may load: nothing from anywhere"""
 CSS = """
@@ -48,7 +52,7 @@ pre{background:#f6f8fa;padding:1rem;border-radius:8px;font-size:.78rem;overflow:
 
 
 def write_report(folder: Path) -> None:
-    """Write report.html and report/*.png in a run folder. Raises SpacetimeError where it holds no finished run."""
+    """Write report.html and report/*.png in a run folder; pictures of what is no longer there go. Raises SpacetimeError where it holds no finished run."""
     run = RunData.of(folder)
     pictures = {}
     with mpl.rc_context(STYLE):
@@ -58,9 +62,12 @@ def write_report(folder: Path) -> None:
             buffer = io.BytesIO()
             draw(run).savefig(buffer, format="png", metadata={"Software": None})
             pictures[name] = buffer.getvalue()
+    for file in (folder / PICTURES).glob("*.png"):
+        if file.stem not in pictures:
+            file.unlink()
     for name, content in pictures.items():
-        write_bytes(folder / f"report/{name}.png", content)
-    write_text(folder / "report.html", _page(run, pictures))
+        write_bytes(folder / PICTURES / f"{name}.png", content)
+    write_text(folder / PAGE, _page(run, pictures))
 
 
 def _page(run: RunData, pictures: dict[str, bytes]) -> str:

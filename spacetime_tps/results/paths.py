@@ -111,7 +111,7 @@ class TransitionPath(Public):
 
 
 class Paths(Public, Sequence[TransitionPath]):
-    """Some paths of a run, in the order of transitions.csv: `paths[0]`, `paths["guided_000"]`, `for path in paths`."""
+    """Some paths of a run, in the order of transitions.csv: `paths[0]`, `paths["guided_ROUTE_0000"]`, `for path in paths`."""
 
     def __init__(self, rows: Sequence[Transition], run: RunData, molecule: Molecule):
         self._rows, self._run, self._molecule = tuple(rows), run, molecule

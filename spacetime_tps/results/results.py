@@ -26,7 +26,7 @@ def open(folder: str | Path) -> "Results":
 
     >>> import spacetime_tps
     >>> ala = spacetime_tps.open("runs/ala")                      # doctest: +SKIP
-    >>> ala.paths["guided_0000"].positions                        # (F, atoms, 3), nm; doctest: +SKIP
+    >>> ala.paths[0].positions                                    # (F, atoms, 3), nm; doctest: +SKIP
     >>> ala.average(lambda path: path.times[-1])                  # mean duration, ps, with its error; doctest: +SKIP
 
     Nothing is read before it is asked for, and nothing is written. Raises SpacetimeError where the folder holds no finished run.

@@ -11,7 +11,7 @@ import numpy as np
 
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.paths.transition import Transition, keep_path, write_transitions
+from spacetime_tps.paths.transition import SUMMARY, Transition, keep_path, write_transitions
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.rivals.starts import InitialPath, Start
@@ -73,7 +73,7 @@ class Chain:
                 advance(move.evaluations)
                 if kept.evaluations >= contest.budget:
                     break
-        Folder(out).put_record("summary.json", {
+        Folder(out).put_record(SUMMARY, {
             "temperature_K": problem.model.temperature, "platform": problem.model.platform, "seed": contest.seed,
             "initial_path": initial.told, "frames_of_a_path": length, **kept.write(),
             "evaluations": {**initial.evaluations, "total": sum(initial.evaluations.values())},

@@ -10,7 +10,7 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import PREPARATION, set_up
-from spacetime_tps.paths.transition import read_transitions
+from spacetime_tps.paths.transition import SUMMARY, read_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
@@ -59,7 +59,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
             thinned(_frames(positions, velocities, problem), contest.stride // contest.guided_stride), length, problem.a, problem.b
         )
         if path is not None and integrity.holds(path.positions).all():
-            spent = contest.run.record("summary.json")["evaluations"]
+            spent = contest.run.record(SUMMARY)["evaluations"]
             cost = {**set_up(spent), GUIDED: row.evaluations}
             return InitialPath(path.positions, _whole_steps(path, problem), cost, {"from": row.path, "frames": len(path)})
     raise SpacetimeError(f"{contest.run.path} holds no guided path from A to B to begin from: call run with --guided 10")

@@ -73,6 +73,11 @@ def validated(data: dict[str, Any]) -> Settings:
         raise SpacetimeError(f"setting {first_error(problem)}") from problem
 
 
+def of_preparation(settings: Settings) -> dict[str, Any]:
+    """The groups of settings that a problem is prepared with, by their names, as plain data."""
+    return {"dynamics": settings.dynamics.model_dump()}
+
+
 def by_name(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Settings as plain data, nested, by their names as --set has them: 'guided.paths'."""
     found: dict[str, Any] = {}
