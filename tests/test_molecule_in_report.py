@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mdtraj
@@ -84,12 +85,14 @@ def test_transition_states_are_laid_over_the_path(small_run: Path) -> None:
 
 def test_the_caption_is_of_this_path(small_run: Path) -> None:
     found, row = shown(RunData.of(small_run)), middle(small_run)
+    assert found is not None
     told = molecule_section.caption(found)
     assert told.startswith(
         f"{row['path']}: the unbiased path whose highest energy is the weighted median. {len(found.frames)} of its {row['n_frames']}"
     )
     assert f"{float(row['max_energy_kj_mol']):.1f} kJ/mol" in told
     assert "pulled" not in told
+    assert "It was pulled by a restraint." in molecule_section.caption(replace(found, row={**found.row, "work_kT": "3.1"}))
     assert "Solvent" not in told
 
 
