@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import mdtraj
+import numpy as np
 
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import STYLE, map_of_coordinates
@@ -43,9 +44,8 @@ def show(run: RunData, paths: Paths, name: str | None) -> None:
 def representative(paths: Paths) -> TransitionPath | None:
     """The heaviest path that connects, or the first where none has a weight; None where none connects."""
     hits = paths.select(hit=True)
-    weighted = hits.select(stage="unbiased")
-    if len(weighted):
-        return weighted[int(weighted.weights.argmax())]
+    if len(hits) and not np.isnan(hits.weights).all():
+        return hits[int(np.nanargmax(hits.weights))]
     return hits[0] if len(hits) else None
 
 
