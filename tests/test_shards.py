@@ -152,6 +152,15 @@ def test_what_is_gathered_is_what_one_job_makes_though_a_shard_was_killed(explor
     assert contents(explored) == again, "nothing is left to do"
 
 
+def test_exploring_asks_for_no_paths(explored: Path, spec: SystemSpec) -> None:
+    before = (explored / "geodesic.npz").read_bytes()
+    routes = explore(spec, explored, settings("guided.paths=0", "steered.paths=0", "reverse=0"), Silent())
+    assert routes == json.loads((explored / "samples/rounds.json").read_text())["routes"]
+    assert (explored / "geodesic.npz").read_bytes() == before, "what paths are asked for changes nothing of it"
+    with pytest.raises(SpacetimeError, match="ask for at least one path"):
+        run(spec, explored, settings("guided.paths=0", "steered.paths=0", "reverse=0"), Silent())
+
+
 @pytest.mark.parametrize("place", ["copies", "rows", "report", "removal"])
 def test_a_gather_that_is_interrupted_is_repeated(explored: Path, whole: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shards(explored, 2, [1, 2])

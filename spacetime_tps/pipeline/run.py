@@ -42,7 +42,9 @@ def run(
     """
     spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
     settings, progress = settings or Settings(), progress or ConsoleProgress()
-    _check(spec, out, settings)
+    if all(stage.asked(settings) is None for stage in after(exploration.NAME)):
+        raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
+    check_folder(out, spec)
     with in_use(out):
         problem, settings = _prepared(spec, out, settings, progress)
         progress.say(estimate(problem, settings))
@@ -56,7 +58,7 @@ def explore(
     summary.json has them. Raises as `run`."""
     spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
     settings, progress = settings or Settings(), progress or ConsoleProgress()
-    _check(spec, out, settings)
+    check_folder(out, spec)
     with in_use(out):
         problem, settings = _prepared(spec, out, settings, progress)
         with _simulation(out, problem, settings, progress) as simulation:
@@ -64,12 +66,6 @@ def explore(
             before = [stage for stage in STAGES if stage not in later]
             values = run_stages(problem, simulation, settings, stages=before, changing=lambda: _remove_results(out))
     return list(values[exploration.NAME].record["routes"])
-
-
-def _check(spec: SystemSpec, out: Path, settings: Settings) -> None:
-    if all(stage.asked(settings) is None for stage in after(exploration.NAME)):
-        raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
-    check_folder(out, spec)
 
 
 def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progress) -> tuple[Problem, Settings]:

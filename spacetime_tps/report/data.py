@@ -14,7 +14,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import sampled
-from spacetime_tps.paths.transition import SUMMARY, TABLE, read_transitions
+from spacetime_tps.paths.transition import SUMMARY, TABLE, read_transitions, table_of
 from spacetime_tps.problems.config import read_config
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.committors import STATE_FRAME
@@ -177,7 +177,7 @@ class RunData:
 
     def path_table(self, row: Row) -> dict[str, np.ndarray]:
         """The columns of the file beside a path's trajectory."""
-        return self.columns(row["file"].removesuffix(".trr") + ".csv")
+        return self.columns(table_of(row["file"]))
 
     def columns(self, name: str, *, text: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """The columns of a CSV file of the folder: those named in `text`, whole numbers, and numbers, nan where a cell is empty."""

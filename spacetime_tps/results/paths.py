@@ -9,7 +9,7 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.paths.transition import Transition
+from spacetime_tps.paths.transition import Transition, table_of
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.public import Public
@@ -62,7 +62,7 @@ class TransitionPath(Public):
 
     @cached_property
     def _table(self) -> dict[str, np.ndarray]:
-        return self._run.columns(self.row.file.removesuffix(".trr") + ".csv")
+        return self._run.columns(table_of(self.row.file))
 
     @property
     def positions(self) -> np.ndarray:
