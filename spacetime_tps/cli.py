@@ -288,7 +288,7 @@ def _compare_methods(folders: list[Path], methods: str, out: Path | None, budget
     from spacetime_tps.pipeline.compare import BUDGET
     from spacetime_tps.pipeline.compare import compare as compare_methods
     from spacetime_tps.report.comparison import page
-    from spacetime_tps.report.comparison_section import SECTION
+    from spacetime_tps.report.comparison_file import SECTION
 
     if len(folders) != 1:
         raise SpacetimeError("--methods compares one run with other methods: give one DIR")

@@ -11,14 +11,13 @@ from hinge import PLANE, A, B, frames, hinge, letters
 
 from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.torsions import Torsions
-from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.crossing import Crossing
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
 from spacetime_tps.unbiased import averages as module
-from spacetime_tps.unbiased.averages import Draws, averages, channel_shares, counts, path_density, thermal_reference, time_in_a
+from spacetime_tps.unbiased.averages import Draws, averages, channel_shares, counts, path_density, time_in_a
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
@@ -107,19 +106,6 @@ def test_the_share_of_time_in_A_counts_what_comes_from_A() -> None:
     got = time_in_a(runs, PROBLEM)
     assert got.value == pytest.approx(4 / 7)
     assert got.error == pytest.approx(math.sqrt((2 - 4 * 4 / 7) ** 2 + (2 - 3 * 4 / 7) ** 2) / 7)
-
-
-def test_the_thermal_reference_is_as_long_as_the_paths() -> None:
-    runs = [letters("aaaa.aaa", [1, 5, 2, 8, 99, 3, 4, 9])]
-    got = thermal_reference(runs, PROBLEM, np.array([2, 1]), np.array([3.0, 1.0]))
-    pairs, alone = np.array([5, 8, 4]), np.array([1, 5, 2, 8, 3, 4, 9])
-    assert got.value == pytest.approx((3 * pairs.mean() + alone.mean()) / 4)
-    errors = [x.std(ddof=1) / math.sqrt(len(x)) for x in (pairs, alone)]
-    assert got.error == pytest.approx((3 * errors[0] + errors[1]) / 4)
-    longest = thermal_reference(runs, PROBLEM, np.array([40]), np.array([2.0]))  # three frames: the longest of which there are two
-    assert longest.value == pytest.approx((5 + 9) / 2)
-    with pytest.raises(SpacetimeError, match="no run from A stays in A"):
-        thermal_reference([letters("..b")], PROBLEM, np.array([2]), np.array([1.0]))
 
 
 def test_whole_walkers_are_drawn_over_all_batches() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -162,6 +163,20 @@ def test_a_comparison_of_another_run_is_left_alone(finished: Path, tmp_path: Pat
     (tmp_path / "compare.json").write_text(json.dumps({**content, "problem": "another"}))
     with pytest.raises(SpacetimeError, match="comparison of another run"):
         compare(finished, ["guided"], tmp_path, budget=BUDGET)
+
+
+def test_rows_of_a_run_that_has_changed_are_left_out_until_they_are_made_again(finished: Path, tmp_path: Path) -> None:
+    changed = Path(shutil.copytree(finished, tmp_path / "run"))
+    before = compare(changed, ["guided"], changed / "compare", budget=BUDGET)
+    run(load_system("alanine_dipeptide"), changed, parse_settings([*ASKED, "guided.paths=4"]))
+    shown = (changed / "report.html").read_text()
+    assert "guided: the run has changed since it was measured" in shown
+    assert "alt='comparison'" not in shown
+    assert compare(changed, ["string"], changed / "compare", budget=BUDGET)["methods"] == {}
+    after = compare(changed, ["guided"], changed / "compare", budget=BUDGET)
+    assert [content["methods"]["guided"]["paths"] for content in (before, after)] == [3, 4]
+    assert list(after["left_out"]) == ["string"]
+    assert "alt='comparison'" in (changed / "report.html").read_text()
 
 
 def _moves(storage: Folder, energies: np.ndarray, renewed: np.ndarray) -> None:

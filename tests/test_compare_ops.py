@@ -32,7 +32,7 @@ def contest(turning, through_180, tmp_path) -> Contest:
     file, highest = keep_path(folder, turning, "guided_0", path)
     write_transitions(folder, [Transition("guided_0", "guided", "ok", 1, highest, None, len(path), 777, 1, None, "t", file)])
     write_json(tmp_path / "run/summary.json", {"system": "rotor", "evaluations": PREPARED})
-    return Contest(turning, folder, BUDGET, 3, STRIDE, 20_000, STRIDE, len(path), Silent())
+    return Contest(turning, folder, "as it was", BUDGET, 3, STRIDE, 20_000, STRIDE, len(path), Silent())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from spacetime_tps.report import molecule_section
 from spacetime_tps.report.data import RunData
-from spacetime_tps.report.molecule_data import MOST_FRAMES, MOST_PLACES, MOST_STATES, evenly, onto, representative, shown
+from spacetime_tps.report.molecule_data import MOST_FRAMES, MOST_PLACES, MOST_STATES, evenly, onto, shown
 from spacetime_tps.report.page import write_report
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
@@ -92,7 +92,7 @@ def test_the_caption_is_of_this_path(small_run: Path) -> None:
     )
     assert f"{float(row['max_energy_kj_mol']):.1f} kJ/mol" in told
     assert "pulled" not in told
-    assert "It was pulled by a restraint." in molecule_section.caption(replace(found, row={**found.row, "work_kT": "3.1"}))
+    assert "It was pulled by a restraint." in molecule_section.caption(replace(found, row=replace(found.row, work_kT=3.1)))
     assert "Solvent" not in told
 
 
@@ -152,25 +152,6 @@ def test_water_is_left_out_unless_there_is_nothing_else(small_run: Path, tmp_pat
         found = shown(RunData.of(run))
         assert found.positions.shape[1] == found.states.shape[1] == len(found.elements) == len(found.bonds) == size
         assert ("Solvent is left out" in molecule_section.caption(found)) == keep
-
-
-def test_which_path_is_shown() -> None:
-    def row(stage: str, energy: float, weight: str = "", hit: str = "1") -> dict[str, str]:
-        return {
-            "path": f"{stage}{energy}",
-            "stage": stage,
-            "max_energy_kj_mol": str(energy),
-            "weight": weight,
-            "hit": hit,
-            "file": "transitions/x.trr",
-        }
-
-    guided = [row("guided", 3.0), row("guided", 2.0), row("guided", 1.0, hit="0"), row("steered", 0.5)]
-    assert representative(guided)[0]["path"] == "guided2.0"
-    assert representative([row("steered", 4.0)])[0]["path"] == "steered4.0"
-    weighted = [row("unbiased", 9.0, "0.2"), row("unbiased", 1.0, "0.5"), row("unbiased", 5.0, "2.0"), row("unbiased", 0.0, "0.0")]
-    assert representative([*guided, *weighted])[0]["path"] == "unbiased5.0"
-    assert representative([row("guided", 1.0, hit="0")]) is None
 
 
 def test_pages_stay_small_and_superposition_keeps_shapes() -> None:

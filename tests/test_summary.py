@@ -18,6 +18,7 @@ from spacetime_tps.pipeline.run import estimate
 from spacetime_tps.pipeline.summary import failure, paths_summary, references_of, summarise
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import EmbeddedReference
+from spacetime_tps.sampling.thermal import ThermalReference
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.stages.settings import Settings, parse_settings
@@ -28,7 +29,11 @@ PROBLEM = hinge()
 
 
 def thermal_energies(sampled: Sampled, problem: Problem, given: Settings) -> np.ndarray:
-    return references_of(Guided(), sampled, None, problem, given)[0]
+    return references_of(Guided(), sampled, None, problem, given)[0].maxima
+
+
+def reference(*energies: float) -> ThermalReference:
+    return ThermalReference(np.array(energies), 4, 1.0)
 
 
 def embedded_reference(sampled: Sampled, unbiased: Unbiased | None, problem: Problem, given: Settings) -> EmbeddedReference | None:
@@ -144,30 +149,31 @@ def test_a_summary_tells_of_the_best_route_and_of_each() -> None:
         "standard_error": pytest.approx(1.5),
         "std": 1.5,
         "count": 2,
+        "frames": 4,
         "max_energy_kj_mol": [5.0, 8.0],
     }
     assert {"spacetime_tps", "openmm", "python"} <= set(got["versions"])
 
 
 def test_paths_are_counted_whatever_became_of_them() -> None:
-    got = paths_summary(GUIDED, np.array([]))
+    got = paths_summary(GUIDED)
     assert {k: got[k] for k in ("paths", "hits", "hit_rate", "unstable", "evaluations_per_path")} == {
         "paths": 4, "hits": 2, "hit_rate": 0.5, "unstable": 1, "evaluations_per_path": 150.0,
     }  # fmt: skip
     assert got["max_energy_kj_mol"] == {"value": 42.5, "standard_error": pytest.approx(1.5), "std": 1.5, "count": 2}
     assert set(got) == {"paths", "hits", "hit_rate", "unstable", "evaluations_per_path", "max_energy_kj_mol"}
-    missed = paths_summary(GUIDED[2:], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
+    missed = paths_summary(GUIDED[2:], reference(1.0, 2.0), EmbeddedReference(1.0, 0.1, 0.0))
     assert missed["max_energy_kj_mol"] == {"value": None, "standard_error": None, "std": None, "count": 0}
     assert not any("above" in key for key in missed)
-    one = paths_summary(GUIDED[:1], np.array([1.0, 2.0]), EmbeddedReference(1.0, 0.1, 0.0))
+    one = paths_summary(GUIDED[:1], reference(1.0, 2.0), EmbeddedReference(1.0, 0.1, 0.0))
     assert not any("above" in key for key in one), "one path has no error"
-    assert not any("thermal" in key for key in paths_summary(GUIDED[:2], np.array([1.0])))
+    assert not any("thermal" in key for key in paths_summary(GUIDED[:2]))
 
 
 def test_weighted_paths_have_weighted_energies_and_kishs_number() -> None:
     """Of 41 with weight 3 and 44 with weight 1: 41.75, 1.299 apart, 1.6 independent paths."""
     rows = [replace(row, weight=weight) for row, weight in zip(GUIDED[:2], (3.0, 1.0), strict=True)]
-    got = paths_summary(rows, np.array([]))
+    got = paths_summary(rows)
     deviation = math.sqrt(3.0 * 1.0) / 4.0 * 3.0
     assert [r.max_energy_kj_mol for r in rows] == [41.0, 44.0]
     assert got["max_energy_kj_mol"] == {
@@ -175,14 +181,14 @@ def test_weighted_paths_have_weighted_energies_and_kishs_number() -> None:
         "standard_error": pytest.approx(deviation / math.sqrt(0.6)),
     }  # fmt: skip
     assert got["hit_rate"] == 1.0
-    alone = paths_summary([replace(row, weight=float(k)) for k, row in enumerate(GUIDED[:2])], np.array([1.0, 2.0]))
+    alone = paths_summary([replace(row, weight=float(k)) for k, row in enumerate(GUIDED[:2])], reference(1.0, 2.0))
     assert alone["max_energy_kj_mol"]["standard_error"] is None, "one of them alone has weight"
     assert not any("thermal" in key for key in alone)
 
 
 def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:
     """Two paths at 41 and 44: their mean has an error of 1.5; the thermal mean of 5, 8 and 11 one of sqrt(3)."""
-    got = paths_summary(GUIDED, np.array([5.0, 8.0, 11.0]), EmbeddedReference(20.0, 2.0, 0.0))
+    got = paths_summary(GUIDED, reference(5.0, 8.0, 11.0), EmbeddedReference(20.0, 2.0, 0.0))
     assert got["max_energy_above_thermal_kj_mol"] == {"value": 34.5, "standard_error": pytest.approx(math.hypot(1.5, math.sqrt(3.0)))}
     assert got["max_energy_above_embedded_kj_mol"] == {"value": 22.5, "standard_error": pytest.approx(2.5)}
 
@@ -193,11 +199,11 @@ def test_energies_are_above_each_reference_with_the_errors_of_both() -> None:
 def test_the_thermal_reference_is_looked_at_as_guided_paths_are() -> None:
     assert settings().guided.frames == 4
     np.testing.assert_allclose(thermal_energies(SAMPLED, PROBLEM, settings()), [5.0, 8.0])
-    np.testing.assert_allclose(thermal_energies(SAMPLED, PROBLEM, settings("guided.points=4")), [9.0])  # six frames
-    every = settings("guided.stride=25", "guided.steps_per_point=100", "guided.points=2")  # nine frames, each counts
-    np.testing.assert_allclose(thermal_energies(SAMPLED, PROBLEM, every), [90.0])
+    np.testing.assert_allclose(thermal_energies(SAMPLED, PROBLEM, settings("guided.points=4")), [5.0, 8.0])  # of six there is one alone
+    every = settings("guided.stride=25", "guided.steps_per_point=100", "guided.points=2")  # nine frames: one stretch
+    np.testing.assert_allclose(thermal_energies(SAMPLED, PROBLEM, every), [90.0, 90.0])
     leaves = replace(SAMPLED, in_a=[letters("a.a.b.a.a.a.a", np.arange(13))])
-    np.testing.assert_allclose(thermal_energies(leaves, PROBLEM, settings()), [12.0])
+    np.testing.assert_allclose(thermal_energies(leaves, PROBLEM, settings()), [2.0, 8.0, 12.0])
 
 
 def test_the_embedded_reference_is_the_mean_over_stretches_in_A() -> None:
@@ -228,7 +234,7 @@ def test_there_is_no_embedded_reference_without_paths_at_the_same_interval_and_s
     unbiased = shots("0_0000_0")
     assert embedded_reference(SAMPLED, None, PROBLEM, settings()) is None
     assert embedded_reference(SAMPLED, unbiased, PROBLEM, settings("unbiased.stride=25")) is None
-    assert embedded_reference(replace(SAMPLED, in_a=[letters("a.b")]), unbiased, PROBLEM, settings()) is None
+    assert embedded_reference(replace(SAMPLED, in_a=[letters("a.b")] * 2), unbiased, PROBLEM, settings()) is None
     assert embedded_reference(SAMPLED, unbiased, PROBLEM, settings("guided.points=20")) is None
 
 

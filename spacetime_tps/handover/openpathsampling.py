@@ -26,7 +26,6 @@ from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.results.paths import TransitionPath
 from spacetime_tps.results.results import Results
-from spacetime_tps.results.show import representative
 from spacetime_tps.stages.records import FILE
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
@@ -51,12 +50,12 @@ class PathSampling:
 def to_openpathsampling(folder: str | Path, path: str | None = None, *, seed: int = 1) -> PathSampling:
     """An initial trajectory, engine, states and network of a run.
 
-    path: a name of transitions.csv; the heaviest unbiased path, or else the first that connects, where None. Of a path that stays in its
+    path: a name of transitions.csv; that of `Paths.representative` where None. Of a path that stays in its
     states for a while, the piece between is taken. Snapshots are as far apart as the path's frames, with velocities at whole steps. seed:
     of the engine. Raises SpacetimeError where no path connects the states, or nothing lies between them.
     """
     results, problem = Results(RunData.of(folder)), preparation.load(Path(folder))
-    chosen = results.paths[path] if path is not None else representative(results.paths)
+    chosen = results.paths[path] if path is not None else results.paths.representative()
     if chosen is None:
         raise SpacetimeError(f"{folder} holds no path that connects its states")
     engine = engine_of(
@@ -214,7 +213,7 @@ def _summary(source: dict[str, Any], rows: Sequence[Transition], evaluations: in
 
     return {
         **of_exploration(source), "failed": None, "avoid": None, "unbiased": None, "embedded_reference": None, "reverse": {}, "work": {},
-        "stages": {STAGE: paths_summary(rows, np.zeros(0))},
-        "by_route": {STAGE: {route: paths_summary(mine, np.zeros(0)) for route, mine in routes.items()}},
+        "stages": {STAGE: paths_summary(rows)},
+        "by_route": {STAGE: {route: paths_summary(mine) for route, mine in routes.items()}},
         "evaluations": {**spent, "total": sum(spent.values())}, "baseline_evaluations": {},
     }  # fmt: skip

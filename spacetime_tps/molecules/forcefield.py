@@ -14,8 +14,8 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.structure import cell_from
 
 CODE = "PythonForce"
-
-
+ISOLATED: dict[str, Any] = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": False, "removeCMMotion": False}
+"""How a System is made of a molecule alone, whoever reads its topology"""
 CUTOFF = 1.0
 """nm, of what PME leaves to pairs, and of Lennard-Jones"""
 WIDEST = 0.45
@@ -27,20 +27,21 @@ def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
 
     Raises SpacetimeError for an unknown file, with the nearest known one, and for residues that the force field does not know.
     """
-    return _created(topology, files, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False)
+    return _created(topology, files, ISOLATED)
 
 
 def build_solvated_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
     """System in the topology's periodic box, with PME, bonds to hydrogen constrained and water rigid. Otherwise as `build_system`."""
     edges = [vector[k] for k, vector in enumerate(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))]
     cutoff = min(CUTOFF, WIDEST * min(edges))
-    return _created(topology, files, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=app.HBonds, rigidWater=True)
+    periodic = {"nonbondedMethod": app.PME, "nonbondedCutoff": cutoff, "constraints": app.HBonds, "rigidWater": True}
+    return _created(topology, files, {**ISOLATED, **periodic})
 
 
-def _created(topology: app.Topology, files: Sequence[str], **how: Any) -> openmm.System:
+def _created(topology: app.Topology, files: Sequence[str], how: dict[str, Any]) -> openmm.System:
     field = field_of(files)
     try:
-        return field.createSystem(topology, removeCMMotion=False, **how)
+        return field.createSystem(topology, **how)
     except Exception as problem:  # ForceField raises plain ValueError and Exception, with a useful sentence
         raise _misfit(files, problem) from problem
 

@@ -11,13 +11,11 @@ import openmm
 from openmm import app
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.molecules.forcefield import deserialised
+from spacetime_tps.molecules.forcefield import ISOLATED, deserialised
 from spacetime_tps.molecules.reading import name_apart, structure_of
 from spacetime_tps.molecules.records import WATER
 from spacetime_tps.molecules.structure import Structure, is_hydrogen, pdb_text
 
-ISOLATED = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": False, "removeCMMotion": False}
-"""As `forcefield.build_system` makes a System"""
 ROUNDS = 4
 """Of renaming, at most: of an atom that no longer bears a name, another may be taken for it"""
 HEAD = 100_000

@@ -12,11 +12,10 @@ from spacetime_tps.pipeline.channel_labels import ChannelLabels
 from spacetime_tps.pipeline.contenders import CONTENDERS
 from spacetime_tps.pipeline.measures import Yardstick, measured
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.report.comparison import page, sentences
 from spacetime_tps.report.comparison_figure import picture
-from spacetime_tps.report.comparison_section import FILE, FORMAT, SECTION
+from spacetime_tps.report.comparison_file import FILE, FORMAT, SECTION, current, refusal, state_of
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
@@ -36,20 +35,22 @@ def compare(
 ) -> dict[str, Any]:
     """Compare a finished run by the methods named; write compare.json, compare.md and compare.png into `out`; compare.json's content.
 
-    What a run or `out` holds already is used; methods of an earlier call on the same `out` stay in the table. budget: evaluations of each
+    What a run or `out` holds already is used; methods of an earlier call on the same `out` stay in the table as long as the run is what it
+    was. budget: evaluations of each
     method's sampling, where it is run here. Raises SpacetimeError for an unknown method, an unfinished run, and an `out` in other use.
     """
     known = [*CONTENDERS, *NOT_HERE]
     for name in methods:
         if name not in known:
             raise SpacetimeError(f"unknown method {name!r}; there are {', '.join(known)}")
-    summary = RunData.of(run).summary
+    data = RunData.of(run)
+    summary = data.summary
     problem = preparation.load(run)
     settings = settings_of(run)
-    before = _before(out, problem)
+    before = _before(out, data)
     seed = settings.seed if seed is None else seed
     contest = Contest(
-        problem, Folder(run), budget, seed, settings.unbiased.stride, settings.unbiased.longest, settings.guided.stride,
+        problem, Folder(run), state_of(data), budget, seed, settings.unbiased.stride, settings.unbiased.longest, settings.guided.stride,
         settings.guided.steps // settings.unbiased.stride + 1, progress or Silent(),
     )  # fmt: skip
     with Simulation(problem.model, storage=contest.run) as simulation:
@@ -68,10 +69,17 @@ def compare(
             content["left_out"][name] = NOT_HERE[name]
             continue
         try:
-            content["methods"] |= {
-                source.name: {**measured(source, yardstick), "budget": budget, "seed": seed if source.set_up is None else settings.seed}
+            found = {
+                source.name: {
+                    **measured(source, yardstick),
+                    "run_state": contest.run_state,
+                    "budget": budget,
+                    "seed": seed if source.set_up is None else settings.seed,
+                }
                 for source in CONTENDERS[name](contest, out)
             }
+            content["methods"] |= found
+            content["left_out"] = {key: why for key, why in content["left_out"].items() if key not in found}
         except SpacetimeError as problem_here:
             content["left_out"][name] = str(problem_here)
         _write(out, content)
@@ -81,20 +89,16 @@ def compare(
     return content
 
 
-def _before(out: Path, problem: Problem) -> dict[str, Any]:
-    """An earlier comparison of the same run. Raises SpacetimeError where the folder is another's."""
+def _before(out: Path, run: RunData) -> dict[str, Any]:
+    """An earlier comparison of the same run, as far as the run is what it was. Raises SpacetimeError where the folder is another's."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return {}
     if not (out / FILE).is_file():
         raise SpacetimeError(f"{out} is not empty and holds no comparison; choose another --out")
     found = Folder(out).record(FILE)
-    if not isinstance(found, dict) or not {"problem", "methods", "left_out"} <= set(found):
-        raise SpacetimeError(f"{out / FILE} is damaged; choose another --out")
-    if found.get("format") != FORMAT:
-        raise SpacetimeError(f"{out} holds a comparison of another version; choose another --out")
-    if found["problem"] != problem.fingerprint:
-        raise SpacetimeError(f"{out} holds a comparison of another run; choose another --out")
-    return found
+    if (why := refusal(found, run)) is not None:
+        raise SpacetimeError(f"{out} holds {why}; choose another --out")
+    return current(found, run)
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:

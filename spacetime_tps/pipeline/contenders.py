@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import PLAIN_MD, PREPARATION, PREPARED
@@ -18,8 +17,7 @@ from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
-from spacetime_tps.stages import exploration
-from spacetime_tps.stages.records import FILE, fingerprint
+from spacetime_tps.stages.records import fingerprint
 from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
@@ -102,7 +100,7 @@ def chain(rival: Rival) -> Callable[[Contest, Path], list[Source]]:
             storage = Folder(folder)
             storage.put_record(SUMMARY, {"system": contest.run.record(SUMMARY)["system"], **storage.record(SUMMARY)})
 
-        made_from = fingerprint(contest.problem.fingerprint, rival.name, contest.budget, contest.seed, _settings(contest))
+        made_from = fingerprint(contest.run_state, rival.name, contest.budget, contest.seed)
         folder = _made(out / rival.name, made_from, make, contest)
         return [Source(rival.name, folder, rival.name.replace("-", "_"), True, None, contest.stride, fixed=rival.fixed)]
 
@@ -125,13 +123,7 @@ def _run_or_copy(contest: Contest, out: Path, name: str, stage: str, words: Sequ
         copy_explored(run, folder)
         extend(folder, words, contest.progress)
 
-    explored = contest.run.record(FILE).get(exploration.NAME, {}).get("made_from")
-    return _made(out / name, fingerprint(contest.problem.fingerprint, explored, list(words), _settings(contest)), make, contest)
-
-
-def _settings(contest: Contest) -> dict[str, Any]:
-    """All that a run's paths depend on."""
-    return settings_of(contest.run.path).model_dump(mode="json", exclude={"workers"})
+    return _made(out / name, fingerprint(contest.run_state, list(words)), make, contest)
 
 
 def _made(folder: Path, made_from: str, make: Callable[[Path], None], contest: Contest) -> Path:

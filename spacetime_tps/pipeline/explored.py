@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spacetime_tps.paths.transition import FOLDER, SUMMARY, TABLE
 from spacetime_tps.pipeline.shards import SHARDS
-from spacetime_tps.report.comparison_section import SECTION
+from spacetime_tps.report.comparison_file import SECTION
 from spacetime_tps.report.page import PAGE, PICTURES
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.records import FILE, Records

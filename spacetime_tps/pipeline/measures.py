@@ -14,9 +14,9 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.chains import MOVES
 from spacetime_tps.sampling.crooks import dissipated_work
 from spacetime_tps.sampling.free_energy import statistical_inefficiency
+from spacetime_tps.sampling.thermal import matched_reference
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
-from spacetime_tps.unbiased.averages import thermal_reference
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 
 SOME = 1e-6
@@ -93,12 +93,12 @@ def _averages(
     problem = yardstick.problem
     frames = np.array([r.n_frames for r in rows])
     runs = [thinned(run, source.stride // yardstick.stride) for run in yardstick.in_a]
-    thermal = thermal_reference(runs, problem, frames, weight)
+    thermal, error = matched_reference(runs, frames, weight, problem.a, zero=problem.zero)
     highest = _mean(np.array([r.max_energy_kj_mol for r in rows]), weight, effective)
     above = {
         **highest,
-        "value": highest["value"] - thermal.value,
-        "standard_error": float(np.hypot(highest["standard_error"], thermal.error)),
+        "value": highest["value"] - thermal,
+        "standard_error": float(np.hypot(highest["standard_error"], error)),
     }
     length = (frames - 1) * source.stride * problem.model.timestep
     return dict(zip(keys, (highest, above, _mean(length, weight, effective), _quantiles(length, weight)), strict=True))

@@ -18,7 +18,7 @@ from spacetime_tps.pipeline.avoidance_summary import avoidance_summary
 from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
-from spacetime_tps.sampling.thermal import thermal_inefficiency, thermal_maxima
+from spacetime_tps.sampling.thermal import ThermalReference, thermal_reference
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Stage
@@ -46,7 +46,7 @@ def summarise(
     unbiased: Unbiased | None = values.get(UNBIASED)
     paths: dict[str, list[Transition]] = {m.name: values[m.name] for m in methods if values.get(m.name)}
     references = {m.name: references_of(m, sampled, unbiased, problem, settings) for m in methods}
-    thermal, embedded, inefficiency = references.get(Guided.name) or next(iter(references.values()))
+    thermal, embedded = references.get(Guided.name) or next(iter(references.values()))
     routes = sampled.record["routes"]
     own = [m for m in methods if not m.baseline]
     walked = {m.name: paths[m.name] for m in own if m.name in paths}
@@ -65,7 +65,14 @@ def summarise(
         "routes": routes,
         "curve_length_by_round": sampled.record["length"],
         "kappa_floor": sampled.record["kappa_floor"],
-        "thermal_reference": {**_moments(thermal, inefficiency), "max_energy_kj_mol": [round(float(e), 4) for e in thermal]},
+        "thermal_reference": {
+            "value": thermal.value,
+            "standard_error": thermal.standard_error,
+            "std": float(thermal.maxima.std()),
+            "count": len(thermal.maxima),
+            "frames": thermal.frames,
+            "max_energy_kj_mol": [round(float(e), 4) for e in thermal.maxima],
+        },
         "embedded_reference": embedded and vars(embedded),
         "failed": failure(routes[0], forth),
         "avoid": avoidance_summary(storage, settings.avoid, problem, routes[0], [row for rows in walked.values() for row in rows]),
@@ -93,14 +100,14 @@ def of_exploration(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def references_of(
     method: Method, sampled: Sampled, unbiased: Unbiased | None, problem: Problem, settings: Settings
-) -> tuple[np.ndarray, EmbeddedReference | None, float]:
-    """Thermal energies, the embedded reference and the inefficiency of the first, for stretches like the method's paths."""
+) -> tuple[ThermalReference, EmbeddedReference | None]:
+    """The thermal and the embedded reference for stretches like the method's paths. Raises as `thermal_reference`."""
     frames, stride = method.frames(settings), method.stride(settings)
     runs = [thinned(run, stride // settings.training.stride) for run in sampled.in_a]
     embedded = (
         embedded_reference(runs, unbiased, problem, frames=frames, seed=settings.seed) if stride == settings.unbiased.stride else None
     )
-    return thermal_maxima(runs, frames, problem.a) - problem.zero, embedded, thermal_inefficiency(runs, frames, problem.a)
+    return thermal_reference(runs, frames, problem.a, zero=problem.zero), embedded
 
 
 def embedded_reference(
@@ -141,16 +148,14 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
 
 
 def paths_summary(
-    rows: Sequence[Transition], thermal: np.ndarray, embedded: EmbeddedReference | None = None, inefficiency: float = 1.0
+    rows: Sequence[Transition], thermal: ThermalReference | None = None, embedded: EmbeddedReference | None = None
 ) -> dict[str, Any]:
     """Hits and highest energies of paths; every path counts, an unstable one as a miss. Energies are over hits, with their weights where
     they have any, kJ/mol.
-
-    inefficiency: how many values of `thermal` one independent one is worth.
     """
     hits = [r for r in rows if r.hit]
     highest = np.array([r.max_energy_kj_mol for r in hits])
-    found = _moments(highest, weight=np.array([1.0 if r.weight is None else r.weight for r in hits]))
+    found = _moments(highest, np.array([1.0 if r.weight is None else r.weight for r in hits]))
     summary: dict[str, Any] = {
         "paths": len(rows),
         "hits": len(highest),
@@ -159,24 +164,20 @@ def paths_summary(
         "evaluations_per_path": sum(r.evaluations for r in rows) / len(rows),
         "max_energy_kj_mol": found,
     }
-    if found["standard_error"] is not None and len(thermal) > 1:
-        error = float(thermal.std(ddof=1) * np.sqrt(inefficiency / len(thermal)))
-        summary["max_energy_above_thermal_kj_mol"] = _above(found, thermal.mean(), error)
-    if found["standard_error"] is not None and embedded is not None:
-        summary["max_energy_above_embedded_kj_mol"] = _above(found, embedded.value, embedded.standard_error)
+    for name, reference in (("thermal", thermal), ("embedded", embedded)):
+        if found["standard_error"] is not None and reference is not None:
+            summary[f"max_energy_above_{name}_kj_mol"] = {
+                "value": found["value"] - reference.value,
+                "standard_error": float(np.hypot(found["standard_error"], reference.standard_error)),
+            }
     return summary
 
 
-def _above(highest: Mapping[str, float], reference: float, error: float) -> dict[str, float]:
-    return {"value": highest["value"] - float(reference), "standard_error": float(np.hypot(highest["standard_error"], error))}
-
-
-def _moments(x: np.ndarray, inefficiency: float = 1.0, weight: np.ndarray | None = None) -> dict[str, Any]:
-    """Of values (n,), each alike or with its weight: as many are independent as Kish's number says, over the inefficiency."""
+def _moments(x: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+    """Of values (n,) with weights: as many are independent as Kish's number says."""
     if not len(x):
         return {"value": None, "standard_error": None, "std": None, "count": 0}
-    weight = np.ones(len(x)) if weight is None else weight
     middle, number = np.average(x, weights=weight), weight.sum() ** 2 / (weight**2).sum()
     spread = np.average((x - middle) ** 2, weights=weight) ** 0.5
-    error = float(spread * np.sqrt(inefficiency / (number - 1.0))) if number > 1.0 else None
+    error = float(spread / np.sqrt(number - 1.0)) if number > 1.0 else None
     return {"value": float(middle), "standard_error": error, "std": float(spread), "count": len(x)}

@@ -69,6 +69,12 @@ class RunData:
         return np.array(self.summary["thermal_reference"]["max_energy_kj_mol"])
 
     @cached_property
+    def thermal_stretches(self) -> str:
+        """What it is of, in a legend; older runs do not say how long their stretches are."""
+        frames = self.summary["thermal_reference"].get("frames")
+        return f"runs of {frames} frames in A" if frames else "equally long runs in A"
+
+    @cached_property
     def preparation(self) -> dict[str, Any]:
         """preparation.json"""
         return self._record("preparation.json", "cell_nm", "platform")

@@ -224,7 +224,7 @@ def energy_along_paths(run: RunData) -> Figure:
     if len(run.thermal):
         mean, std = run.thermal.mean(), run.thermal.std()
         axes.axhspan(mean - std, mean + std, color=THERMAL, alpha=0.15, lw=0)
-        axes.axhline(mean, color=THERMAL, lw=1.2, label="highest energy of equally long runs in A (mean ± std)")
+        axes.axhline(mean, color=THERMAL, lw=1.2, label=f"highest energy of {run.thermal_stretches} (mean ± std)")
     for number, (name, colour, every) in enumerate(_pulled(run)):
         rows = [r for r in every if r["file"]]
         if not rows:
@@ -249,7 +249,7 @@ def energy_along_paths(run: RunData) -> Figure:
 def highest_energies(run: RunData) -> Figure:
     """Histogram of each path's highest energy, beside the thermal reference."""
     figure, axes = _axes(6.4, 3.2)
-    series = [("runs in A as long as a guided path", THERMAL, run.thermal)] if len(run.thermal) else []
+    series = [(run.thermal_stretches, THERMAL, run.thermal)] if len(run.thermal) else []
     for name, colour, rows in _pulled(run):
         highest = np.array([float(r["max_energy_kj_mol"]) for r in rows if r["hit"] == "1"])
         if len(highest):

@@ -9,7 +9,9 @@ import numpy as np
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.molecules.composition import solute_size
 from spacetime_tps.molecules.reading import load_structure
-from spacetime_tps.report.data import Row, RunData
+from spacetime_tps.paths.representative import representative
+from spacetime_tps.paths.transition import Transition, read_transitions, table_of
+from spacetime_tps.report.data import RunData
 from spacetime_tps.unbiased.ensemble import STATES
 
 MOST_FRAMES, MOST_STATES = 40, 10
@@ -25,7 +27,7 @@ TO_TURN = 3
 class Shown:
     """One path of a run, thinned, with its solvent left out."""
 
-    row: Row
+    row: Transition
     chosen: str
     """Why this path, in a clause"""
     elements: list[str]
@@ -61,7 +63,7 @@ class Shown:
 
 def shown(run: RunData) -> Shown | None:
     """None where no path connects, or the molecule is too large for two frames of it."""
-    found = representative(run.transitions)
+    found = representative(read_transitions(run.storage))
     topology = load_structure(run.folder / "topology.pdb").topology
     every = int(topology.getNumAtoms())
     size = solute_size(topology) or every
@@ -70,12 +72,12 @@ def shown(run: RunData) -> Shown | None:
         return None
     row, chosen = found
     elements = [atom.element.symbol if atom.element is not None else "X" for atom in topology.atoms()][:size]
-    path = run.storage.frames(row["file"])[0][:, :size].astype(float)
+    path = run.storage.frames(row.file)[0][:, :size].astype(float)
     states = run.storage.frames(STATES)[0][:, :size].astype(float) if run.storage.has(STATES) else path[:0]
     frames, some = evenly(len(path), most), evenly(len(states), min(MOST_STATES, MOST_PLACES // size // 4))
     superposed = run.cell is None or size < every  # a fluid has no orientation, and its atoms pass the walls
     placed = [onto(x, path[0], elements) if superposed else x for x in (path[frames], states[some])]
-    table = run.path_table(row)
+    table = run.columns(table_of(row.file))
     return Shown(
         row, chosen, elements, _bonds(topology, size), frames, placed[0], table["time_ps"][frames].astype(float),
         table["potential_energy_kj_mol"][frames].astype(float), placed[1], len(states), superposed, size < every,
@@ -94,23 +96,6 @@ def _bonds(topology: Any, size: int) -> list[list[int]]:
             bonds[one].append(other)
             bonds[other].append(one)
     return bonds
-
-
-def representative(rows: Sequence[Row]) -> tuple[Row, str] | None:
-    """The path to look at, and why; None where none connects.
-
-    Of weighted paths that whose highest energy is the weighted median; of others the guided one, or else any, with the lowest highest energy.
-    """
-    hits = [row for row in rows if row["hit"] == "1" and row["file"]]
-    hits.sort(key=lambda row: float(row["max_energy_kj_mol"]))
-    weighted = [row for row in hits if row["weight"] and float(row["weight"]) > 0.0]
-    if weighted:
-        share = np.cumsum([float(row["weight"]) for row in weighted])
-        return weighted[
-            int(np.searchsorted(share, 0.5 * share[-1]))
-        ], f"the {weighted[0]['stage']} path whose highest energy is the weighted median"
-    guided = [row for row in hits if row["stage"] == "guided"] or hits
-    return (guided[0], f"of the {guided[0]['stage']} paths that connect, that with the lowest highest energy") if guided else None
 
 
 def onto(positions: np.ndarray, reference: np.ndarray, elements: Sequence[str]) -> np.ndarray:

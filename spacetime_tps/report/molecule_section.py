@@ -23,7 +23,7 @@ def section(run: RunData) -> str:
     last = len(found.frames) - 1
     states = '<label><input type="checkbox" id="molecule-states" checked> transition states</label>'
     return f"""<h2>A path in three dimensions</h2><style>{CSS}</style>
-<p class="note" id="molecule-told">This browser draws no WebGL, so that there is nothing to see here; the path is {html.escape(found.row["file"])}.</p>
+<p class="note" id="molecule-told">This browser draws no WebGL, so that there is nothing to see here; the path is {html.escape(found.row.file)}.</p>
 <figure id="molecule-view" hidden><div id="molecule"></div>
 <div id="molecule-bar"><button type="button" id="molecule-play">Play</button><input type="range" id="molecule-frame" min="0" max="{last}" value="0">
 <span id="molecule-time"></span>{states if len(found.states) else states.replace("<label>", "<label hidden>")}</div>
@@ -37,11 +37,11 @@ def section(run: RunData) -> str:
 def caption(found: Shown) -> str:
     """What is to be seen, true for this run."""
     words = [
-        f"{found.row['path']}: {found.chosen}. {len(found.frames)} of its {found.row['n_frames']} frames, beginning with the highest of them; "
-        f"highest energy {float(found.row['max_energy_kj_mol']):.1f} kJ/mol above start.pdb"
-        + (f", weight {float(found.row['weight']):.3g}" if found.row["weight"] else "") + "."
+        f"{found.row.path}: {found.chosen}. {len(found.frames)} of its {found.row.n_frames} frames, beginning with the highest of them; "
+        f"highest energy {found.row.max_energy_kj_mol:.1f} kJ/mol above start.pdb"
+        + (f", weight {found.row.weight:.3g}" if found.row.weight is not None else "") + "."
     ]  # fmt: skip
-    if found.row["work_kT"]:
+    if found.row.work_kT is not None:
         words.append("It was pulled by a restraint.")
     if len(found.states):
         words.append(f"Thin lines: {len(found.states)} of {found.every_state} transition states (transition_states.trr).")

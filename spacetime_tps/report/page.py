@@ -85,7 +85,7 @@ seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
 {molecule_section.section(run)}{ensemble_section.section(run.unbiased, figures) if run.unbiased else ""}{work_section.section(s["work"], figures["work"]) if s.get("work") else ""}{_forbidden(s.get("avoid"))}<h2>Routes</h2>{_routes(s["routes"])}
 <h2>The curve and the windows behind it</h2><div class="pair">{figures["curve"]}<div>{figures["windows"]}{figures.get("training", "")}</div></div>
-<h2>Paths</h2>{_paths(s)}
+<h2>Paths</h2>{_paths(run)}
 {comparison_section.section(run)}<h2>What it cost</h2>{_costs(s)}
 <h2>Settings and versions</h2><pre>{html.escape(yaml.safe_dump(run.config, sort_keys=False))}</pre>
 <pre>{html.escape(yaml.safe_dump(s["versions"], sort_keys=False))}</pre>
@@ -179,7 +179,8 @@ def _forbidden(avoid: dict[str, Any] | None) -> str:
     return "<h2>Forbidden regions</h2>" + table(head, rows) + note
 
 
-def _paths(s: dict[str, Any]) -> str:
+def _paths(run: RunData) -> str:
+    s = run.summary
     head = [
         "stage", "route", "paths", "hits", "unstable", "evaluations a path", "highest energy, kJ/mol", "above an equally long run in A",
         "above unbiased paths embedded in A",
@@ -194,9 +195,8 @@ def _paths(s: dict[str, Any]) -> str:
             *(f"{x['value']:.1f} ± {x['standard_error']:.1f} (s.e.)" if x else "–" for x in above),
         ])  # fmt: skip
     t, e = s["thermal_reference"], s["embedded_reference"]
-    rows.append(
-        ["equally long runs in A", "", str(t["count"]), "", "", "", f"{number(t['value'], '.1f')} ± {number(t['std'], '.1f')}", "0", ""]
-    )
+    mean = f"{number(t['value'], '.1f')} ± {number(t['std'], '.1f')}"
+    rows.append([run.thermal_stretches, "", str(t["count"]), *[""] * 3, mean, "0", ""])
     if e:
         rows.append(["unbiased paths embedded in A", *[""] * 5, f"{e['value']:.1f} (s.e. {e['standard_error']:.1f})", "", "0"])
     return table(head, rows)

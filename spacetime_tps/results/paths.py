@@ -9,6 +9,7 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.paths.representative import representative
 from spacetime_tps.paths.transition import Transition, table_of
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
@@ -157,6 +158,12 @@ class Paths(Public, Sequence[TransitionPath]):
             if stage in (None, row.stage) and route in (None, row.route) and (hit is None or bool(row.hit) == hit)
         ]  # fmt: skip
         return Paths(rows, self._run, self._molecule)
+
+    def representative(self) -> TransitionPath | None:
+        """One that connects, to look at: of weighted paths that whose highest energy is the weighted median, else the lowest one of the
+        first stage that has any; None where none connects."""
+        found = representative(self._rows)
+        return found and TransitionPath(found[0], self._run, self._molecule)
 
     @property
     def names(self) -> list[str]:

@@ -9,11 +9,10 @@ from typing import Any
 
 import matplotlib as mpl
 import mdtraj
-import numpy as np
 
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import STYLE, map_of_coordinates
-from spacetime_tps.results.paths import Paths, TransitionPath
+from spacetime_tps.results.paths import Paths
 from spacetime_tps.terminal import console
 
 NEEDED = "for paths in three dimensions: pip install nglview, or pip install py3Dmol"
@@ -21,7 +20,7 @@ NEEDED = "for paths in three dimensions: pip install nglview, or pip install py3
 
 def show(run: RunData, paths: Paths, name: str | None) -> None:
     """Display both in a notebook; elsewhere say where pictures are."""
-    path = paths[name] if name is not None else representative(paths)
+    path = paths[name] if name is not None else paths.representative()
     if not console.is_jupyter:
         pictures = run.folder / "report.html" if (run.folder / "report.html").exists() else run.folder
         console.print(f"in a notebook this shows the map and {path.name if path else 'no path'}; see {pictures}", markup=False)
@@ -39,14 +38,6 @@ def show(run: RunData, paths: Paths, name: str | None) -> None:
         console.print(NEEDED, markup=False)
     else:
         display(viewer(path.mdtraj()))
-
-
-def representative(paths: Paths) -> TransitionPath | None:
-    """The heaviest path that connects, or the first where none has a weight; None where none connects."""
-    hits = paths.select(hit=True)
-    if len(hits) and not np.isnan(hits.weights).all():
-        return hits[int(np.nanargmax(hits.weights))]
-    return hits[0] if len(hits) else None
 
 
 def _nglview(trajectory: mdtraj.Trajectory) -> Any:

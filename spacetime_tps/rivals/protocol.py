@@ -16,6 +16,8 @@ class Contest:
     problem: Problem
     run: Folder
     """The run, whose guided paths a rival may begin from"""
+    run_state: str
+    """A digest of what the run is: what is made for the comparison is made anew where it changes"""
     budget: int
     """Evaluations of sampling, at most by the last move; what comes before is counted apart"""
     seed: int

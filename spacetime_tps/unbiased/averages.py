@@ -9,11 +9,10 @@ import torch
 
 from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
-from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.sampling.residence import residence
-from spacetime_tps.sampling.thermal import longest_stretch, thermal_mean
+from spacetime_tps.sampling.thermal import matched_reference
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.ensemble import Ensemble
@@ -81,7 +80,10 @@ def averages(
     draws = Draws.of(ensemble, settings.walkers, rng=rng)
     times, timestep = draws.walkers, problem.model.timestep
     duration = (frames - 1) * settings.stride * timestep
-    energy, thermal = weighted_mean(highest, weight, times), thermal_reference(in_a, problem, frames, weight)
+    energy, thermal = (
+        weighted_mean(highest, weight, times),
+        Estimate(*matched_reference(in_a, frames, weight, problem.a, zero=problem.zero)),
+    )
     above = Estimate(energy.value - thermal.value, float(np.hypot(energy.error, thermal.error)))
     largest, share = heaviest(weight)
     inside, early = time_in_a(in_a, problem), earlier(ensemble.sites)
@@ -137,24 +139,6 @@ def counts(ensemble: Ensemble, settings: UnbiasedSettings, *, committor_evaluati
             for c, why in ensemble.left_out
         ],
     }  # fmt: skip
-
-
-def thermal_reference(runs: Sequence[Frames], problem: Problem, frames: np.ndarray, weight: np.ndarray) -> Estimate:
-    """The mean highest energy of stretches of equilibrium MD that stay in A and are as long as the paths, length by length.
-
-    frames, weight (paths,). Lengths of which there are not two stretches count as the longest of which there are. Raises SpacetimeError
-    where there is none.
-    """
-    longest = longest_stretch(runs, problem.a, count=2)
-    if not longest:
-        raise SpacetimeError("no run from A stays in A: there is nothing to compare with; widen the state or use a lower temperature")
-    length = np.minimum(frames, longest)
-    found = []
-    for frames_a_path in np.unique(length).tolist():
-        found.append((weight[length == frames_a_path].sum(), *thermal_mean(runs, frames_a_path, problem.a)))
-    share, mean, error = np.array(found).T
-    share /= share.sum()
-    return Estimate(float(share @ mean) - problem.zero, float(share @ error))
 
 
 def time_in_a(runs: Sequence[Frames], problem: Problem) -> Estimate:

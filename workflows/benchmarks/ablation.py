@@ -32,6 +32,7 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress
 from spacetime_tps.report.table import markdown
+from spacetime_tps.sampling.thermal import ThermalReference
 from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.settings import validated
@@ -119,7 +120,7 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
     with Simulation(problem.model, processes=settings.workers or None, storage=Folder(out), progress=progress) as simulation:
         stage = Given(problem, simulation, settings, {"exploration": sampled})
         forth, back = (Paths(m).run(stage) for m in (method, Reverse(method)))
-        thermal, _, _ = references_of(method, sampled, None, problem, settings)
+        thermal, _ = references_of(method, sampled, None, problem, settings)
         rows = []
         for curve in curves:
             ways = ([r for r in way if r.route == curve.route] for way in (forth, back))
@@ -136,7 +137,7 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
 
 
 def row_of(
-    simulation: Simulation, problem: Problem, sampled: Sampled, curve: Curve, described: Geodesic, thermal: np.ndarray,
+    simulation: Simulation, problem: Problem, sampled: Sampled, curve: Curve, described: Geodesic, thermal: ThermalReference,
     forth: Sequence[Transition], back: Sequence[Transition],
 ) -> dict[str, Any]:  # fmt: skip
     """A curve's row: what it is under the samples, and what paths along it did."""
