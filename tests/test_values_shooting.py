@@ -21,12 +21,13 @@ from spacetime_tps.engines.surface.shooting import SurfaceShooting
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.potentials.analytic import TwoChannels
+from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.batches import Batch, WindowTrial, window_trials
 from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
 from spacetime_tps.shooting.crossing import DISTINCT, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, tangent
-from spacetime_tps.shooting.ensemble import Ensemble, effective
+from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.mixing import r_hat
@@ -142,7 +143,7 @@ def test_a_site_tells_what_was_shot_from_it() -> None:
     assert ensemble.reason == "the budget is spent"
     assert replace(ensemble, enough=True).reason == "the effective number is reached"
     assert replace(ensemble, lost=True).reason == "no window stays on the top"
-    assert effective(np.zeros(0)) == 0.0
+    assert effective_number(np.zeros(0)) == 0.0
 
 
 def test_batches_come_back_from_their_files(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
-from spacetime_tps.exploration.route import KEPT, Nearness
+from spacetime_tps.exploration.route import Nearness, kept
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.penalties import Avoid, Penalty, from_samples
 
@@ -73,7 +73,7 @@ class Avoidance:
         moments = denoiser.moments(ends)
         for wide, around, share in zip(self._wide[k], denoiser.marks[:, k].T, SHARES, strict=True):
             fixed = wide is self.regions[k] or share == 0.0 or not around.any()
-            if fixed or float(wide.divergence(denoiser, around)(ends, moments).min()) >= KEPT * self.floor:
+            if fixed or float(wide.divergence(denoiser, around)(ends, moments).min()) >= kept(self.floor):
                 return _Held(wide, around, share)
         raise AssertionError("the last share is none")
 

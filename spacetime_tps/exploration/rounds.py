@@ -77,7 +77,7 @@ def explore(problem: Problem, simulation: Simulation, settings: ExplorationSetti
     ends = walk_ends(problem, simulation, settings.training, seed=seed)
     work = Rounds(problem, simulation, settings, ends, seed=seed)
     limit = settings.rounds.max_routes
-    routes = lines.straight_routes(problem.coordinates, *problem.ends, work.precisions(), max(limit // 2, 1))
+    routes = lines.straight_routes(problem.coordinates, *problem.ends, work.precisions(), settings.rounds.straight_lines)
     lengths: list[float] = []
     for count in range(1, settings.rounds.max_rounds + 1):
         routes = work.sample(count, routes)
@@ -229,7 +229,7 @@ class Rounds:
             if not passable(region, self.coordinates):
                 self.simulation.progress.say(f"  no detours are tried past the region {region.label!r}: no range of a coordinate bounds it")
         found = [d for r in entering for d in detours(r, self.avoidance.regions, self.precisions(), self.coordinates)]
-        return lines.unique(found)[: max(self.settings.rounds.max_routes // 2, 1)]
+        return lines.unique(found)[: self.settings.rounds.straight_lines]
 
     def move_floor(self, leader: Route, routes: Sequence[Route]) -> bool:
         """Move the floor of the next round where the windows of the best route ask for it, or those of one of its class that is in doubt;

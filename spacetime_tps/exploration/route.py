@@ -8,11 +8,14 @@ from spacetime_tps.geometry.geodesic import Geodesic
 
 DISAGREEMENT, DOUBT = 5.0, 2.0
 """kT between windows walked from A and from B: beyond the one a barrier says nothing, beyond the other a reader has to know"""
-KEPT = 0.9
-"""Share of a forbidden region's floor that counts as kept: the penalty is soft"""
 
 Winding = tuple[int, ...]
 """The class of a route: turns of each coordinate beyond the short way round. Routes of one class share their samples"""
+
+
+def kept(floor: float) -> float:
+    """Nats from a forbidden region that count as kept where `floor` is asked for: the penalty is soft."""
+    return 0.9 * floor
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Nearness:
         """Nats that the curve comes too near by; 0 where it keeps away."""
         if self.crosses:
             return self.floor
-        return 0.0 if self.divergence is None else max(KEPT * self.floor - self.divergence, 0.0)
+        return 0.0 if self.divergence is None else max(kept(self.floor) - self.divergence, 0.0)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,11 @@ class RoundSettings(StrictModel):
     max_routes: int = Field(8, ge=1, description="initial curves, at most")
     quenches: int = Field(24, ge=0, description="sampled frames, far from each other, that are minimised to find minima between the ends")
 
+    @property
+    def straight_lines(self) -> int:
+        """Of different classes, at most, and as many detours past regions: half of the initial curves, so that others have room."""
+        return max(self.max_routes // 2, 1)
+
     @model_validator(mode="after")
     def _ordered(self) -> "RoundSettings":
         if self.min_rounds > self.max_rounds:

@@ -15,6 +15,7 @@ from spacetime_tps.coordinates.naming import unread
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
+from spacetime_tps.methods.guided import Guided
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.results import Results
@@ -183,7 +184,7 @@ def milestones(results: Results, molecule: Molecule) -> tuple[list[int], np.ndar
     Frames are those nearest to points of the curve, of the first guided path that connects, or of the weighted frames where there is none.
     Atoms are all but hydrogen, or in a periodic system those of the coordinates.
     """
-    guided = results.paths.select(stage="guided", hit=True)
+    guided = results.paths.select(stage=Guided.name, hit=True)
     positions = guided[0].positions if len(guided) else results.samples.positions
     coordinates = results.coordinates
     values, center = coordinates.values(positions), unread(coordinates, results.curve.center)

@@ -12,6 +12,7 @@ from spacetime_tps.paths.transition import SUMMARY, Transition, read_transitions
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.chains import MOVES
+from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.sampling.crooks import dissipated_work
 from spacetime_tps.sampling.free_energy import statistical_inefficiency
 from spacetime_tps.sampling.thermal import matched_reference
@@ -150,7 +151,7 @@ def weighted_number(weight: np.ndarray, unbiased: Mapping[str, Any]) -> dict[str
 
     unbiased: that part of summary.json.
     """
-    kish = float(weight.sum() ** 2 / (weight**2).sum())
+    kish = effective_number(weight)
     effect = unbiased["design_effect"]
     found = {"paths": kish, "length": kish / max(effect["duration"], 1.0), "highest energy": kish / max(effect["max_energy"], 1.0)}
     shares = [c["share"] for c in (*unbiased["channels"], *unbiased["routes"].values())]

@@ -17,6 +17,7 @@ from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.avoidance_summary import avoidance_summary
 from spacetime_tps.pipeline.work import work_summary
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 from spacetime_tps.sampling.thermal import ThermalReference, thermal_reference
 from spacetime_tps.seeds import seed_of
@@ -177,7 +178,7 @@ def _moments(x: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
     """Of values (n,) with weights: as many are independent as Kish's number says."""
     if not len(x):
         return {"value": None, "standard_error": None, "std": None, "count": 0}
-    middle, number = np.average(x, weights=weight), weight.sum() ** 2 / (weight**2).sum()
+    middle, number = np.average(x, weights=weight), effective_number(weight)
     spread = np.average((x - middle) ** 2, weights=weight) ** 0.5
     error = float(spread / np.sqrt(number - 1.0)) if number > 1.0 else None
     return {"value": float(middle), "standard_error": error, "std": float(spread), "count": len(x)}

@@ -21,8 +21,8 @@ class Agreement:
 
 
 def effective_number(weight: np.ndarray) -> float:
-    """(sum w)^2 / sum w^2 of weights (n,)."""
-    return float(weight.sum() ** 2 / (weight**2).sum())
+    """Kish's: (sum w)^2 / sum w^2 of weights (n,); 0 where there are none."""
+    return float(weight.sum() ** 2 / (weight**2).sum()) if weight.sum() else 0.0
 
 
 def kolmogorov_smirnov(x: np.ndarray, w: np.ndarray, y: np.ndarray, v: np.ndarray) -> float:

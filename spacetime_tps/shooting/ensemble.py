@@ -47,10 +47,5 @@ class Ensemble:
 
     @property
     def effective(self) -> float:
-        """(sum w)^2 / sum w^2."""
-        return effective(self.weight)
-
-
-def effective(weight: np.ndarray) -> float:
-    """(sum w)^2 / sum w^2 of weights (n,); 0 where there are none."""
-    return effective_number(weight) if weight.sum() else 0.0
+        """Kish's number of the weights."""
+        return effective_number(self.weight)

@@ -7,12 +7,13 @@ from typing import Generic
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import behind, neediest
 from spacetime_tps.shooting.batches import window_trials
 from spacetime_tps.shooting.engine import ShootingEngine, Start
-from spacetime_tps.shooting.ensemble import Ensemble, effective
+from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
 from spacetime_tps.shooting.route import RouteFrames
 from spacetime_tps.shooting.selection import sites_of
@@ -49,9 +50,9 @@ class ShotSampler(Generic[Start]):
         while True:
             settled = self.settle(sites)
             weight = self.weights(sites, quick=True)
-            if effective(weight) >= o.paths:
+            if effective_number(weight) >= o.paths:
                 weight = self.weights(sites)
-            found, late = effective(weight), behind(sites, weight)
+            found, late = effective_number(weight), behind(sites, weight)
             enough = found >= o.paths and late is None
             cost = budget.batch_cost(sites, o, points=o.points, states=o.states)
             lost = all(s.hopeless for s in sites)

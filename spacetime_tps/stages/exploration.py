@@ -26,7 +26,7 @@ class Exploration:
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         t, w, r = settings.training, settings.windows, settings.rounds
         training = t.walks * (2 * t.equilibration_steps + t.steps_a + t.steps_b)
-        ways = len(problem.coordinates.ways(*problem.ends, max(r.max_routes // 2, 1)))
+        ways = len(problem.coordinates.ways(*problem.ends, r.straight_lines))
         windows = (ways + (r.min_rounds + r.max_rounds) // 2) * 2 * w.count * w.steps
         return "the two ends and windows", training + windows
 
