@@ -233,3 +233,18 @@ def test_results_stay_where_a_later_call_cannot_read_what_is_there(first: Path, 
         module.shoot(run, ["unbiased.paths=3"])
     for kept in ("summary.json", "report.html", "geodesic.npz", "transitions.csv"):
         assert (run / kept).read_bytes() == (first / kept).read_bytes()
+
+
+def test_plain_md_that_was_removed_is_said_and_made_again(first: Path, spec: SystemSpec, tmp_path: Path, made: Made) -> None:
+    """Without it there is no thermal reference, which all highest energies are compared with."""
+    folder = Path(shutil.copytree(first, tmp_path / "run"))
+    content = {file: file.read_bytes() for file in (folder / "samples").glob("md_A_*.trr")}
+    for file in content:
+        file.unlink()
+    with pytest.raises(SpacetimeError, match=r"plain MD in A, samples/md_A_\*\.trr, are missing: remove stages\.json"):
+        module.extend(folder, [])
+    (folder / "stages.json").unlink()
+    module.run(spec, folder, settings())
+    assert content
+    assert {file: file.read_bytes() for file in content} == content
+    assert json.loads((folder / "summary.json").read_text())["thermal_reference"]["count"] > 1

@@ -134,7 +134,7 @@ class Sampled:
         ranks = sorted(int(name.split("_")[1].removesuffix(".npz")) for name in storage.names(weights_file("*")))
         routes = routes_in(storage)
         if not ranks or ranks[-1] > len(routes):
-            raise SpacetimeError("files in routes/, or weighted frames in samples/, are missing: call run again")
+            raise _missing("files in routes/, or weighted frames in samples/")
         curves = []
         for rank in ranks:
             route, frames = routes[rank - 1], storage.arrays(weights_file(rank))
@@ -160,8 +160,14 @@ class Sampled:
 
 def _walks_in(simulation: Simulation, state: str) -> list[Frames]:
     cache = simulation.cache(GROUP)
-    names = (name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_{state}_*.trr"))
+    names = [name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_{state}_*.trr")]
+    if not names:
+        raise _missing(f"the trajectories of plain MD in {state}, {GROUP}/md_{state}_*.trr,")
     return [cache.stored(name) for name in sorted(names, key=lambda name: int(name.split("_")[-1]))]
+
+
+def _missing(what: str) -> SpacetimeError:
+    return SpacetimeError(f"{what} are missing: remove stages.json and call run again, which makes what is not there")
 
 
 def _ranks(optimised: list[Route], routes: int) -> Iterator[int]:

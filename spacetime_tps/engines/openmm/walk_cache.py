@@ -11,6 +11,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
 
+SUFFIXES = ("trr", "npz")
 COLUMNS = ("time_ps", "potential_energy_kj_mol", "point")
 
 
@@ -61,7 +62,7 @@ class WalkCache:
         """Remove walks that were not asked for since the cache was opened or last swept: they belong to other settings."""
         for name in set(self._index) - self._used:
             del self._index[name]
-            for suffix in ("trr", "npz"):
+            for suffix in SUFFIXES:
                 self.storage.remove(f"{self.group}/{name}.{suffix}")
         self._used = set()
         self.storage.put_record(f"{self.group}/walks.json", self._index)
@@ -73,7 +74,11 @@ class WalkCache:
 
     def _missing(self, named: Sequence[tuple[str, Walk]]) -> list[tuple[str, Walk, str]]:
         digests = [(name, walk, _digest(self.model, walk)) for name, walk in named]
-        return [(name, walk, digest) for name, walk, digest in digests if self._index.get(name, {}).get("digest") != digest]
+        return [(name, walk, digest) for name, walk, digest in digests if not self._holds(name, digest)]
+
+    def _holds(self, name: str, digest: str) -> bool:
+        files = (f"{self.group}/{name}.{suffix}" for suffix in SUFFIXES)
+        return self._index.get(name, {}).get("digest") == digest and all(map(self.storage.has, files))
 
 
 def _digest(model: Model, walk: Walk) -> str:
