@@ -32,6 +32,7 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.chains import COLUMNS, EVERY, MOVES
 from spacetime_tps.stages.settings import parse_settings, settings_of
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.storage.lock import in_use
 from spacetime_tps.windows.linear import Linear
 
 ASKED = [*SMALL, "training.steps_a=9700", "guided.paths=3"]
@@ -177,6 +178,14 @@ def test_rows_of_a_run_that_has_changed_are_left_out_until_they_are_made_again(f
     assert [content["methods"]["guided"]["paths"] for content in (before, after)] == [3, 4]
     assert list(after["left_out"]) == ["string"]
     assert "alt='comparison'" in (changed / "report.html").read_text()
+
+
+def test_two_calls_do_not_write_into_one_comparison(finished: Path, tmp_path: Path) -> None:
+    with in_use(tmp_path / "out"), pytest.raises(SpacetimeError, match="in use by another call"):
+        compare(finished, ["guided"], tmp_path / "out", budget=BUDGET)
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(SpacetimeError, match="is a file; choose another --out"):
+        compare(finished, ["guided"], tmp_path / "file", budget=BUDGET)
 
 
 def _moves(storage: Folder, energies: np.ndarray, renewed: np.ndarray) -> None:

@@ -21,12 +21,14 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
+from spacetime_tps.storage.lock import LOCK, in_use
 
 NOT_HERE = {
     "string": "no library that this package uses has a string method at a temperature for its coordinates, and a path of minimal energy is "
     "no path of the dynamics",
 }
 """Methods that may be asked for, and are not there"""
+KNOWN = (*CONTENDERS, *NOT_HERE)
 BUDGET = 1_000_000
 
 
@@ -37,13 +39,26 @@ def compare(
 
     What a run or `out` holds already is used; methods of an earlier call on the same `out` stay in the table as long as the run is what it
     was. budget: evaluations of each
-    method's sampling, where it is run here. Raises SpacetimeError for an unknown method, an unfinished run, and an `out` in other use.
+    method's sampling, where it is run here. Raises SpacetimeError for an unknown method, an unfinished run, and an `out` in other use,
+    as by another call.
     """
-    known = [*CONTENDERS, *NOT_HERE]
     for name in methods:
-        if name not in known:
-            raise SpacetimeError(f"unknown method {name!r}; there are {', '.join(known)}")
+        if name not in KNOWN:
+            raise SpacetimeError(f"unknown method {name!r}; there are {', '.join(KNOWN)}")
+    if out.exists() and not out.is_dir():
+        raise SpacetimeError(f"{out} is a file; choose another --out")
     data = RunData.of(run)
+    with in_use(out):
+        content = _compared(data, methods, out, budget, seed, progress or Silent())
+    if out.resolve() == (run / SECTION).resolve():
+        write_report(run)
+    return content
+
+
+def _compared(
+    data: RunData, methods: Sequence[str], out: Path, budget: int, seed: int | None, progress: Progress
+) -> dict[str, Any]:  # fmt: skip
+    run = data.folder
     summary = data.summary
     problem = preparation.load(run)
     settings = settings_of(run)
@@ -51,7 +66,7 @@ def compare(
     seed = settings.seed if seed is None else seed
     contest = Contest(
         problem, Folder(run), state_of(data), budget, seed, settings.unbiased.stride, settings.unbiased.longest, settings.guided.stride,
-        settings.guided.steps // settings.unbiased.stride + 1, progress or Silent(),
+        settings.guided.steps // settings.unbiased.stride + 1, progress,
     )  # fmt: skip
     with Simulation(problem.model, storage=contest.run) as simulation:
         in_a = Sampled.load(simulation).in_a
@@ -61,9 +76,8 @@ def compare(
         "temperature_K": problem.model.temperature, "methods": dict(before.get("methods", {})),
         "left_out": dict(before.get("left_out", {})),
     }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     _write(out, content)
-    for name in (name for name in known if name in methods):
+    for name in (name for name in KNOWN if name in methods):
         content["left_out"].pop(name, None)
         if name in NOT_HERE:
             content["left_out"][name] = NOT_HERE[name]
@@ -84,14 +98,12 @@ def compare(
             content["left_out"][name] = str(problem_here)
         _write(out, content)
     _write(out, content)
-    if out.resolve() == (run / SECTION).resolve():
-        write_report(run)
     return content
 
 
 def _before(out: Path, run: RunData) -> dict[str, Any]:
     """An earlier comparison of the same run, as far as the run is what it was. Raises SpacetimeError where the folder is another's."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not any(file.name != LOCK for file in out.iterdir()):
         return {}
     if not (out / FILE).is_file():
         raise SpacetimeError(f"{out} is not empty and holds no comparison; choose another --out")
