@@ -12,7 +12,7 @@ _HOMES = {
     "Memory": "spacetime_tps.storage.memory",
     "Problem": "spacetime_tps.problems.problem",
     "Results": "spacetime_tps.results.results",
-    "Settings": "spacetime_tps.stages.settings",
+    "Settings": "spacetime_tps.settings",
     "Simulation": "spacetime_tps.engines.openmm.simulation",
     "SpacetimeError": "spacetime_tps.errors",
     "SystemSpec": "spacetime_tps.problems.system",

@@ -110,7 +110,7 @@ def run(
         from spacetime_tps.pipeline import run as pipeline
         from spacetime_tps.pipeline.shards import make_shard
         from spacetime_tps.problems.system import load_system, two_structures
-        from spacetime_tps.stages.settings import parse_settings
+        from spacetime_tps.settings import parse_settings
         from spacetime_tps.stages.share import Share
 
         given = {

@@ -20,7 +20,7 @@ from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import load_system
 from spacetime_tps.progress import Silent
-from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.settings import parse_settings
 from spacetime_tps.trajectories.frames import Frames
 
 settings.register_profile("default", deadline=None, max_examples=50)

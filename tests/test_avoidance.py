@@ -22,7 +22,7 @@ from spacetime_tps.geometry.geodesic import minimise
 from spacetime_tps.geometry.penalties import LowVariance
 from spacetime_tps.pipeline.avoidance_summary import cannot_be_met
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.stages.settings import parse_settings, validated
+from spacetime_tps.settings import parse_settings, validated
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 

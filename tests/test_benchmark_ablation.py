@@ -29,7 +29,7 @@ from spacetime_tps.exploration.settings import GeodesicSettings
 from spacetime_tps.geometry import curve as geometry
 from spacetime_tps.geometry.geodesic import Geodesic
 from spacetime_tps.progress import Silent
-from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.settings import parse_settings
 
 FAMILY = PLANE.family()
 GRID = periodic_grid(48, 2)

@@ -22,7 +22,7 @@ from spacetime_tps.methods.reverse import Reverse
 from spacetime_tps.methods.steered import Steered
 from spacetime_tps.pipeline.compare import BUDGET
 from spacetime_tps.problems.system import SystemSpec, bundled_systems
-from spacetime_tps.stages.settings import Settings
+from spacetime_tps.settings import Settings
 from spacetime_tps.terminal import errors_as_sentences
 
 FOLDER = bundled_systems()["alanine_dipeptide"]

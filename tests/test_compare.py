@@ -30,7 +30,7 @@ from spacetime_tps.pipeline.measures import decorrelated, weighted_number
 from spacetime_tps.report.comparison import page, sentences
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.chains import COLUMNS, EVERY, MOVES
-from spacetime_tps.stages.settings import parse_settings, settings_of
+from spacetime_tps.settings import parse_settings, settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import in_use
 from spacetime_tps.windows.linear import Linear

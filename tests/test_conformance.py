@@ -27,9 +27,9 @@ from spacetime_tps.geometry.penalties import Penalty
 from spacetime_tps.methods.protocol import Method
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.progress import Silent
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable

@@ -15,7 +15,7 @@ from spacetime_tps.coordinates import registry
 from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.circle import difference, winding
 from spacetime_tps.coordinates.distances import Distances
-from spacetime_tps.coordinates.molecule import Atom, Molecule, named
+from spacetime_tps.coordinates.molecule import Atom, Cell, Molecule, named
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.protocol import Coordinates
@@ -30,6 +30,7 @@ from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import state_of
 from spacetime_tps.storage.memory import Memory
 from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.units import decimals
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
 from spacetime_tps.windows.protocol import Variable
@@ -53,9 +54,15 @@ FRAMES = START + 0.02 * RNG.normal(size=(6, 5, 3))
 MODEL_TEMPERATURE = 300.0
 
 
-def empty(atoms: int = 5) -> Model:
-    """Particles without forces."""
+def empty(atoms: int = 5, cell: Cell | None = None) -> Model:
+    """Particles without forces, in a periodic cell where there is one."""
     system = openmm.System()
+    if cell is not None:
+        system.setDefaultPeriodicBoxVectors(*cell)
+        system.addForce(openmm.NonbondedForce())
+        system.getForce(0).setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+        for _ in range(atoms):
+            system.getForce(0).addParticle(0.0, 0.1, 0.0)
     for _ in range(atoms):
         system.addParticle(12.0)
     return Model(openmm.XmlSerializer.serialize(system), MODEL_TEMPERATURE, 1.0, 0.001, "Reference")
@@ -66,8 +73,8 @@ def coordinates(request: pytest.FixtureRequest) -> Coordinates:
     return EXAMPLES[request.param]
 
 
-def energy_and_force(bias: object, parameters: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
-    dynamics = Dynamics(empty(), bias)  # type: ignore[arg-type]
+def energy_and_force(bias: object, parameters: np.ndarray, positions: np.ndarray, model: Model | None = None) -> tuple[float, np.ndarray]:
+    dynamics = Dynamics(model or empty(), bias)  # type: ignore[arg-type]
     dynamics.begin(1, positions, np.zeros_like(positions), parameters=parameters)
     state = dynamics.context.getState(energy=True, forces=True)
     return state.getPotentialEnergy()._value, np.array(state.getForces(asNumpy=True)._value)
@@ -150,6 +157,25 @@ def test_openmms_restraint_is_minus_kT_eta_T_and_its_force_the_gradient(coordina
         step[atom, axis] = 1e-5
         slope = (energy_and_force(bias, eta, x + step)[0] - energy_and_force(bias, eta, x - step)[0]) / 2e-5
         assert force[atom, axis] == pytest.approx(-slope, rel=1e-3, abs=1e-2)
+
+
+def test_in_a_periodic_cell_all_take_the_nearest_images_that_openmm_takes(coordinates: Coordinates) -> None:
+    """Atoms of one coordinate may be of several molecules, each whole, and anywhere."""
+    if coordinates.frame is not None:
+        pytest.skip("positions in a periodic cell are refused")
+    cell = ((2.4, 0.0, 0.0), (0.3, 2.5, 0.0), (-0.4, 0.2, 2.6))
+    here = registry.coordinates_of(coordinates.to_json(), cell)
+    eta, moved = RNG.normal(size=here.dimension), FRAMES[0].copy()
+    moved[2] += np.array(cell[0]) - np.array(cell[2])
+    moved[4] -= np.array(cell[1])
+    energy, _ = energy_and_force(CurveBias(here), eta, moved, empty(cell=cell))
+    assert energy == pytest.approx(-empty().kT * float(here.features(moved) @ eta), abs=1e-6)
+    np.testing.assert_allclose(here.values(moved), coordinates.values(FRAMES[0]), atol=1e-9)
+    box = here.box_around(START, END, "x.pdb")
+    a = state_of([together([box])], cell=cell, read=lambda _: START)
+    images = START.copy()
+    images[3] += np.array(cell[1])
+    assert a.contains(images)
 
 
 def test_a_frame_that_rocks_in_its_hold_feels_the_restraint_where_it_stands(coordinates: Coordinates) -> None:
@@ -376,3 +402,8 @@ def test_the_molecules_own_energy_is_its_own_whatever_its_forces_are_called() ->
         frames = Dynamics(model, bias).walk(Walk(bias, parameters, 5, 5, 1, START))
         assert frames.potential_energy[0] == pytest.approx(expected, rel=1e-6)
     assert Potential(model)(START)[0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "wanted"), [(float(np.degrees(1.0)), 0), (1.0, 1), (0.1, 2), (0.01, 3), (1000.0, 0)])
+def test_places_are_told_to_a_tenth_of_thermal_motion(scale: float, wanted: int) -> None:
+    assert decimals(scale) == wanted

@@ -11,11 +11,11 @@ from threadpoolctl import threadpool_info
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.protocol import Given, Stage
 from spacetime_tps.stages.records import FILE, Records, fingerprint
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.memory import Memory
 
 PROBLEM = hinge()

@@ -19,10 +19,10 @@ from torch import Tensor
 from spacetime_tps import Memory, Problem, Settings, Simulation, run_stages, summarise
 from spacetime_tps.coordinates import registry as kinds
 from spacetime_tps.coordinates.boxes import ranges
-from spacetime_tps.coordinates.lengths import Lengths
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Name
 from spacetime_tps.coordinates.naming import place
 from spacetime_tps.coordinates.protocol import Boxes, HeldFrame, Term
+from spacetime_tps.coordinates.straight import Straight
 from spacetime_tps.denoisers import registry as trainers
 from spacetime_tps.denoisers.protocol import Ensembles, Fitted
 from spacetime_tps.denoisers.samples import WeightedSamples
@@ -48,11 +48,11 @@ from spacetime_tps.problems.description import coordinates_for
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import load_system
 from spacetime_tps.report.data import RunData
+from spacetime_tps.settings import parse_settings
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.registry import after
-from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.states import state as states
 from spacetime_tps.states.protocol import Condition, Read
 from spacetime_tps.unbiased.committors import committor_columns
@@ -77,7 +77,7 @@ def bend(positions: np.ndarray, atoms: Sequence[tuple[int, int, int]]) -> np.nda
 
 
 @dataclass(frozen=True)
-class Angles(Lengths):
+class Angles(Straight):
     """A kind of coordinates: angles of three atoms, radians, which do not wrap; T = (angles, sum of squares)."""
 
     names: tuple[str, ...]
@@ -98,10 +98,6 @@ class Angles(Lengths):
     @property
     def dimension(self) -> int:
         return len(self.atoms) + 1
-
-    @property
-    def angular(self) -> np.ndarray:
-        return np.zeros(len(self.atoms), dtype=bool)
 
     @property
     def bounded(self) -> np.ndarray:

@@ -24,7 +24,9 @@ from spacetime_tps.pipeline import run as module
 from spacetime_tps.pipeline import throughput
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import SystemSpec
-from spacetime_tps.stages.settings import Settings, parse_settings, settings_of
+from spacetime_tps.report.data import RunData
+from spacetime_tps.results.molecule import Molecule
+from spacetime_tps.settings import Settings, parse_settings, settings_of
 from spacetime_tps.storage.folder import Folder
 
 SMALL = [
@@ -224,6 +226,29 @@ def test_what_a_run_was_prepared_with_cannot_change_unnoticed(name: str, first: 
     (run / name).unlink()
     with pytest.raises(SpacetimeError, match=f"is not a complete run folder: {name} is missing"):
         preparation.load(run)
+
+
+def test_what_reads_a_run_asks_whether_it_is_as_prepared(first: Path, tmp_path: Path) -> None:
+    """Hits and weights are of the states that the run had: another range beside them would contradict."""
+    folder = Path(shutil.copytree(first, tmp_path / "run"))
+    assert RunData(folder).states == RunData(first).states
+    for name, reads in (
+        ("states.json", lambda run: run.states), ("coordinates.json", lambda run: run.coordinates),
+        ("start.pdb", lambda run: Molecule(run).states), ("end.pdb", lambda run: run.structure("end.pdb")),
+    ):  # fmt: skip
+        content = (folder / name).read_text()
+        (folder / name).write_text(content + "\n")
+        with pytest.raises(SpacetimeError, match=f"{name} is not what the run was prepared with"):
+            reads(RunData(folder))
+        (folder / name).write_text(content)
+
+
+def test_settings_that_a_run_does_not_name_are_the_defaults(first: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(first, tmp_path / "run"))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    del config["settings"]["geodesic"]["min_effective_samples"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert RunData(folder).settings == settings_of(first)
 
 
 def test_results_stay_where_a_later_call_cannot_read_what_is_there(first: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.pipeline.summary import summarise
 from spacetime_tps.sampling.comparison import effective_number
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.driver import run_stages
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.protocol import Storage

@@ -28,9 +28,9 @@ from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.paths.transition import read_transitions, write_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.paths import Paths, judged
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.memory import Memory
 

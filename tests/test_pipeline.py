@@ -30,7 +30,7 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.system import bundled_systems
 from spacetime_tps.progress import Silent
 from spacetime_tps.report.table import runs_table
-from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.storage.folder import Folder
 
 SMALL = [

@@ -42,8 +42,8 @@ from spacetime_tps.molecules.structure import Structure, write_pdb
 from spacetime_tps.pipeline.avoidance_summary import avoidance_summary, cannot_be_met
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.report import figures, page
+from spacetime_tps.settings import parse_settings, validated
 from spacetime_tps.stages.driver import run_stages
-from spacetime_tps.stages.settings import parse_settings, validated
 from spacetime_tps.storage.memory import Memory
 
 HINGE = hinge()

@@ -26,9 +26,9 @@ from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.work import work_of_route, work_summary
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.crooks import work
+from spacetime_tps.settings import parse_settings
 from spacetime_tps.stages.paths import Paths, judged
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import parse_settings
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
 from spacetime_tps.storage.memory import Memory

@@ -29,7 +29,7 @@ from spacetime_tps.pipeline.run import explore, run, shoot
 from spacetime_tps.pipeline.shards import make_shard
 from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.stages.settings import Settings, parse_settings
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.share import Share
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import in_use

@@ -19,9 +19,9 @@ from spacetime_tps.pipeline.summary import failure, paths_summary, references_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.embedded import EmbeddedReference
 from spacetime_tps.sampling.thermal import ThermalReference
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.memory import Memory
 from spacetime_tps.unbiased.ensemble import Unbiased
 

@@ -20,11 +20,11 @@ from spacetime_tps.pipeline.run import shoot
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.progress import Silent
 from spacetime_tps.sampling.comparison import effective_number
+from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.shooting.allocation import LEAST, behind
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.crossing import Crossing
 from spacetime_tps.shooting.sites import Site
-from spacetime_tps.stages.settings import Settings, parse_settings
 from spacetime_tps.storage.folder import Folder
 
 

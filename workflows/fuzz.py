@@ -30,7 +30,7 @@ from spacetime_tps.molecules.reading import load_structure, structure_of
 from spacetime_tps.molecules.snapshots import snapshot_of
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.system import bundled_systems, chosen_coordinates, load_system
-from spacetime_tps.stages.settings import parse_settings
+from spacetime_tps.settings import parse_settings
 
 SYSTEMS = bundled_systems()
 ALANINE, RING = SYSTEMS["alanine_dipeptide"], SYSTEMS["cyclohexane"]

@@ -11,6 +11,7 @@ from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.lengths import PER_NM, Lengths, length
 from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
 from spacetime_tps.coordinates.naming import listed
+from spacetime_tps.coordinates.nearest import nearest_image
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.windows.protocol import Variable
@@ -29,10 +30,7 @@ FAR = 1000.0
 def distance(positions: np.ndarray, pairs: np.ndarray, cell: Cell | None) -> np.ndarray:
     """Distances (..., pairs) in nm of positions (..., atoms, 3); the nearest image where there is a periodic cell."""
     p = np.asarray(positions, dtype=float)
-    apart = p[..., pairs[:, 1], :] - p[..., pairs[:, 0], :]
-    for axis in (2, 1, 0) if cell is not None else ():
-        vector = np.array(cell[axis])  # type: ignore[index]
-        apart = apart - np.round(apart[..., axis : axis + 1] / vector[axis]) * vector
+    apart = nearest_image(p[..., pairs[:, 1], :] - p[..., pairs[:, 0], :], cell)
     return np.asarray(np.linalg.norm(apart, axis=-1))
 
 

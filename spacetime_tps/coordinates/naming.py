@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.units import decimals
 
 MOST = 4
 """Coordinates that a name or a sentence holds"""
@@ -28,7 +29,7 @@ def unread(coordinates: Coordinates, told: np.ndarray) -> np.ndarray:
 
 def short(coordinates: Coordinates, values: np.ndarray) -> list[str]:
     """Values (D,) as words: whole degrees, 0.01 nm."""
-    return [f"{value:.{0 if unit == 'degrees' else 2}f}" for value, unit in zip(read(coordinates, values), coordinates.unit, strict=True)]
+    return [f"{value:.{decimals(scale)}f}" for value, scale in zip(read(coordinates, values), coordinates.scale.tolist(), strict=True)]
 
 
 def place(coordinates: Coordinates, values: np.ndarray) -> str:

@@ -23,7 +23,8 @@ WELL_BEFORE = 0.4
 class Term:
     """Some features as expressions of one group of atoms, in the variables of OpenMM's custom forces.
 
-    Four atoms: theta, radians; three: theta, the angle; two: r, nm; one: x, y, z, nm. Further names are those of `constants`.
+    Four atoms: theta, radians; three: theta, the angle; two: r, nm; one: x, y, z, nm. Further names are those of `constants`. In a periodic
+    cell the engine takes the nearest images of two atoms and more (`nearest.nearest_image`), and so must `values`.
     """
 
     atoms: tuple[int, ...]

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from spacetime_tps.coordinates.boxes import ranges
 from spacetime_tps.coordinates.circle import difference, meet
-from spacetime_tps.coordinates.molecule import Molecule, Name, named
+from spacetime_tps.coordinates.molecule import Cell, Molecule, Name, named
 from spacetime_tps.coordinates.naming import largest, listed
+from spacetime_tps.coordinates.nearest import nearest_image
 from spacetime_tps.coordinates.protocol import WELL_BEFORE, Boxes, HeldFrame, Term, Way
 from spacetime_tps.coordinates.rotatable import Four, about_bonds, along_rings
 from spacetime_tps.errors import SpacetimeError
@@ -36,6 +37,8 @@ class Torsions:
     atoms: tuple[Four, ...]
     closed: tuple[bool, ...] = ()
     """Which are inside a ring, where no torsion can turn all the way round; none where empty"""
+    cell: Cell | None = None
+    """Of a periodic system: the atoms of a torsion may be of several molecules"""
 
     kind = "torsions"
     definition: ClassVar[Any] = Annotated[dict[Name, tuple[str, str, str, str]], Field(min_length=1)]
@@ -76,11 +79,11 @@ class Torsions:
         return VonMises(len(self.atoms))
 
     def values(self, positions: np.ndarray) -> np.ndarray:
-        """Torsions (..., n) in radians, in (-pi, pi], IUPAC sign, of positions (..., atoms, 3)."""
+        """Torsions (..., n) in radians, in (-pi, pi], IUPAC sign, of positions (..., atoms, 3), by nearest images in a periodic cell."""
         p = np.asarray(positions, dtype=float)
         i, j, k, m = (p[..., column, :] for column in np.array(self.atoms).T)
-        axis = k - j
-        left, right = np.cross(j - i, axis), np.cross(axis, m - k)
+        first, axis, last = (nearest_image(apart, self.cell) for apart in (j - i, k - j, m - k))
+        left, right = np.cross(first, axis), np.cross(axis, last)
         sine = (np.cross(left, right) * axis).sum(-1) / np.linalg.norm(axis, axis=-1)
         return np.arctan2(sine, (left * right).sum(-1))
 
@@ -183,24 +186,24 @@ class Torsions:
             found = [molecule.chosen(labels) for labels in definition.values()]
             rings = [{four[1], four[2]} for four in along_rings(molecule)]
             closed = tuple({f[1], f[2]} in rings for f in found)
-            return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found), closed if any(closed) else ())
+            return Torsions(tuple(definition), tuple((f[0], f[1], f[2], f[3]) for f in found), closed if any(closed) else (), molecule.cell)
         turning = turning_torsions(molecule)
         if turning is None:
             raise SpacetimeError(SAME)
         return turning
 
     @staticmethod
-    def from_json(block: dict[str, Any], cell: object) -> "Torsions":
-        """The inverse of `to_json`."""
+    def from_json(block: dict[str, Any], cell: Cell | None) -> "Torsions":
+        """The inverse of `to_json`; the cell is the system's."""
         atoms = tuple((int(a[0]), int(a[1]), int(a[2]), int(a[3])) for a in block["atoms"])
-        return Torsions(tuple(block["names"]), atoms, tuple(block.get("closed", ())))
+        return Torsions(tuple(block["names"]), atoms, tuple(block.get("closed", ())), cell)
 
     def kept(self, which: Sequence[int]) -> "Torsions | None":
         """Some of them; None where there are none."""
         if not which:
             return None
         closed = tuple(self.closed[k] for k in which) if self.closed else ()
-        return Torsions(tuple(self.names[k] for k in which), tuple(self.atoms[k] for k in which), closed)
+        return Torsions(tuple(self.names[k] for k in which), tuple(self.atoms[k] for k in which), closed, self.cell)
 
     def _name(self, change: np.ndarray, changed: np.ndarray) -> str:
         """The torsions that turn most, and by how many degrees."""
@@ -211,13 +214,13 @@ class Torsions:
 def rotatable_torsions(molecule: Molecule) -> Torsions:
     """One torsion about each heavy-atom bond that can turn."""
     found = about_bonds(molecule)
-    return Torsions(_names(molecule, found), tuple(found))
+    return Torsions(_names(molecule, found), tuple(found), cell=molecule.cell)
 
 
 def ring_torsions(molecule: Molecule) -> Torsions:
     """One torsion about each heavy-atom bond that is in a ring."""
     found = along_rings(molecule)
-    return Torsions(_names(molecule, found), tuple(found), (True,) * len(found))
+    return Torsions(_names(molecule, found), tuple(found), (True,) * len(found), molecule.cell)
 
 
 def turning_torsions(molecule: Molecule) -> Torsions | None:
@@ -242,7 +245,7 @@ def _within(molecule: Molecule, selection: str) -> Torsions:
     if not found:
         raise SpacetimeError(f"{selection!r} holds no bond between two atoms but hydrogen that a torsion is of")
     fours = [four for four, _ in found]
-    return Torsions(_names(molecule, fours), tuple(fours), tuple(closed for _, closed in found))
+    return Torsions(_names(molecule, fours), tuple(fours), tuple(closed for _, closed in found), molecule.cell)
 
 
 def _names(molecule: Molecule, fours: Sequence[Four]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.exploration.route import Route
+from spacetime_tps.units import decimals
 
 CLEARANCE = 3.0
 """Standard deviations, 1/sqrt(kappa), from the edge of a region to a detour"""
@@ -35,7 +36,7 @@ def detours(route: Route, regions: Sequence[ForbiddenRegion], precision: np.ndar
         for past in _sides(centers, inside, passable(region, coordinates), away, coordinates) if len(inside) else []:
             eta = lines.at_precision(family, past.centers, precision)
             if not any(r.holds(lines.center_line(eta, family)).any() for r in regions):
-                place = f"{past.edge:+.{0 if family.angular[past.coordinate] else 2}f}"
+                place = f"{past.edge:+.{decimals(float(coordinates.scale[past.coordinate]))}f}"
                 found.append(Route(f"{route.name}_past_{names[past.coordinate]}{place}", lines.class_of(eta, family), eta))
     return found
 

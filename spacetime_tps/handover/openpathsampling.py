@@ -27,6 +27,8 @@ from spacetime_tps.report.page import write_report
 from spacetime_tps.results.paths import TransitionPath
 from spacetime_tps.results.results import Results
 from spacetime_tps.stages.records import FILE
+from spacetime_tps.states.ends import IN_A, IN_B, met
+from spacetime_tps.states.transitions import crossings, places
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
 
@@ -69,21 +71,20 @@ def to_openpathsampling(folder: str | Path, path: str | None = None, *, seed: in
 def trajectory_of(problem: Problem, engine: WholeStepEngine, path: TransitionPath) -> Any:
     """A path's piece between the states as an openpathsampling.Trajectory from A to B, velocities at whole steps; one from B to A is turned
     in time."""
-    piece = between(path.states, path.name)
+    piece = between(path.places, path.name)
     positions = path.positions[piece]
     velocities, _ = whole_step_velocities(problem.model, positions, path.velocities[piece], path.velocity_offsets[piece])
-    if path.states[piece][0] == "B":
+    if path.places[piece.start] == IN_B:
         positions, velocities = positions[::-1], -velocities[::-1]
     return engine.trajectory(positions, velocities)
 
 
-def between(states: np.ndarray, name: str) -> slice:
-    """From the last frame in one state to the next in the other. states (F,): "A", "B" or "". Raises SpacetimeError where there is no such
-    piece with frames between."""
-    inside = np.flatnonzero(states != "")
-    for first, last in zip(inside[:-1].tolist(), inside[1:].tolist(), strict=True):
-        if states[first] != states[last] and last > first + 1:
-            return slice(first, last + 1)
+def between(place: np.ndarray, name: str) -> slice:
+    """The first piece of a path from one state to the other. place (F,): states.ends. Raises SpacetimeError where there is none with frames
+    between."""
+    for piece in crossings(place):
+        if piece.stop - piece.start > 2:
+            return piece
     raise SpacetimeError(f"the path {name} has no frames between A and B")
 
 
@@ -92,7 +93,7 @@ def _stride(problem: Problem, path: TransitionPath) -> int:
 
 
 def _longest(results: Results, problem: Problem, path: TransitionPath) -> int:
-    return int(results.settings["unbiased"]["longest"]) // _stride(problem, path)
+    return results.settings.unbiased.longest // _stride(problem, path)
 
 
 def write_storage(folder: str | Path, out: Path) -> list[Path]:
@@ -178,8 +179,8 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
     """A trajectory as frames from A to B; None where it does not connect them, or has more than its ends in them, or the molecule did not
     stay what it was."""
     positions, velocities = (np.array([getattr(s, of)._value for s in trajectory], np.float32) for of in ("coordinates", "velocities"))
-    states = _labels(problem, positions)
-    if set(states[[0, -1]]) != {"A", "B"} or (states[1:-1] != "").any():
+    place = places(positions, problem.a, problem.b)
+    if {int(place[0]), int(place[-1])} != {IN_A, IN_B} or met(place[1:-1]).any():
         return None
     engine = trajectory[0].engine
     step = engine.integrator.getStepSize()._value
@@ -190,13 +191,8 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
     frames = at_whole_steps(positions, velocities, energies, spacing=spacing)
     if not isinstance(engine, WholeStepEngine):
         frames = replace(frames, velocity_offset=None)
-    found = frames if states[0] == "A" else time_reversed(frames)
+    found = frames if place[0] == IN_A else time_reversed(frames)
     return found if problem.connects(found.positions) else None
-
-
-def _labels(problem: Problem, positions: np.ndarray) -> np.ndarray:
-    a, b = (state.contains(positions) for state in (problem.a, problem.b))
-    return np.where(a, "A", np.where(b, "B", ""))
 
 
 def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight: float) -> Transition:

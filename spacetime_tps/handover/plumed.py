@@ -145,7 +145,7 @@ def _limits(sheet: Input, box: Mapping[str, Any]) -> dict[str, list[tuple[float,
     if "rmsd" in box:
         entry = box["rmsd"]
         name = f"rmsd_{Path(entry['file']).stem}"
-        file = sheet.structure(name, [mdtraj.load(str(sheet.run.folder / entry["file"])).xyz[0]], entry["atoms"])
+        file = sheet.structure(name, [sheet.run.structure(entry["file"]).positions], entry["atoms"])
         label = sheet.define(name, f"RMSD REFERENCE={file} TYPE=OPTIMAL")
         found[label] = [(entry.get("min_nm", -OPEN), entry.get("max_nm", OPEN))]
     return found
@@ -199,7 +199,7 @@ def milestones(results: Results, molecule: Molecule) -> tuple[list[int], np.ndar
 
 
 def _stride(results: Results) -> int:
-    return int(results.settings["unbiased"]["stride"])
+    return results.settings.unbiased.stride
 
 
 def _torsion(atoms: Sequence[int]) -> str:

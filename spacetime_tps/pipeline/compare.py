@@ -19,7 +19,7 @@ from spacetime_tps.report.comparison_file import FILE, FORMAT, SECTION, current,
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
-from spacetime_tps.stages.settings import settings_of
+from spacetime_tps.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import LOCK, in_use
 

@@ -17,8 +17,8 @@ from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.run import extend
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
+from spacetime_tps.settings import settings_of
 from spacetime_tps.stages.records import fingerprint
-from spacetime_tps.stages.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 

@@ -17,10 +17,10 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import change_settings, read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
+from spacetime_tps.settings import Settings, settings_of
 from spacetime_tps.stages.driver import is_current
 from spacetime_tps.stages.records import Records
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings, validated
 from spacetime_tps.stages.share import Share
 from spacetime_tps.stages.shared import GatheredPaths
 from spacetime_tps.storage.folder import Folder
@@ -42,7 +42,7 @@ def gather(run: str | Path, progress: Progress | None = None) -> dict[str, Any]:
         shards = shards_in(run)
         for shard in shards:
             held.enter_context(in_use(shard.folder))
-        problem, settings = preparation.load(run), _agreed(run, shards, validated(content["settings"]))
+        problem, settings = preparation.load(run), _agreed(run, shards, settings_of(run))
         keys = check_explored(run, problem, settings)
         _check_made_of_it(run, shards, problem, keys)
         found: dict[str, tuple[Transition, Storage]] = {row.path: (row, shard.storage) for shard in shards for row in shard.rows()}

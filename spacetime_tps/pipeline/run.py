@@ -19,12 +19,12 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.progress import Progress
 from spacetime_tps.report.page import PAGE, write_report
+from spacetime_tps.settings import Settings, of_preparation, parse_settings, settings_of
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import run_stages
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES, after
-from spacetime_tps.stages.settings import Settings, of_preparation, parse_settings, validated
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import LOCK, in_use
 from spacetime_tps.terminal import ConsoleProgress
@@ -111,7 +111,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     Raises SpacetimeError where the run is not finished, or a setting is none.
     """
     content = read_config(folder)
-    settings = parse_settings(assignments, base=validated(content["settings"]))
+    settings = parse_settings(assignments, base=settings_of(folder))
     with in_use(folder):
         Records(Folder(folder)).check_finished(exploration.NAME)
         problem = preparation.load(folder)

@@ -11,15 +11,14 @@ from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.methods.registry import METHODS
 from spacetime_tps.paths.transition import Transition, read_transitions
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.config import read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
+from spacetime_tps.settings import Settings, by_name, decisive, of_preparation, parse_settings, settings_of, validated
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.driver import drive, keys_of, one_thread
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.records import Records
-from spacetime_tps.stages.settings import Settings, by_name, of_preparation, parse_settings, validated
 from spacetime_tps.stages.share import Share
 from spacetime_tps.stages.shared import SharedPaths
 from spacetime_tps.storage.folder import Folder
@@ -49,8 +48,8 @@ class Shard:
 
     @property
     def made_with(self) -> dict[str, Any]:
-        """What all shards of a run have in common, by its names: every setting but `workers`, and the system."""
-        return {"system": self.problem, **by_name(self.settings.model_copy(update={"workers": 0}).model_dump())}
+        """What all shards of a run have in common, by its names: the system, and every setting that decides what is made."""
+        return {"system": self.problem, **decisive(self.settings)}
 
     def rows(self) -> list[Transition]:
         """Of the paths that are there."""
@@ -83,7 +82,7 @@ def make_shard(run: Path, share: Share, assignments: Sequence[str], progress: Pr
     Raises SpacetimeError where the run is not explored with these settings, and where the shard is being made by another call.
     """
     progress = progress or ConsoleProgress()
-    settings = parse_settings(assignments, base=validated(read_config(run)["settings"]))
+    settings = parse_settings(assignments, base=settings_of(run))
     problem, storage = preparation.load(run), Folder(run)
     keys = check_explored(run, problem, settings)
     shard = Shard(run / SHARDS / f"{share.index}_of_{share.of}", share, problem.fingerprint, settings)
@@ -112,7 +111,7 @@ def made(storage: Folder, keys: dict[str, str], stage: str) -> frozenset[str]:
 
 def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str, str]:
     """What each stage is made from under the settings (stages.driver.keys_of). Raises SpacetimeError where the exploration is not that."""
-    explored, wanted = _decisive(validated(read_config(run)["settings"])), _decisive(settings)
+    explored, wanted = _explored_as(settings_of(run)), _explored_as(settings)
     for name in (name for name in wanted if wanted[name] != explored[name]):
         raise SpacetimeError(f"{run} was explored with {name} = {explored[name]}, not {wanted[name]}: explore it again, or leave that out")
     keys = keys_of(problem, settings)
@@ -121,6 +120,6 @@ def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str,
     return keys
 
 
-def _decisive(settings: Settings) -> dict[str, Any]:
+def _explored_as(settings: Settings) -> dict[str, Any]:
     """What preparation and exploration are made from, by the names of settings."""
     return by_name({**of_preparation(settings), **Exploration().made_from(settings)})

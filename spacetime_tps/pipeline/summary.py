@@ -21,10 +21,10 @@ from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.sampling.embedded import EmbeddedReference, embedded_highest
 from spacetime_tps.sampling.thermal import ThermalReference, thermal_reference
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, thinned
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED

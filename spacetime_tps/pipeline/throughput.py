@@ -13,9 +13,8 @@ from spacetime_tps.exploration.sampled import GEODESIC, frames_file
 from spacetime_tps.methods.driving import Driven, schedule
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.problems import problem as preparation
-from spacetime_tps.problems.config import read_config
+from spacetime_tps.settings import settings_of
 from spacetime_tps.stages.paths import judged
-from spacetime_tps.stages.settings import validated
 from spacetime_tps.storage.folder import Folder
 
 
@@ -41,7 +40,7 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
     storage = Folder(folder)
     if not storage.has(frames_file(1)):
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
-    settings = validated(read_config(folder)["settings"]).guided
+    settings = settings_of(folder).guided
     positions, _ = storage.frames(frames_file(1))
     starts = positions[problem.a.contains(positions)]
     eta = schedule(problem.coordinates.family(), storage.arrays(GEODESIC)["eta"], settings.points, settings.steps_per_point)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -36,7 +36,10 @@ from spacetime_tps.states.transitions import connects
 
 GRADIENT_TOLERANCE = 1.0
 """kJ/mol/nm: a loose one leaves frames on saddles"""
-WRITTEN = ("system.xml", "topology.pdb", START, END, "states.json", "coordinates.json")
+T = TypeVar("T")
+NOTES, STATES, COORDINATES = "preparation.json", "states.json", "coordinates.json"
+WRITTEN = ("system.xml", "topology.pdb", START, END, STATES, COORDINATES)
+"""What a run is prepared with, whose digests are in the notes"""
 PLAIN = DynamicsSettings()
 
 
@@ -144,10 +147,10 @@ def save(problem: Problem, folder: Path) -> None:
     write_text(folder / "system.xml", problem.model.system_xml)
     for name, structure in (("topology", problem.start), ("start", problem.start), ("end", problem.end)):
         write_pdb(folder / f"{name}.pdb", structure)
-    write_json(folder / "states.json", dict(zip("AB", problem.boxes, strict=True)))
-    write_json(folder / "coordinates.json", {"blocks": problem.coordinates.to_json(), "reference": START})
+    write_json(folder / STATES, dict(zip("AB", problem.boxes, strict=True)))
+    write_json(folder / COORDINATES, {"blocks": problem.coordinates.to_json(), "reference": START})
     model = problem.model
-    write_json(folder / "preparation.json", {
+    write_json(folder / NOTES, {
         "platform": model.platform, "temperature_K": model.temperature, "friction_per_ps": model.friction, "timestep_ps": model.timestep,
         "cell_nm": model.cell, "labelled": problem.labelled,
         "steps_per_second": problem.steps_per_second, "evaluations": problem.evaluations,
@@ -157,27 +160,32 @@ def save(problem: Problem, folder: Path) -> None:
 
 def load(folder: Path) -> Problem:
     """Read what `save` wrote; positions and energy are those of the files. Raises SpacetimeError where a file is missing."""
-    read = partial(_read, folder)
-    for name, digest in read("preparation.json", lambda file: json.loads(file.read_text()).get("sha256", {}).items()):
-        if read(name, _digest) != digest:
-            raise SpacetimeError(f"{folder / name} is not what the run was prepared with: it was changed or damaged")
-    model, steps_per_second, evaluations = read(
-        "preparation.json", lambda file: _model(json.loads(file.read_text()), (folder / "system.xml").read_text())
-    )
-    labelled = read("preparation.json", lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
-    start, end = load_structure(folder / START), load_structure(folder / END)
+    read = partial(as_prepared, folder)
+    read("topology.pdb", Path.exists)
+    system = as_prepared(folder, "system.xml", Path.read_text)
+    model, steps_per_second, evaluations = read(NOTES, lambda file: _model(json.loads(file.read_text()), system))
+    labelled = read(NOTES, lambda file: bool(json.loads(file.read_text()).get("labelled", True)))
+    start, end = (as_prepared(folder, name, load_structure) for name in (START, END))
     zero, _ = Potential(model)(start.positions)
-    places = {"cell": model.cell, "start": start.positions, "end": end.positions}
-    a, b = read("states.json", lambda file: states_of(json.loads(file.read_text()), **places))
-    coordinates = read("coordinates.json", lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
+    a, b = read(STATES, lambda file: states_of(json.loads(file.read_text()), cell=model.cell, start=start.positions, end=end.positions))
+    coordinates = read(COORDINATES, lambda file: coordinates_of(json.loads(file.read_text())["blocks"], model.cell))
     return Problem(model, coordinates, start, end, a, b, zero, steps_per_second, evaluations, labelled)
+
+
+def as_prepared(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
+    """What `parse` reads from one of the files that `save` wrote. Raises SpacetimeError where it is missing, cannot be read, or is not what
+    the run was prepared with."""
+    known = _read(folder, NOTES, lambda file: json.loads(file.read_text()).get("sha256", {}).get(name))
+    if known not in (None, _read(folder, name, _digest)):
+        raise SpacetimeError(f"{folder / name} is not what the run was prepared with: it was changed or damaged")
+    return _read(folder, name, parse)
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _read(folder: Path, name: str, parse: Callable[[Path], Any]) -> Any:
+def _read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
     try:
         return parse(folder / name)
     except FileNotFoundError as missing:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from spacetime_tps.report.data import RunData
+from spacetime_tps.settings import decisive
 
 SECTION, FILE = "compare", "compare.json"
 """Where in a run folder a comparison is, if it is there"""
@@ -17,8 +18,7 @@ STALE = "the run has changed since it was measured: call compare with it again"
 def state_of(run: RunData) -> str:
     """A digest of what a run is: problem, settings and what its paths came to; not when, how fast and with which versions."""
     summary = {key: value for key, value in run.summary.items() if key not in ("wall_seconds", "versions")}
-    settings = {key: value for key, value in run.config["settings"].items() if key != "workers"}
-    return hashlib.sha256(json.dumps([summary, settings], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([summary, decisive(run.settings)], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def refusal(content: Any, run: RunData) -> str | None:

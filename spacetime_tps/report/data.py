@@ -14,8 +14,12 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.registry import coordinates_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import sampled
+from spacetime_tps.molecules.reading import load_structure
+from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.paths.transition import SUMMARY, TABLE, read_transitions, table_of
 from spacetime_tps.problems.config import read_config
+from spacetime_tps.problems.problem import COORDINATES, NOTES, STATES, as_prepared
+from spacetime_tps.settings import Settings, settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.committors import STATE_FRAME
 from spacetime_tps.unbiased.ensemble import COMMITTORS
@@ -59,6 +63,11 @@ class RunData:
         return read_config(self.folder)
 
     @cached_property
+    def settings(self) -> Settings:
+        """Those of config.yaml, checked, with defaults where it has none."""
+        return settings_of(self.folder)
+
+    @cached_property
     def rounds(self) -> dict[str, Any]:
         """samples/rounds.json"""
         return self._record(sampled.ROUNDS, "routes", "kappa_floor")
@@ -77,7 +86,7 @@ class RunData:
     @cached_property
     def preparation(self) -> dict[str, Any]:
         """preparation.json"""
-        return self._record("preparation.json", "cell_nm", "platform")
+        return self._record(NOTES, "cell_nm", "platform")
 
     @cached_property
     def cell(self) -> Cell | None:
@@ -88,7 +97,11 @@ class RunData:
     @cached_property
     def coordinates(self) -> Coordinates:
         """coordinates.json"""
-        return coordinates_of(self._record("coordinates.json", "blocks")["blocks"], self.cell)
+        return as_prepared(self.folder, COORDINATES, lambda _: coordinates_of(self._record(COORDINATES, "blocks")["blocks"], self.cell))
+
+    def structure(self, name: str) -> Structure:
+        """topology.pdb, start.pdb or end.pdb."""
+        return as_prepared(self.folder, name, load_structure)
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Values (..., D) in the units of the coordinates, nothing wrapped: a curve stays whole."""
@@ -97,7 +110,7 @@ class RunData:
     @cached_property
     def states(self) -> dict[str, list[dict[str, Any]]]:
         """Boxes of A and B."""
-        return self._record("states.json", "A", "B")
+        return as_prepared(self.folder, STATES, lambda _: self._record(STATES, "A", "B"))
 
     def ranges(self, state: str, k: int) -> list[tuple[float, float] | None]:
         """For each box of a state, the range of coordinate k that it sets, as people read it; None where it sets none."""

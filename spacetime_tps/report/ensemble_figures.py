@@ -113,7 +113,7 @@ def distributions(run: RunData) -> Figure:
     rows = run.of_stage("unbiased")
     weight = np.array([float(r["weight"]) for r in rows])
     highest = np.array([float(r["max_energy_kj_mol"]) for r in rows])
-    interval = run.config["settings"]["unbiased"]["stride"] * run.preparation["timestep_ps"]
+    interval = run.settings.unbiased.stride * run.preparation["timestep_ps"]
     duration = (np.array([int(r["n_frames"]) for r in rows]) - 1) * interval
     u = run.unbiased
     for axes, values, step, value, name in (

@@ -300,7 +300,7 @@ def along_the_curve(run: RunData) -> Figure:
     grid[1, 0].set(title="segment dη·dμ", xlabel="position on the curve", ylim=(0, 1.3 * run.geodesic["segment"].max()))
     grid[1, 1].plot(s, run.geodesic["n_eff"], color=CURVE, lw=1.5)
     logarithmic(grid[1, 1].yaxis)
-    floor = run.config["settings"]["geodesic"]["min_effective_samples"]
+    floor = run.settings.geodesic.min_effective_samples
     grid[1, 1].axhline(floor, color=MUTED, ls=":", lw=1)
     grid[1, 1].set(title="effective samples", xlabel="position on the curve")
     return figure

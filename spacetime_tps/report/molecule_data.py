@@ -8,7 +8,6 @@ import numpy as np
 
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.molecules.composition import solute_size
-from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.paths.representative import representative
 from spacetime_tps.paths.transition import Transition, read_transitions, table_of
 from spacetime_tps.report.data import RunData
@@ -64,7 +63,7 @@ class Shown:
 def shown(run: RunData) -> Shown | None:
     """None where no path connects, or the molecule is too large for two frames of it."""
     found = representative(read_transitions(run.storage))
-    topology = load_structure(run.folder / "topology.pdb").topology
+    topology = run.structure("topology.pdb").topology
     every = int(topology.getNumAtoms())
     size = solute_size(topology) or every
     most = min(MOST_FRAMES, MOST_PLACES // size)

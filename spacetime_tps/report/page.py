@@ -79,7 +79,7 @@ def _page(run: RunData, pictures: dict[str, bytes]) -> str:
 <title>{title}: transition paths</title><style>{CSS}</style></head><body>
 <h1>{title}: from A to B</h1>
 <p class="sub">{s["temperature_K"]:g} K · {html.escape(", ".join(run.config["system"]["forcefield"]) or Path(run.config["system"]["system"]).name)} · OpenMM {html.escape(s["platform"])} ·
-seed {run.config["settings"]["seed"]} · route {html.escape(s["route"]["name"])}</p>
+seed {run.settings.seed} · route {html.escape(s["route"]["name"])}</p>
 <div class="cards">{_cards(s)}</div>
 {_warnings(run)}
 <h2>Where the paths go</h2><div class="pair">{figures["map"]}<div>{figures["energy"]}{figures["highest"]}</div></div>
@@ -126,7 +126,7 @@ def _cards(s: dict[str, Any]) -> str:
 
 
 def _warnings(run: RunData) -> str:
-    route, floor = run.summary["route"], run.config["settings"]["geodesic"]["min_effective_samples"]
+    route, floor = run.summary["route"], run.settings.geodesic.min_effective_samples
     notes = [html.escape(run.summary["failed"])] if run.summary["failed"] else []
     avoid = run.summary.get("avoid")
     if avoid and avoid["sentence"]:

@@ -29,7 +29,7 @@ def runs_table(folders: Sequence[Path]) -> str:
             embedded = s.get("max_energy_above_embedded_kj_mol")
             rows.append((
                 folder.name,
-                str(run.config["settings"]["seed"]),
+                str(run.settings.seed),
                 f"{stage}, {route}",
                 f"{s['hits']}/{s['paths']}",
                 f"{s['evaluations_per_path']:.0f}",
@@ -42,7 +42,7 @@ def runs_table(folders: Sequence[Path]) -> str:
             energy, above = u["max_energy_kj_mol"], u["max_energy_above_thermal_kj_mol"]
             rows.append((
                 folder.name,
-                str(run.config["settings"]["seed"]),
+                str(run.settings.seed),
                 f"unbiased, {u['reactive_fraction']:.2f} reactive",
                 f"{u['effective_paths']:.0f} effective of {u['paths']}",
                 f"{u['evaluations_per_effective_path']:.0f}",

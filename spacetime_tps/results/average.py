@@ -44,8 +44,7 @@ def average(run: RunData, paths: Paths, of: Callable[[TransitionPath], object]) 
 
 def _draws(run: RunData, paths: Paths) -> np.ndarray:
     """Bootstrap multiplicities (draws, paths)."""
-    settings = run.config["settings"]
-    rng = rng_of(settings["seed"])
+    rng = rng_of(run.settings.seed)
     walks: dict[str, str] = {}
     if run.storage.has(SHOTS_TABLE):
         shots = run.columns(SHOTS_TABLE, text=SHOT_TEXT)
@@ -54,4 +53,4 @@ def _draws(run: RunData, paths: Paths) -> np.ndarray:
         return resampled(np.arange(len(paths)), draws=DRAWS, rng=rng)
     site, walker = np.array([place_of(walks[name]) for name in paths.names]).T
     errors = [crossing["free_energy_error_kT"] for crossing in run.unbiased["crossings"]]
-    return Draws.by_walker(site, walker, errors, settings["unbiased"]["walkers"], rng=rng).walkers
+    return Draws.by_walker(site, walker, errors, run.settings.unbiased.walkers, rng=rng).walkers

@@ -7,7 +7,6 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.coordinates.molecule import Cell
-from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.report.data import RunData
 from spacetime_tps.states.state import END, START, State, states_of
 
@@ -36,7 +35,7 @@ class Molecule:
     @cached_property
     def states(self) -> tuple[State, State]:
         """A and B."""
-        start, end = (load_structure(self._run.folder / name).positions for name in (START, END))
+        start, end = (self._run.structure(name).positions for name in (START, END))
         return states_of(self._run.states, cell=self.cell, start=start, end=end)
 
     def trajectory(self, positions: np.ndarray, times: np.ndarray | None = None) -> mdtraj.Trajectory:

@@ -14,6 +14,8 @@ from spacetime_tps.paths.transition import Transition, table_of
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.public import Public
+from spacetime_tps.states.ends import NAMES
+from spacetime_tps.states.transitions import places
 
 SHOWN = 12
 
@@ -97,10 +99,14 @@ class TransitionPath(Public):
         return self._run.scaled(self._run.coordinates.values(self.positions))
 
     @cached_property
+    def places(self) -> np.ndarray:
+        """(F,) states.ends.IN_A, IN_B or NOWHERE."""
+        return places(self.positions, *self._molecule.states)
+
+    @property
     def states(self) -> np.ndarray:
         """(F,) text: "A", "B", or "" between them."""
-        a, b = (state.contains(self.positions) for state in self._molecule.states)
-        return np.where(a, "A", np.where(b, "B", ""))
+        return np.asarray(NAMES[self.places])
 
     def mdtraj(self) -> mdtraj.Trajectory:
         """For MDTraj, in nm and ps; it keeps no velocities."""

@@ -18,6 +18,7 @@ from spacetime_tps.results.curve import Curve, FreeEnergies, Samples
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.paths import Paths, TransitionPath, rows_html
 from spacetime_tps.results.public import Public
+from spacetime_tps.settings import Settings
 from spacetime_tps.unbiased.ensemble import SHOT_TEXT, SHOTS_TABLE, STATES
 
 
@@ -67,9 +68,9 @@ class Results(Public):
         return self._run.summary
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Every setting of the run, by stage."""
-        return dict(self._run.config["settings"])
+    def settings(self) -> Settings:
+        """Every setting of the run, by stage: `settings.guided.points`."""
+        return self._run.settings
 
     @property
     def coordinates(self) -> Coordinates:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE, met
 from spacetime_tps.states.state import State
+from spacetime_tps.states.transitions import places
 from spacetime_tps.trajectories.frames import Frames
 
 
@@ -11,7 +13,7 @@ def residence(frames: Frames, a: State, b: State, counted: np.ndarray | None = N
 
     counted (F,) bool: frames that count; all where None.
     """
-    state = np.where(a.contains(frames.positions), 1, np.where(b.contains(frames.positions), 2, 0))
-    last = np.maximum.accumulate(np.where(state > 0, np.arange(len(state)), 0))
-    origin = (state[last] if counted is None else state[last] * counted)[1:]
-    return int((origin == 1).sum()), int((origin == 2).sum())
+    place = places(frames.positions, a, b)
+    last = np.maximum.accumulate(np.where(met(place), np.arange(len(place)), 0))
+    origin = (place[last] if counted is None else np.where(counted, place[last], NOWHERE))[1:]
+    return int((origin == IN_A).sum()), int((origin == IN_B).sum())

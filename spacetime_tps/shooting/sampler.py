@@ -20,6 +20,7 @@ from spacetime_tps.shooting.selection import sites_of
 from spacetime_tps.shooting.settings import ShootingSettings
 from spacetime_tps.shooting.sites import Site
 from spacetime_tps.shooting.weights import ShotDensity, path_weights
+from spacetime_tps.units import decimals
 from spacetime_tps.windows.protocol import Variable
 from spacetime_tps.windows.window import Window
 
@@ -151,5 +152,5 @@ class ShotSampler(Generic[Start]):
 
 
 def place_name(window: Window) -> str:
-    """A window's variable and center as people read them."""
-    return f"{window.variable.name} {window.place:.{1 if window.variable.period else 3}f}"
+    """A window's variable and center as people read them, to a tenth of what tells places apart."""
+    return f"{window.variable.name} {window.place:.{decimals(window.variable.scale) + 1}f}"

@@ -10,10 +10,10 @@ from threadpoolctl import threadpool_limits
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.exploration.regions import collected
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages.protocol import Given, Stage
 from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES
-from spacetime_tps.stages.settings import Settings
 
 
 def run_stages(

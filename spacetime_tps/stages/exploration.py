@@ -6,8 +6,8 @@ from spacetime_tps.exploration.rounds import explore
 from spacetime_tps.exploration.sampled import FILES, Sampled
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import Settings
 
 NAME = "exploration"
 

@@ -14,9 +14,9 @@ from spacetime_tps.paths.transition import Transition, keep_path, read_transitio
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.crooks import work
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import Settings
 from spacetime_tps.storage.protocol import Storage
 
 SECONDS = 2.0

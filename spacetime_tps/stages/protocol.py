@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.stages.settings import Settings
+from spacetime_tps.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.paths.transition import Transition, replace_transitions, table_of
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.paths import Paths, in_order
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import Settings
 from spacetime_tps.stages.share import Share
 from spacetime_tps.storage.protocol import Storage
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from spacetime_tps.paths.transition import FOLDER, remove_paths
 from spacetime_tps.problems.problem import Problem
+from spacetime_tps.settings import Settings
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import Settings
 from spacetime_tps.unbiased.averages import PURPOSES
 from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
 from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, sample_unbiased

@@ -1,9 +1,11 @@
-"""Where a trajectory ended."""
+"""Where the frames of a trajectory are, and where it ended: in A, in B, or in neither."""
 
 import numpy as np
 
 IN_A, IN_B, NOWHERE = 0, 1, -1
 """In one of the two states, or in neither: its steps ran out, or it broke down"""
+NAMES = np.array(["A", "B", ""])
+"""Of the three, as people read them"""
 
 
 def met(ends: np.ndarray) -> np.ndarray:

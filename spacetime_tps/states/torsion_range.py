@@ -14,18 +14,20 @@ from spacetime_tps.states.protocol import Condition, Read
 
 @dataclass(frozen=True)
 class TorsionRange:
-    """A torsion (four atoms) that goes up from `low` to `high` degrees, across 180 where high < low."""
+    """A torsion (four atoms) that goes up from `low` to `high` degrees, across 180 where high < low; by nearest images where there is a
+    periodic cell."""
 
     atoms: tuple[int, int, int, int]
     low: float
     high: float
+    cell: Cell | None = None
 
     key, listed, definition = "torsions", True, None
 
     @staticmethod
     def of_entry(entry: Any, cell: Cell | None, read: Read) -> "list[TorsionRange]":
         """Of ranges [i, j, k, l, low, high]."""
-        return [TorsionRange((int(t[0]), int(t[1]), int(t[2]), int(t[3])), float(t[4]), float(t[5])) for t in entry]
+        return [TorsionRange((int(t[0]), int(t[1]), int(t[2]), int(t[3])), float(t[4]), float(t[5]), cell) for t in entry]
 
     def includes(self, degrees: np.ndarray | float) -> np.ndarray:
         """Whether angles (...) lie in the range; one of zero width is the whole circle."""
@@ -33,7 +35,7 @@ class TorsionRange:
 
     def holds(self, positions: np.ndarray) -> np.ndarray:
         """For positions (..., atoms, 3): bool (...)."""
-        return self.includes(np.degrees(Torsions(("",), (self.atoms,)).values(positions)[..., 0]))
+        return self.includes(np.degrees(Torsions(("",), (self.atoms,), cell=self.cell).values(positions)[..., 0]))
 
     def to_json(self) -> list[Any]:
         return [*self.atoms, self.low, self.high]

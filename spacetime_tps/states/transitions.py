@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE, met
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames, part, time_reversed
 
@@ -11,6 +12,18 @@ def connects(positions: np.ndarray, a: State, b: State) -> bool:
     return bool(a.contains(positions[0]) and b.contains(positions[-1]))
 
 
+def places(positions: np.ndarray, a: State, b: State) -> np.ndarray:
+    """IN_A, IN_B or NOWHERE of frames (..., atoms, 3): (...)."""
+    return np.where(a.contains(positions), IN_A, np.where(b.contains(positions), IN_B, NOWHERE))
+
+
+def crossings(place: np.ndarray) -> list[slice]:
+    """Pieces of a trajectory whose frames are at these places (F,), each from its last frame in one state to the next in the other."""
+    inside = np.flatnonzero(met(place))
+    turns = np.flatnonzero(place[inside[1:]] != place[inside[:-1]])
+    return [slice(int(inside[k]), int(inside[k + 1]) + 1) for k in turns]
+
+
 def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frames]:
     """The transitions in an unbiased trajectory, each from its last frame in one state to its first in the other.
 
@@ -18,13 +31,9 @@ def transitions(frames: Frames, a: State, b: State) -> tuple[list[Frames], Frame
     result is what follows the last frame in a state, that frame included: put before the next piece of the same trajectory, it loses no
     transition at the seam. Before a state was met, that is the whole trajectory.
     """
-    in_a = a.contains(frames.positions)
-    visits = np.flatnonzero(in_a | b.contains(frames.positions))
-    if not len(visits):
+    place = places(frames.positions, a, b)
+    inside = np.flatnonzero(met(place))
+    if not len(inside):
         return [], frames
-    crossings = np.flatnonzero(in_a[visits[1:]] != in_a[visits[:-1]])
-    found = []
-    for k in crossings.tolist():
-        piece = part(frames, slice(int(visits[k]), int(visits[k + 1]) + 1))
-        found.append(piece if in_a[visits[k]] else time_reversed(piece))
-    return found, part(frames, slice(int(visits[-1]), None))
+    pieces = [(part(frames, piece), place[piece.start]) for piece in crossings(place)]
+    return [x if begins == IN_A else time_reversed(x) for x, begins in pieces], part(frames, slice(int(inside[-1]), None))

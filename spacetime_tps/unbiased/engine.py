@@ -15,7 +15,8 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.batches import Batch
 from spacetime_tps.shooting.ladder import EnsembleFrames
-from spacetime_tps.states.ends import IN_A, IN_B, NOWHERE
+from spacetime_tps.states.ends import NOWHERE
+from spacetime_tps.states.transitions import places
 from spacetime_tps.trajectories.frames import Frames, part
 from spacetime_tps.unbiased.names import batch_name, walk_name
 from spacetime_tps.unbiased.settings import UnbiasedSettings
@@ -122,8 +123,7 @@ class OpenMMShooting:
 
     def _outcomes(self, window: Window, points: Sequence[_Point], seeds: Sequence[int]) -> list[Outcome]:
         """What becomes of each shot; one from a point in a state ends there both ways, at no cost."""
-        a, b = self.problem.a, self.problem.b
-        state = [IN_A if a.contains(p.positions) else IN_B if b.contains(p.positions) else NOWHERE for p in points]
+        state = [int(places(p.positions, self.problem.a, self.problem.b)) for p in points]
         tasks = [
             shot_from(self.problem, self.settings, window, p.positions, p.velocities, seed)
             for p, seed, inside in zip(points, seeds, state, strict=True)

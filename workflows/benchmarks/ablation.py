@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from spacetime_tps.denoisers.samples import WeightedSamples
@@ -33,9 +32,9 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress
 from spacetime_tps.report.table import markdown
 from spacetime_tps.sampling.thermal import ThermalReference
+from spacetime_tps.settings import settings_of
 from spacetime_tps.stages.paths import Paths
 from spacetime_tps.stages.protocol import Given
-from spacetime_tps.stages.settings import validated
 from spacetime_tps.storage.folder import Folder
 
 GEODESIC, UNIFORM, STRAIGHT = "geodesic", "straight_uniform", "straight_constant_speed"
@@ -105,7 +104,7 @@ def run_ablation(run: Path, out: Path, *, paths: int, points: int, progress: Pro
     config = run / "config.yaml"
     if not config.exists() or not (run / "geodesic.npz").exists():
         raise SpacetimeError(f"{run} holds no finished run")
-    given = validated(yaml.safe_load(config.read_text())["settings"])
+    given = settings_of(run)
     settings = given.model_copy(update={"guided": given.guided.model_copy(update={"paths": paths, "points": points}), "reverse": paths})
     problem = preparation.load(run)
     family = problem.coordinates.family()

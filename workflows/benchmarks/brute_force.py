@@ -19,7 +19,7 @@ from spacetime_tps.problems.system import SystemSpec
 from spacetime_tps.progress import Progress
 from spacetime_tps.sampling.residence import residence
 from spacetime_tps.seeds import seed_of
-from spacetime_tps.stages.settings import Settings
+from spacetime_tps.settings import Settings
 from spacetime_tps.states.transitions import transitions
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, joined, part

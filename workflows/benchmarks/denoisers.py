@@ -26,7 +26,7 @@ from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.families.von_mises import VonMises
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.report.table import markdown
-from spacetime_tps.stages.settings import validated
+from spacetime_tps.settings import validated
 from spacetime_tps.storage.folder import Folder
 
 NETWORK, MIXTURE, SAMPLES = "network", "mixture", "weighted samples"

@@ -17,7 +17,7 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress
 from spacetime_tps.sampling.free_energy import statistical_inefficiency
-from spacetime_tps.stages.settings import settings_of
+from spacetime_tps.settings import settings_of
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, at_whole_steps, time_reversed
 from spacetime_tps.trajectories.trr import read_trr

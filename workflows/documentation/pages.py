@@ -8,7 +8,7 @@ from documentation.links import ROOT, linked, listing, moved, site_place, target
 from documentation.notebook import notebook_page
 from documentation.reference import COMMAND_LINE, PYTHON, command_line_page, python_page
 from documentation.settings_page import PAGE, settings_of, settings_page
-from spacetime_tps.stages.settings import Settings
+from spacetime_tps.settings import Settings
 
 DOCS = ROOT / "docs"
 AS_THEY_ARE = (".png", ".js", ".css", ".txt")

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spacetime_tps.stages.settings import Settings
+from spacetime_tps.settings import Settings
 
 PAGE = "reference/settings.md"
 HEAD = """# Every setting

@@ -73,6 +73,11 @@ def validated(data: dict[str, Any]) -> Settings:
         raise SpacetimeError(f"setting {first_error(problem)}") from problem
 
 
+def decisive(settings: Settings) -> dict[str, Any]:
+    """All settings that decide what a run gives, by their names: how many processes work on it does not."""
+    return by_name(settings.model_dump(mode="json", exclude={"workers"}))
+
+
 def of_preparation(settings: Settings) -> dict[str, Any]:
     """The groups of settings that a problem is prepared with, by their names, as plain data."""
     return {"dynamics": settings.dynamics.model_dump()}
