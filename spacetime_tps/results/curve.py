@@ -20,7 +20,7 @@ class Curve:
     eta: np.ndarray = field(repr=False)
     """(N, E)"""
     center: np.ndarray = field(repr=False)
-    """(N, D) of the restraint: degrees, or nm"""
+    """(N, D) of the restraint, in units of the coordinates"""
     precision: np.ndarray = field(repr=False)
     """(N, L) of the restraint, per rad^2 or per 0.01 nm^2"""
     mu: np.ndarray = field(repr=False)
@@ -48,7 +48,7 @@ class FreeEnergies:
     eta: np.ndarray = field(repr=False)
     """(W, E)"""
     center: np.ndarray = field(repr=False)
-    """(W, D) of the restraint: degrees, or nm"""
+    """(W, D) of the restraint, in units of the coordinates"""
     value: np.ndarray = field(repr=False)
     """(W,) kT, by MBAR"""
     error: np.ndarray = field(repr=False)
@@ -87,7 +87,7 @@ class Samples:
     velocities: np.ndarray = field(repr=False)
     """(S, atoms, 3) float32, nm/ps, half a step before their frames"""
     values: np.ndarray = field(repr=False)
-    """(S, D) of the run's coordinates: degrees, or nm"""
+    """(S, D), in units of the coordinates"""
     log_weight: np.ndarray = field(repr=False)
     """(S,)"""
     _molecule: Molecule = field(repr=False)

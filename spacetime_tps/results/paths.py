@@ -95,7 +95,7 @@ class TransitionPath(Public):
 
     @cached_property
     def values(self) -> np.ndarray:
-        """(F, D) of the run's coordinates: degrees, or nm."""
+        """(F, D) of the run's coordinates, each in its `unit`."""
         return self._run.scaled(self._run.coordinates.values(self.positions))
 
     @cached_property
