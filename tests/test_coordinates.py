@@ -120,6 +120,8 @@ def test_features_are_the_familys_of_the_values(coordinates: Coordinates) -> Non
     np.testing.assert_array_equal(family.angular, coordinates.angular)
     expected = family.features(torch.from_numpy(coordinates.values(FRAMES))).numpy()
     np.testing.assert_allclose(coordinates.features(FRAMES), expected, atol=1e-10)
+    back = family.values(torch.from_numpy(coordinates.features(FRAMES))).numpy()
+    np.testing.assert_allclose(difference(back, coordinates.values(FRAMES), family.angular), 0.0, atol=1e-10)
 
 
 def test_the_family_reads_back_what_it_was_given(coordinates: Coordinates) -> None:

@@ -301,3 +301,18 @@ def test_seconds_are_those_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     with records.making("s", "m"):
         pass
     assert records.wall_seconds() == {"s": 37.0}
+
+
+@pytest.mark.parametrize(("word", "has"), [("timestep_fs=7", "2"), ("friction_per_ps=99", "10"), ("platform=CPU", "Reference")])
+def test_dynamics_that_the_problem_was_not_prepared_with_are_refused(run: Run, word: str, has: str) -> None:
+    name, wanted = word.split("=")
+    with pytest.raises(SpacetimeError, match=rf"dynamics\.{name} is {wanted}.*, and the problem was prepared with {has}"):
+        run(f"dynamics.{word}")
+    model = PROBLEM.model
+    same = [
+        f"dynamics.timestep_fs={1e3 * model.timestep}",
+        f"dynamics.friction_per_ps={model.friction}",
+        f"dynamics.platform={model.platform}",
+    ]
+    run(*same)
+    assert "load exploration" in run.log

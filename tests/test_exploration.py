@@ -557,6 +557,7 @@ def test_a_route_is_optimised_where_it_has_windows_that_are_sound() -> None:
         assert stays.geodesic is not None
         assert stays.geodesic.trace == ()
         np.testing.assert_allclose(stays.eta, straight.eta, atol=1e-6)  # points stay where they were walked
+        np.testing.assert_array_equal(stays.geodesic.eta, stays.eta)  # and that is what is kept, and paths are walked along
         (found,) = [r for r in work.optimise(replace(straight, rounds=1, disagreement=1.0)) if r.geodesic]
         assert found.geodesic is not None
         assert 1 <= len(found.geodesic.trace) <= 4

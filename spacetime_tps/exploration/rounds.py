@@ -27,7 +27,7 @@ from spacetime_tps.exploration.penalties import SAFETY
 from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.geometry.families.protocol import Family
-from spacetime_tps.geometry.geodesic import Geodesic, evaluate
+from spacetime_tps.geometry.geodesic import Geodesic, described, evaluate
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.windows import CurveWindows, WindowPlan, gather, pick, window_walks
 from spacetime_tps.seeds import seed_of
@@ -194,8 +194,7 @@ class Rounds:
         denoiser = self.classes.denoiser(route.winding)
         walked = torch.from_numpy(self._raised(route.eta))
         if route.unsettled:  # samples that are no equilibrium lead nowhere, and do not say where along it points belong
-            told = evaluate(walked, denoiser, family=self.family, points=self.settings.geodesic.points)
-            return [self._placed(replace(route.along(told), eta=walked.numpy()), denoiser)]
+            return [self._placed(route.along(described(walked, denoiser)), denoiser)]
         start = torch.from_numpy(lines.at_precision(self.family, lines.centers(route.eta, self.family), self.precisions()))
         found = self.optimiser.geodesic(start, denoiser, floor=self.floor.precision, first=route.geodesic is None)
         if lines.class_of(found.eta.numpy(), self.family) == route.winding:
@@ -277,14 +276,14 @@ class Rounds:
         penalties = self.optimiser.penalties_on(start, samples, floor=floor, push=self.settings.avoidance.weights[-1])
         relaxed = polish.polished(start, model, samples, penalties, self.family, self.settings.geodesic)
 
-        def described(eta: torch.Tensor) -> Geodesic:
+        def at_even_speed(eta: torch.Tensor) -> Geodesic:
             return evaluate(eta, samples, family=self.family, points=self.settings.geodesic.points, trace=relaxed.trace)
 
         def sound(curve: Geodesic) -> bool:
             same = lines.class_of(curve.eta.numpy(), self.family) == route.winding
             return same and polish.is_convex(curve.eta, model) and self._lack(route, curve, samples) <= route.lack
 
-        found = self.optimiser.toward(described(start), described(relaxed.curve), samples, sound=sound)
+        found = self.optimiser.toward(at_even_speed(start), at_even_speed(relaxed.curve), samples, sound=sound)
         if found is None:
             self.simulation.progress.say(
                 f"  {route.name} stays as it was: nowhere on the way to its curve under the trained denoiser is that convex, in its "

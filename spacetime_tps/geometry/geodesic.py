@@ -15,7 +15,7 @@ from spacetime_tps.geometry.relax import relax
 
 @dataclass(frozen=True)
 class Geodesic:
-    """A curve of N denoising distributions at constant Fisher-Rao speed, with what is known of it."""
+    """A curve of N denoising distributions, with what is known of it."""
 
     eta: Tensor
     """Natural parameters (N, E)."""
@@ -41,6 +41,12 @@ def evaluate(eta: Tensor, denoiser: Denoiser, *, family: Family, points: int, tr
     with torch.no_grad():
         for _ in range(3):  # the speed is known at the points only; three passes leave it constant within a per cent
             eta = curve.at_constant_speed(eta, denoiser.moments(eta).mean, points, family)
+    return described(eta, denoiser, trace=trace)
+
+
+def described(eta: Tensor, denoiser: Denoiser, *, trace: Sequence[float] = ()) -> Geodesic:
+    """The curve of these points (N, E), wherever along it they are."""
+    with torch.no_grad():
         moments = denoiser.moments(eta)
         return Geodesic(
             eta=eta,

@@ -15,6 +15,7 @@ from spacetime_tps.methods.steered import SAME, Steered
 from spacetime_tps.paths.transition import SUMMARY, read_transitions
 from spacetime_tps.pipeline.explored import copy_explored
 from spacetime_tps.pipeline.run import extend
+from spacetime_tps.problems.config import CONFIG, change_settings
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
 from spacetime_tps.settings import settings_of
@@ -95,14 +96,15 @@ def chain(rival: Rival) -> Callable[[Contest, Path], list[Source]]:
     def sources(contest: Contest, out: Path) -> list[Source]:
         def make(folder: Path) -> None:
             folder.mkdir(parents=True)
-            shutil.copy(contest.run.path / "config.yaml", folder / "config.yaml")
+            shutil.copy(contest.run.path / CONFIG, folder / CONFIG)
+            change_settings(folder, settings_of(folder).model_copy(update={"seed": contest.seed}))
             rival.run(contest, folder)
             storage = Folder(folder)
             storage.put_record(SUMMARY, {"system": contest.run.record(SUMMARY)["system"], **storage.record(SUMMARY)})
 
         made_from = fingerprint(contest.run_state, rival.name, contest.budget, contest.seed)
         folder = _made(out / rival.name, made_from, make, contest)
-        return [Source(rival.name, folder, rival.name.replace("-", "_"), True, None, contest.stride, fixed=rival.fixed)]
+        return [Source(rival.name, folder, rival.stage, True, None, contest.stride, fixed=rival.fixed)]
 
     return sources
 

@@ -78,18 +78,24 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
     def read(name: str) -> bytes:
         return structures[name] if name in structures else folder.content(name)
 
+    def write() -> None:
+        """The structures that were read, since their files may change, and what the settings say of them."""
+        for name, content in structures.items():
+            folder.put_bytes(name, content)
+        write_config(out, spec, settings)
+
     made_from = fingerprint(spec.fingerprint(), *of_preparation(settings).values())
-    if not (records.current(PREPARATION, made_from, "") and (out / "preparation.json").exists()):
+    if not (records.current(PREPARATION, made_from, "") and (out / preparation.NOTES).exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
         bind(avoid, checked, read)  # what cannot be avoided is said before anything is written
-        write_config(out, spec, settings)
+        write()
         _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
     bind(avoid, problem, read)
-    write_config(out, spec, settings)
+    write()
     return problem, settings
 
 
@@ -115,6 +121,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     with in_use(folder):
         Records(Folder(folder)).check_finished(exploration.NAME)
         problem = preparation.load(folder)
+        problem.check(settings.dynamics)
         change_settings(folder, settings)
         return finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 

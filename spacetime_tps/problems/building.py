@@ -79,12 +79,12 @@ def _model(system_xml: str, *, spec: SystemSpec, dynamics: DynamicsSettings) -> 
         spec.temperature_K,
         spec.friction_per_ps if dynamics.friction_per_ps is None else dynamics.friction_per_ps,
         1e-3 * (spec.timestep_fs if dynamics.timestep_fs is None else dynamics.timestep_fs),
-        _platform(system_xml, spec, dynamics.platform),
+        _platform(system_xml, spec, dynamics.named_platform),
     )
 
 
-def _platform(system_xml: str, spec: SystemSpec, wanted: str) -> str:
+def _platform(system_xml: str, spec: SystemSpec, wanted: str | None) -> str:
     """Reference until platforms are timed; in water, which is equilibrated before, the one that is likely the fastest."""
-    if wanted != "auto":
+    if wanted is not None:
         return platforms.check(wanted)
     return "Reference" if spec.solvent is None else platforms.likely(system_xml)

@@ -89,6 +89,19 @@ class Problem:
         positions = self.start.positions.tobytes() + self.end.positions.tobytes()
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode() + positions).hexdigest()
 
+    def check(self, dynamics: DynamicsSettings) -> None:
+        """Raise SpacetimeError where settings ask for other dynamics than the problem was prepared with."""
+        model = self.model
+        for name, wanted, has in (
+            ("friction_per_ps", dynamics.friction_per_ps, model.friction), ("timestep_fs", dynamics.timestep_fs, 1e3 * model.timestep),
+            ("platform", dynamics.named_platform, model.platform),
+        ):  # fmt: skip
+            if wanted is not None and (wanted != has if isinstance(wanted, str) else not np.isclose(wanted, has)):
+                raise SpacetimeError(
+                    f"dynamics.{name} is {wanted}, and the problem was prepared with {has}: prepare it with these settings, or in a folder "
+                    "begin a new one"
+                )
+
     @property
     def boxes(self) -> tuple[Boxes, Boxes]:
         """A and B as states.json has them."""
@@ -101,10 +114,10 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     spec = spec if isinstance(spec, SystemSpec) else load_system(spec)
     built = build(spec, dynamics, progress or Silent())
     model, start, end = built.model, built.start, built.end
-    wanted = dynamics.platform
+    wanted = dynamics.named_platform
     molecule, periodic = molecule_of(start, end, model.cell), model.cell is not None
     coordinates, boxes = coordinates_for(spec, molecule, periodic=periodic).coordinates, boxes_for(spec, molecule)
-    name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted == "auto" else [wanted])
+    name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted is None else [wanted])
     model = replace(model, platform=name)
     potential, solute = Potential(model), in_solute(start)
     minima = [minimise(potential, s.positions, tolerance=GRADIENT_TOLERANCE, moving=solute).positions for s in (start, end)]

@@ -11,3 +11,8 @@ class DynamicsSettings(StrictModel):
     friction_per_ps: float | None = Field(None, gt=0, description="the system's where it is not given")
     timestep_fs: float | None = Field(None, gt=0, description="the system's where it is not given")
     platform: str = Field("auto", description="OpenMM platform; auto times those that are present")
+
+    @property
+    def named_platform(self) -> str | None:
+        """The platform; None where those that are present are timed."""
+        return None if self.platform == "auto" else self.platform

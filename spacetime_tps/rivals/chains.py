@@ -55,6 +55,10 @@ class Chain:
     fixed: bool = False
     """Whether all paths are as long as the run's guided ones"""
 
+    @property
+    def stage(self) -> str:
+        return self.name.replace("-", "_")
+
     def run(self, contest: Contest, out: Path) -> None:
         if find_spec("openpathsampling") is None:
             raise SpacetimeError(
@@ -66,7 +70,7 @@ class Chain:
         length = contest.length if self.fixed else None
         initial = self.start(contest, length)
         preparation.save(problem, out)
-        kept = _Kept(contest, self.name.replace("-", "_"), out)
+        kept = _Kept(contest, self.stage, out)
         with contest.progress.task(f"{self.name}, from {initial.told['from']}", contest.budget) as advance:
             for move in self._moves(contest, initial, length):
                 kept.take(move)

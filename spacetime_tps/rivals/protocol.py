@@ -37,7 +37,11 @@ class Rival(Protocol):
 
     @property
     def name(self) -> str:
-        """As `compare --methods` takes it; with underscores the stage in transitions.csv."""
+        """As `compare --methods` takes it."""
+
+    @property
+    def stage(self) -> str:
+        """In transitions.csv."""
 
     @property
     def fixed(self) -> bool:

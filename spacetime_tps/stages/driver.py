@@ -23,9 +23,11 @@ def run_stages(
     """The value of each stage by its name, in their order; a stage that is not asked for and was never made is left out.
 
     What the simulation's storage keeps is used where it was made of the same problem, from the same settings and the same values before
-    it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile. `settings.dynamics` is for whoever prepares the
-    problem, `settings.workers` for whoever makes the simulation. changing is called before anything of a stage is replaced.
+    it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile. `settings.workers` is for whoever makes the
+    simulation. changing is called before anything of a stage is replaced. Raises SpacetimeError where the problem was prepared with other
+    dynamics than the settings say.
     """
+    problem.check(settings.dynamics)
     avoid, structures = collected(settings.avoid, simulation.storage)
     for name, content in structures.items():
         simulation.storage.put_bytes(name, content)

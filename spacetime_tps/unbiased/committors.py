@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.shooting import Shot
 from spacetime_tps.engines.openmm.simulation import Simulation
-from spacetime_tps.geometry.families.features import values_of
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.budget import affordable
@@ -95,7 +95,7 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
                 features.append(batch.point_features[point])
                 reached.append(int((mine == IN_B).sum()))
                 trials.append(int(met(mine).sum()))
-    values = values_of(np.array(features).reshape(-1, coordinates.dimension), coordinates.family())
+    values = coordinates.family().values(torch.from_numpy(np.array(features).reshape(-1, coordinates.dimension))).numpy()
     at = [w.read(float(w.variable.value(t))) for w, t in zip(window, features, strict=True)]
     return Points(
         np.array(crossing), frame, window, read(coordinates, values), np.array(at), Committors(np.array(reached), np.array(trials))

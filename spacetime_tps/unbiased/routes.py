@@ -10,7 +10,7 @@ from spacetime_tps.coordinates.naming import place
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.exploration.route import DISAGREEMENT
 from spacetime_tps.exploration.sampled import Curve
-from spacetime_tps.geometry.families.features import features_of_centers, values_of, without_squares
+from spacetime_tps.geometry.families.features import features_of_centers, without_squares
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.pool import ENDS
 from spacetime_tps.shooting.ladder import EnsembleFrames
@@ -41,7 +41,7 @@ def _third_basin(curve: Curve, problem: Problem, in_a: np.ndarray, mean: np.ndar
     if point is None:
         return ""
     coordinates = problem.coordinates
-    values = values_of(mean[point], coordinates.family())
+    values = coordinates.family().values(torch.from_numpy(mean[point])).numpy()
     return place(coordinates, values) or f"at {point / (len(curve.eta) - 1):.2f} of its curve"
 
 

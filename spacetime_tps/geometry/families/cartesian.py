@@ -44,6 +44,10 @@ class Cartesian:
         """T of x (..., D), as (..., D+1)."""
         return torch.cat([x, x.square().sum(-1, keepdim=True)], dim=-1)
 
+    def values(self, features: Tensor) -> Tensor:
+        """x (..., D)."""
+        return features[..., :-1]
+
     def level(self, eta: Tensor) -> Tensor:
         """log_snr (..., 1)."""
         return torch.log(-2.0 * eta[..., -1:])

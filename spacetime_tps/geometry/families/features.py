@@ -1,19 +1,9 @@
-"""Between features and the values that people read, on arrays of any family."""
+"""Features T of any family as arrays: of a curve's centers, and without their squares."""
 
 import numpy as np
 import torch
 
 from spacetime_tps.geometry.families.protocol import Family
-
-
-def values_of(features: np.ndarray, family: Family) -> np.ndarray:
-    """Values (S, D) of the coordinates behind features T (S, E)."""
-    moving = features[..., list(family.locations)]
-    if not family.angular.any():
-        return moving
-    eta = torch.from_numpy(features).clone()
-    eta[..., [entry for entry, _ in family.squares]] = -0.5  # unit precision, so that the center is the location itself
-    return family.center(eta).numpy()
 
 
 def features_of_centers(eta: np.ndarray, family: Family) -> np.ndarray:

@@ -47,6 +47,10 @@ class ProductFamily:
         """T (..., E) of coordinates (..., D)."""
         return torch.cat([b.features(part) for b, part in zip(self.blocks, x.split(self._widths, -1), strict=True)], dim=-1)
 
+    def values(self, features: Tensor) -> Tensor:
+        """(..., D)."""
+        return torch.cat([b.values(part) for b, part in self._parts(features)], dim=-1)
+
     def level(self, eta: Tensor) -> Tensor:
         """(..., L)."""
         return torch.cat([b.level(part) for b, part in self._parts(eta)], dim=-1)

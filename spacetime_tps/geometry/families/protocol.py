@@ -32,6 +32,9 @@ class Family(Protocol):
     def features(self, x: Tensor) -> Tensor:
         """T (..., E) of coordinates (..., D)."""
 
+    def values(self, features: Tensor) -> Tensor:
+        """The coordinates (..., D) behind T (..., E): the inverse of `features`, also of a mean of T."""
+
     def level(self, eta: Tensor) -> Tensor:
         """Noise level of eta (..., E), as (..., L): the larger, the narrower p_eta."""
 

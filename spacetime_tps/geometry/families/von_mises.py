@@ -47,6 +47,10 @@ class VonMises:
         """T of angles (..., n) in radians, as (..., 2n)."""
         return torch.stack([torch.cos(angles), torch.sin(angles)], dim=-1).flatten(-2)
 
+    def values(self, features: Tensor) -> Tensor:
+        """Angles (..., n) in (-pi, pi]."""
+        return self.center(features)
+
     def level(self, eta: Tensor) -> Tensor:
         """Concentrations kappa (..., n)."""
         return eta.unflatten(-1, (self.torsions, 2)).norm(dim=-1)
