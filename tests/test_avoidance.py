@@ -9,6 +9,7 @@ import torch
 import yaml
 from hinge import PLANE, hinge, placed
 
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines as routing
@@ -223,3 +224,11 @@ def test_the_sentence_on_a_constraint_that_cannot_be_met() -> None:
         "nearest at phi 70, psi 15: 5.0 nats from it and its margin, 10 are wanted)."
     )
     assert "r, runs through the region 'phi=-9:9' (P_eta" in str(cannot_be_met({"name": "r", "nearness": [near, through]}, PLANE))
+
+
+def test_a_box_is_told_by_coordinates_also_where_two_are_of_the_same_atoms() -> None:
+    state = State(((TorsionRange(PLANE.atoms[0], -20.0, 20.0),),))
+    twice = Torsions(("phi", "again", "psi"), (PLANE.atoms[0], PLANE.atoms[0], PLANE.atoms[1]))
+    assert Box("box", state, twice).ranges == ((0, -20.0, 20.0), (1, -20.0, 20.0))
+    other = State(((TorsionRange(PLANE.atoms[0], -20.0, 20.0), TorsionRange((4, 3, 1, 0), 0.0, 9.0)),))
+    assert Box("box", other, twice).ranges == (), "one of its conditions is of other atoms"

@@ -48,6 +48,9 @@ class Dry:
     def asked(self, settings: Settings) -> Any:
         return self.stage.asked(settings)
 
+    def check(self, problem: Problem, settings: Settings) -> None:
+        self.stage.check(problem, settings)
+
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return self.stage.cost(problem, settings)
 
@@ -316,3 +319,10 @@ def test_dynamics_that_the_problem_was_not_prepared_with_are_refused(run: Run, w
     ]
     run(*same)
     assert "load exploration" in run.log
+
+
+def test_a_variable_that_there_is_not_is_said_before_any_shot_is_replaced(run: Run) -> None:
+    with pytest.raises(SpacetimeError, match="there is no coordinate 'fi'; there are phi, psi"):
+        run("unbiased.variable=fi")
+    assert run() == [], "all is as it was"
+    assert "run unbiased" in run("unbiased.variable=psi")

@@ -396,6 +396,9 @@ class MeanPhi:
     def asked(self, settings: Settings) -> Any:
         return {}
 
+    def check(self, problem: Problem, settings: Settings) -> None:
+        pass
+
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return "nothing", 0
 

@@ -161,6 +161,16 @@ def test_exploring_asks_for_no_paths(explored: Path, spec: SystemSpec) -> None:
         run(spec, explored, settings("guided.paths=0", "steered.paths=0", "reverse=0"), Silent())
 
 
+def test_exploring_a_finished_run_for_other_paths_takes_its_results_away(whole: Path, spec: SystemSpec, tmp_path: Path) -> None:
+    """config.yaml then holds settings that nothing there was made with; more of the same is no reason."""
+    out = Path(shutil.copytree(whole, tmp_path / "run"))
+    explore(spec, out, settings("guided.paths=9"), Silent())
+    assert (out / "summary.json").exists()
+    explore(spec, out, settings("guided.points=12"), Silent())
+    assert not (out / "summary.json").exists()
+    assert read_transitions(Folder(out)) == read_transitions(Folder(whole)), "paths stay until others are made"
+
+
 @pytest.mark.parametrize("place", ["copies", "rows", "report", "removal"])
 def test_a_gather_that_is_interrupted_is_repeated(explored: Path, whole: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shards(explored, 2, [1, 2])

@@ -70,8 +70,10 @@ class Box:
     def ranges(self) -> tuple[tuple[int, float, float], ...]:
         """Those of the coordinates, where they are all that it bounds."""
         (box,) = self.state.to_json()
-        found = tuple((k, *limits) for k, limits in enumerate(self.coordinates.bounds(box)) if limits)
-        return found if len(found) == len(self.state.boxes[0]) else ()
+        each = (State(((condition,),)).to_json()[0] for condition in self.state.boxes[0])
+        if not all(any(self.coordinates.bounds(alone)) for alone in each):
+            return ()
+        return tuple((k, *limits) for k, limits in enumerate(self.coordinates.bounds(box)) if limits)
 
     def contains(self, positions: np.ndarray) -> np.ndarray:
         """As a state does."""

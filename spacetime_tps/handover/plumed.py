@@ -76,7 +76,8 @@ def write(folder: Path, out: Path) -> list[Path]:
             sheet.lines.append(f"# {block['kind']}: PLUMED has no such coordinates")
     _states(sheet, results)
     printed += _path(sheet, results)
-    sheet.lines += ["", f"PRINT ARG={','.join(printed)} STRIDE={_stride(results)} FILE=COLVAR"]
+    told = f"PRINT ARG={','.join(printed)} STRIDE={_stride(results)} FILE=COLVAR"
+    sheet.lines += ["", told if printed else "# No PRINT: PLUMED has words for none of the coordinates, nor for the path."]
     files = {"plumed.dat": "\n".join(sheet.lines) + "\n", **sheet.files}
     for name, content in files.items():
         write_text(out / name, content)

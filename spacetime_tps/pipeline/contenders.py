@@ -18,7 +18,7 @@ from spacetime_tps.pipeline.run import extend
 from spacetime_tps.problems.config import CONFIG, change_settings
 from spacetime_tps.rivals.protocol import Contest, Rival
 from spacetime_tps.rivals.registry import RIVALS
-from spacetime_tps.settings import settings_of
+from spacetime_tps.settings import settings_of, validated
 from spacetime_tps.stages.records import fingerprint
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.unbiased.engine import STAGE as UNBIASED
@@ -97,7 +97,7 @@ def chain(rival: Rival) -> Callable[[Contest, Path], list[Source]]:
         def make(folder: Path) -> None:
             folder.mkdir(parents=True)
             shutil.copy(contest.run.path / CONFIG, folder / CONFIG)
-            change_settings(folder, settings_of(folder).model_copy(update={"seed": contest.seed}))
+            change_settings(folder, validated({**settings_of(folder).model_dump(), "seed": contest.seed}))
             rival.run(contest, folder)
             storage = Folder(folder)
             storage.put_record(SUMMARY, {"system": contest.run.record(SUMMARY)["system"], **storage.record(SUMMARY)})

@@ -21,7 +21,7 @@ from spacetime_tps.progress import Progress
 from spacetime_tps.report.page import PAGE, write_report
 from spacetime_tps.settings import Settings, of_preparation, parse_settings, settings_of
 from spacetime_tps.stages import exploration
-from spacetime_tps.stages.driver import run_stages
+from spacetime_tps.stages.driver import check, keys_of, run_stages
 from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.records import Records, fingerprint
 from spacetime_tps.stages.registry import STAGES, after
@@ -65,6 +65,9 @@ def explore(
             later = after(exploration.NAME)
             before = [stage for stage in STAGES if stage not in later]
             values = run_stages(problem, simulation, settings, stages=before, changing=lambda: _remove_results(out))
+        keys, records = keys_of(problem, settings), Records(Folder(out))
+        if any(records.outdated(stage.name, keys[stage.name]) for stage in later):
+            _remove_results(out)  # they are of paths that the settings of this call ask to be replaced
     return list(values[exploration.NAME].record["routes"])
 
 
@@ -88,13 +91,15 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
     if not (records.current(PREPARATION, made_from, "") and (out / preparation.NOTES).exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
-        bind(avoid, checked, read)  # what cannot be avoided is said before anything is written
+        bind(avoid, checked, read)  # what cannot be had is said before anything is written
+        check(checked, settings)
         write()
         _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
     bind(avoid, problem, read)
+    check(problem, settings)
     write()
     return problem, settings
 
@@ -121,7 +126,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     with in_use(folder):
         Records(Folder(folder)).check_finished(exploration.NAME)
         problem = preparation.load(folder)
-        problem.check(settings.dynamics)
+        check(problem, settings)
         change_settings(folder, settings)
         return finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 

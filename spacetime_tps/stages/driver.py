@@ -24,10 +24,10 @@ def run_stages(
 
     What the simulation's storage keeps is used where it was made of the same problem, from the same settings and the same values before
     it. Values follow from the seed alone: torch and BLAS keep to one thread meanwhile. `settings.workers` is for whoever makes the
-    simulation. changing is called before anything of a stage is replaced. Raises SpacetimeError where the problem was prepared with other
-    dynamics than the settings say.
+    simulation. changing is called before anything of a stage is replaced. Raises SpacetimeError before that where settings and problem do
+    not fit (`check`).
     """
-    problem.check(settings.dynamics)
+    check(problem, settings, stages)
     avoid, structures = collected(settings.avoid, simulation.storage)
     for name, content in structures.items():
         simulation.storage.put_bytes(name, content)
@@ -41,6 +41,13 @@ def run_stages(
             if found is not None:
                 values[stage.name] = found
     return values
+
+
+def check(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAGES) -> None:
+    """Raise SpacetimeError where the settings do not fit the problem."""
+    problem.check(settings.dynamics)
+    for stage in stages:
+        stage.check(problem, settings)
 
 
 def keys_of(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAGES) -> dict[str, str]:

@@ -23,6 +23,9 @@ class Exploration:
     def asked(self, settings: Settings) -> Any:
         return {}
 
+    def check(self, problem: Problem, settings: Settings) -> None:
+        """Nothing: regions are bound where they are read."""
+
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         t, w, r = settings.training, settings.windows, settings.rounds
         training = t.walks * (2 * t.equilibration_steps + t.steps_a + t.steps_b)

@@ -42,6 +42,9 @@ class Paths:
     def asked(self, settings: Settings) -> Any:
         return self.method.asked(settings) or None
 
+    def check(self, problem: Problem, settings: Settings) -> None:
+        """Nothing can be wrong."""
+
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return f"{self.name} paths", self.method.asked(settings) * self.method.steps(settings) * self.method.most_curves(
             settings.rounds.routes

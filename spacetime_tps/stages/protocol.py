@@ -42,6 +42,9 @@ class Stage(Protocol):
         """How much is asked for, as plain data: where this alone changes, what is there stays and what is missing is made. None leaves the
         stage out; what is there stays."""
 
+    def check(self, problem: Problem, settings: Settings) -> None:
+        """Raise SpacetimeError for what the settings ask of this problem that cannot be had, before anything is replaced."""
+
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         """What for, in a few words, and about how many evaluations from scratch."""
 

@@ -41,6 +41,10 @@ class Records:
         """Whether the stage was finished, made from this, and this was asked for."""
         return self.finished(stage, made_from) and self._records[stage]["asked"] == asked
 
+    def outdated(self, stage: str, made_from: str) -> bool:
+        """Whether there is anything of the stage, made from something else."""
+        return stage in self._records and not self.begun(stage, made_from)
+
     def check_finished(self, stage: str) -> None:
         """Raise SpacetimeError where a stage is not finished."""
         if not self._records.get(stage, {}).get("finished"):

@@ -9,7 +9,7 @@ from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.unbiased.averages import PURPOSES
 from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
-from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, sample_unbiased
+from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, chosen, sample_unbiased
 
 A_TRANSITION = 2500
 """Evaluations for one effective unbiased transition, as a guess before anything is known: those of a small molecule"""
@@ -28,6 +28,10 @@ class UnbiasedPaths:
 
     def asked(self, settings: Settings) -> Any:
         return settings.unbiased.model_dump(include=MORE) if settings.unbiased.paths else None
+
+    def check(self, problem: Problem, settings: Settings) -> None:
+        """The variable is one of the coordinates."""
+        chosen(problem.coordinates, settings.unbiased.variable)
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return "unbiased paths", min(settings.unbiased.paths * A_TRANSITION, settings.unbiased.budget)

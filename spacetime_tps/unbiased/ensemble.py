@@ -106,7 +106,7 @@ def sample_unbiased(
     again = int(CommittorTrials.read(simulation.storage).evaluations.sum())
     sampler = ShotSampler(engine, settings, seed=seed, say=simulation.progress.say, again=again)
     coordinates = problem.coordinates
-    ensemble = sampler.sample(routes, coordinates.separating(*problem.boxes), chosen=_chosen(coordinates, settings.variable))
+    ensemble = sampler.sample(routes, coordinates.separating(*problem.boxes), chosen=chosen(coordinates, settings.variable))
     scale = len(ensemble.weight) / ensemble.weight.sum()
     weight = iter((scale * ensemble.weight).tolist())
     rows: list[Transition] = []
@@ -138,8 +138,8 @@ def sample_unbiased(
     )  # fmt: skip
 
 
-def _chosen(coordinates: Coordinates, name: str) -> Variable | None:
-    """The value of that name, as a variable; None for no name."""
+def chosen(coordinates: Coordinates, name: str) -> Variable | None:
+    """The value of that name, as a variable; None for no name. Raises SpacetimeError where there is none of it."""
     if name and name not in coordinates.names:
         raise SpacetimeError(f"unbiased.variable: there is no coordinate {name!r}; there are {', '.join(coordinates.names)}")
     return coordinates.variable(name) if name else None
