@@ -69,7 +69,7 @@ class Coordinates(Protocol):
 
     @property
     def unit(self) -> tuple[str, ...]:
-        """Of each value as people read and write it: 'degrees', 'nm' (D,)."""
+        """Of each value as people read and write it (D,): 'degrees' where it wraps, 'nm' for lengths, or one of its own."""
 
     @property
     def scale(self) -> np.ndarray:
@@ -99,7 +99,7 @@ class Coordinates(Protocol):
         """The exponential family of T, with `angular` as here."""
 
     def values(self, positions: np.ndarray) -> np.ndarray:
-        """(..., D) of positions (..., atoms, 3) in nm: radians, or 0.1 nm, which is about the size of thermal motion. `scale` makes them
+        """(..., D) of positions (..., atoms, 3) in nm: radians, 0.1 nm, or what else is about the size of thermal motion. `scale` makes them
         what people read."""
 
     def features(self, positions: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ class Avoidance:
     """
 
     def __init__(self, regions: Sequence[ForbiddenRegion], family: Family, *, margin: float, floor: float):
-        """margin: radians or 0.1 nm; floor: nats."""
+        """margin: radians, 0.1 nm, or what a condition counts in; floor: nats."""
         self.regions, self.family, self.floor = tuple(regions), family, floor
         self._wide = tuple(tuple(region.wider(share * margin) for share in SHARES) for region in regions)
 

@@ -50,7 +50,7 @@ class ForbiddenRegion(Protocol):
         """Whether values (..., D) of the coordinates lie in it: bool (...), false where they do not tell."""
 
     def wider(self, margin: float) -> "ForbiddenRegion":
-        """The region with a margin around it, radians or 0.1 nm."""
+        """The region with a margin around it, as its conditions count it (`Condition.wider`)."""
 
     def divergence(self, denoiser: WeightedSamples, inside: Tensor) -> Divergence:
         """How far p_eta is from it, nats; `inside` (S,) says which samples of the denoiser it holds, at least one."""

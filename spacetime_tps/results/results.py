@@ -74,7 +74,7 @@ class Results(Public):
 
     @property
     def coordinates(self) -> Coordinates:
-        """What the transition is described by: D `names` with a `unit` each; `values(positions)` gives radians, or 0.1 nm."""
+        """What the transition is described by: D `names` with a `unit` each; `values(positions)` are those over `scale`."""
         return self._run.coordinates
 
     @property
