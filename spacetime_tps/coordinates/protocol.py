@@ -99,7 +99,7 @@ class Coordinates(Protocol):
         """The exponential family of T, with `angular` as here."""
 
     def values(self, positions: np.ndarray) -> np.ndarray:
-        """(..., D) of positions (..., atoms, 3) in nm: radians, 0.1 nm, or what else is about the size of thermal motion. `scale` makes them
+        """(..., D) of positions (..., atoms, 3) in nm: radians, 0.1 nm, or else about as large as thermal motion. `scale` makes them
         what people read."""
 
     def features(self, positions: np.ndarray) -> np.ndarray:
