@@ -10,6 +10,7 @@ from hinge import Here, hinge
 from threadpoolctl import threadpool_info
 
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration.regions import ReadBytes
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.settings import Settings, parse_settings
 from spacetime_tps.stages.driver import run_stages
@@ -48,8 +49,8 @@ class Dry:
     def asked(self, settings: Settings) -> Any:
         return self.stage.asked(settings)
 
-    def check(self, problem: Problem, settings: Settings) -> None:
-        self.stage.check(problem, settings)
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
+        self.stage.check(problem, settings, read)
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         return self.stage.cost(problem, settings)
@@ -326,3 +327,10 @@ def test_a_variable_that_there_is_not_is_said_before_any_shot_is_replaced(run: R
         run("unbiased.variable=fi")
     assert run() == [], "all is as it was"
     assert "run unbiased" in run("unbiased.variable=psi")
+
+
+def test_a_region_that_cannot_be_kept_out_of_is_said_before_anything_is_replaced(run: Run) -> None:
+    region = "avoid=[{box: {phy: [-20, 20]}}]"
+    with pytest.raises(SpacetimeError, match="'phy', which is none of the coordinates phi, psi"):
+        run(region)
+    assert run() == []

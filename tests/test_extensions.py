@@ -33,7 +33,7 @@ from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
 from spacetime_tps.exploration.forbidden import bind
-from spacetime_tps.exploration.regions import parse_regions
+from spacetime_tps.exploration.regions import ReadBytes, parse_regions
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families.cartesian import Cartesian
@@ -396,7 +396,7 @@ class MeanPhi:
     def asked(self, settings: Settings) -> Any:
         return {}
 
-    def check(self, problem: Problem, settings: Settings) -> None:
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
         pass
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:

@@ -266,7 +266,10 @@ def test_plain_md_that_was_removed_is_said_and_made_again(first: Path, spec: Sys
     content = {file: file.read_bytes() for file in (folder / "samples").glob("md_A_*.trr")}
     for file in content:
         file.unlink()
-    with pytest.raises(SpacetimeError, match=r"plain MD in A, samples/md_A_\*\.trr, are missing: remove stages\.json"):
+    with pytest.raises(
+        SpacetimeError,
+        match=r"plain MD in A, samples/md_A_\*\.trr, are missing: remove stages\.json",
+    ):
         module.extend(folder, [])
     (folder / "stages.json").unlink()
     module.run(spec, folder, settings())

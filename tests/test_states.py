@@ -8,6 +8,7 @@ import mdtraj as md
 import numpy as np
 import pytest
 
+from spacetime_tps.coordinates.boxes import together
 from spacetime_tps.coordinates.circle import between, meet, within
 from spacetime_tps.coordinates.distances import Distances, distance
 from spacetime_tps.coordinates.molecule import Cell, Molecule
@@ -216,3 +217,12 @@ def test_margins_are_in_the_unit_of_what_they_are_around() -> None:
     assert (around.wider(0.1).low, around.wider(0.1).high) == (pytest.approx(0.01), pytest.approx(0.06))
     assert around.wider(0.5).low == 0.0
     assert State(((torsion.wider(0.2), distance, around),)).to_json()[0].keys() == {"torsions", "distances", "rmsd"}
+
+
+def test_a_box_holds_one_range_of_a_group_of_atoms() -> None:
+    """Read from either end it is the same group, and what two ranges mean together nobody could tell."""
+    once, again = {"distances": [[0, 1, 0.1, 0.25]]}, {"distances": [[1, 0, 0.15, 0.9]]}
+    with pytest.raises(SpacetimeError, match="one range of distances for the atoms 1 2 only"):
+        together([once, again])
+    other = {"distances": [[1, 2, 0.15, 0.9]], "torsions": [[0, 1, 2, 3, -30.0, 30.0]]}
+    assert together([once, other])["distances"] == [*once["distances"], *other["distances"]]

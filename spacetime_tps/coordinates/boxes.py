@@ -18,13 +18,19 @@ def one_way(atoms: Sequence[int]) -> tuple[int, ...]:
 
 
 def together(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """One box in which the conditions of all parts hold. Raises SpacetimeError where two hold a condition that a box can hold once."""
+    """One box in which the conditions of all parts hold. Raises SpacetimeError where two hold a condition that a box can hold once, as one
+    range of a group of atoms."""
     found: dict[str, Any] = {}
     for part in parts:
         for key, entry in part.items():
             if key in found and not isinstance(entry, list):
                 raise SpacetimeError(f"a box can hold one {key} only")
             found[key] = [*found[key], *entry] if key in found else entry
+    for key, entries in found.items():
+        listed = entries if isinstance(entries, list) else []
+        groups = [one_way(entry[:-2]) for entry in listed if isinstance(entry, list)]  # as `ranges` reads them
+        for group in (group for group in groups if groups.count(group) > 1):
+            raise SpacetimeError(f"a box can hold one range of {key} for the atoms {' '.join(str(k + 1) for k in group)} only")
     return found
 
 

@@ -1,6 +1,6 @@
 """Forbidden regions of one molecule: boxes of a state's conditions and denoising distributions, and what lies in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
-from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, StructureFile
+from spacetime_tps.exploration.regions import Forbidden, ForbiddenBox, ForbiddenPoint, ReadBytes, StructureFile
 from spacetime_tps.geometry.penalties import Divergence, from_point, from_samples
 from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.ends import one_more
@@ -23,9 +23,6 @@ from spacetime_tps.states.state import State, state_of
 
 EXTENT = 2.0
 """Times the mean square distance D/kappa that the noise alone makes, within which a molecule counts as at a point"""
-
-ReadBytes = Callable[[str], bytes]
-"""The content of the copy of a structure by its name (`StructureFile.kept`), as `Storage.content`"""
 
 
 class ForbiddenRegion(Protocol):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,6 +119,15 @@ class ForbiddenStructure(StrictModel):
 
 
 Forbidden = ForbiddenBox | ForbiddenPoint | ForbiddenStructure
+
+
+ReadBytes = Callable[[str], bytes]
+"""The content of the copy of a structure by its name (`StructureFile.kept`), as `Storage.content`"""
+
+
+def reader(structures: Mapping[str, bytes], storage: Storage) -> ReadBytes:
+    """Of what `collected` has read, and what the storage keeps."""
+    return lambda name: structures[name] if name in structures else storage.content(name)
 
 
 def collected(forbidden: Sequence[Forbidden], storage: Storage) -> tuple[tuple[Forbidden, ...], dict[str, bytes]]:

@@ -167,7 +167,9 @@ def _walks_in(simulation: Simulation, state: str) -> list[Frames]:
 
 
 def _missing(what: str) -> SpacetimeError:
-    return SpacetimeError(f"{what} are missing: remove stages.json and call run again, which makes what is not there")
+    return SpacetimeError(
+        f"{what} are missing: remove stages.json and call run again: all stages are made anew, from the walks that are there"
+    )
 
 
 def _ranks(optimised: list[Route], routes: int) -> Iterator[int]:

@@ -8,8 +8,7 @@ from typing import Any
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.engines.openmm.workers import available_cores
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.forbidden import bind
-from spacetime_tps.exploration.regions import collected
+from spacetime_tps.exploration.regions import collected, reader
 from spacetime_tps.exploration.sampled import PREPARATION
 from spacetime_tps.paths.transition import SUMMARY
 from spacetime_tps.pipeline.summary import summarise
@@ -77,9 +76,7 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
     records = Records(folder)
     avoid, structures = collected(settings.avoid, folder)
     settings = settings.model_copy(update={"avoid": avoid})
-
-    def read(name: str) -> bytes:
-        return structures[name] if name in structures else folder.content(name)
+    read = reader(structures, folder)
 
     def write() -> None:
         """The structures that were read, since their files may change, and what the settings say of them."""
@@ -91,15 +88,13 @@ def _prepared(spec: SystemSpec, out: Path, settings: Settings, progress: Progres
     if not (records.current(PREPARATION, made_from, "") and (out / preparation.NOTES).exists()):
         begin = time.perf_counter()
         checked = preparation.prepare(spec, settings.dynamics, progress)
-        bind(avoid, checked, read)  # what cannot be had is said before anything is written
-        check(checked, settings)
+        check(checked, settings, read)  # what cannot be had is said before anything is written
         write()
         _remove_results(out)
         with records.making(PREPARATION, made_from, seconds=time.perf_counter() - begin):
             preparation.save(checked, out)
     problem = preparation.load(out)
-    bind(avoid, problem, read)
-    check(problem, settings)
+    check(problem, settings, read)
     write()
     return problem, settings
 
@@ -126,7 +121,7 @@ def extend(folder: Path, assignments: Sequence[str], progress: Progress | None =
     with in_use(folder):
         Records(Folder(folder)).check_finished(exploration.NAME)
         problem = preparation.load(folder)
-        check(problem, settings)
+        check(problem, settings, Folder(folder).content)
         change_settings(folder, settings)
         return finish(folder, content["system"]["name"], problem, settings, progress or ConsoleProgress())
 

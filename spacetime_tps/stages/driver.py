@@ -8,7 +8,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from spacetime_tps.engines.openmm.simulation import Simulation
-from spacetime_tps.exploration.regions import collected
+from spacetime_tps.exploration.regions import ReadBytes, collected, reader
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.settings import Settings
 from spacetime_tps.stages.protocol import Given, Stage
@@ -27,11 +27,11 @@ def run_stages(
     simulation. changing is called before anything of a stage is replaced. Raises SpacetimeError before that where settings and problem do
     not fit (`check`).
     """
-    check(problem, settings, stages)
     avoid, structures = collected(settings.avoid, simulation.storage)
+    settings = settings.model_copy(update={"avoid": avoid})
+    check(problem, settings, reader(structures, simulation.storage), stages)
     for name, content in structures.items():
         simulation.storage.put_bytes(name, content)
-    settings = settings.model_copy(update={"avoid": avoid})
     records = Records(simulation.storage)
     values: dict[str, Any] = {}
     keys = keys_of(problem, settings, stages)
@@ -43,11 +43,11 @@ def run_stages(
     return values
 
 
-def check(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise SpacetimeError where the settings do not fit the problem."""
+def check(problem: Problem, settings: Settings, read: ReadBytes, stages: Sequence[Stage] = STAGES) -> None:
+    """Raise SpacetimeError where the settings do not fit the problem. read: of structures of regions, by the names they are kept under."""
     problem.check(settings.dynamics)
     for stage in stages:
-        stage.check(problem, settings)
+        stage.check(problem, settings, read)
 
 
 def keys_of(problem: Problem, settings: Settings, stages: Sequence[Stage] = STAGES) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from spacetime_tps.exploration.forbidden import bind
+from spacetime_tps.exploration.regions import ReadBytes
 from spacetime_tps.exploration.rounds import explore
 from spacetime_tps.exploration.sampled import FILES, Sampled
 from spacetime_tps.exploration.settings import ExplorationSettings
@@ -23,8 +25,9 @@ class Exploration:
     def asked(self, settings: Settings) -> Any:
         return {}
 
-    def check(self, problem: Problem, settings: Settings) -> None:
-        """Nothing: regions are bound where they are read."""
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
+        """Regions can be kept out of."""
+        bind(settings.avoid, problem, read)
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         t, w, r = settings.training, settings.windows, settings.rounds

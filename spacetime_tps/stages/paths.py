@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from spacetime_tps.exploration.regions import ReadBytes
 from spacetime_tps.exploration.sampled import Curve, Sampled
 from spacetime_tps.methods.driving import Driven
 from spacetime_tps.methods.protocol import Method
@@ -42,7 +43,7 @@ class Paths:
     def asked(self, settings: Settings) -> Any:
         return self.method.asked(settings) or None
 
-    def check(self, problem: Problem, settings: Settings) -> None:
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
         """Nothing can be wrong."""
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:

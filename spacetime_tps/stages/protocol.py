@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.exploration.regions import ReadBytes
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.settings import Settings
 
@@ -42,8 +43,9 @@ class Stage(Protocol):
         """How much is asked for, as plain data: where this alone changes, what is there stays and what is missing is made. None leaves the
         stage out; what is there stays."""
 
-    def check(self, problem: Problem, settings: Settings) -> None:
-        """Raise SpacetimeError for what the settings ask of this problem that cannot be had, before anything is replaced."""
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
+        """Raise SpacetimeError for what the settings ask of this problem that cannot be had, before anything is replaced. read: the
+        structures of regions, by the names that they are kept under."""
 
     def cost(self, problem: Problem, settings: Settings) -> tuple[str, int]:
         """What for, in a few words, and about how many evaluations from scratch."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from spacetime_tps.exploration.regions import ReadBytes
 from spacetime_tps.paths.transition import FOLDER, remove_paths
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.settings import Settings
@@ -29,7 +30,7 @@ class UnbiasedPaths:
     def asked(self, settings: Settings) -> Any:
         return settings.unbiased.model_dump(include=MORE) if settings.unbiased.paths else None
 
-    def check(self, problem: Problem, settings: Settings) -> None:
+    def check(self, problem: Problem, settings: Settings, read: ReadBytes) -> None:
         """The variable is one of the coordinates."""
         chosen(problem.coordinates, settings.unbiased.variable)
 
