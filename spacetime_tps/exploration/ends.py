@@ -18,6 +18,10 @@ from spacetime_tps.trajectories.frames import Frames
 
 GROUP = "samples"
 """Where these walks and those of windows are kept"""
+FLOOR = 40.0
+"""Per rad^2 or 0.01 nm^2"""
+FEWEST = 100
+"""Frames in a state that say how much heat moves it"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,17 @@ class Ends:
             for center, (features, inside) in zip(self.problem.ends, self._seen, strict=True)
         )
         return lines.precisions(floor, first, last, points)
+
+    @property
+    def noise_floor(self) -> float:
+        """The first noise floor where none is asked for: `FLOOR`; for lengths alone, which have no scale as angles have, the inverse of
+        their mean variance in the two states where that is less. Noise narrower than heat only takes windows and work."""
+        coordinates = self.problem.coordinates
+        heat = [features[inside] for features, inside in self._seen if inside.sum() >= FEWEST]
+        if coordinates.angular.any() or not heat:
+            return FLOOR
+        places = list(coordinates.family().locations)
+        return min(FLOOR, 1.0 / float(np.mean([t[:, places].var(axis=0) for t in heat])))
 
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -124,7 +124,7 @@ class Rounds:
         regions = bind(settings.avoid, problem, simulation.storage.content)
         self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
-        self.floor = NoiseFloor(settings.geodesic.floor, settings.windows.count)
+        self.floor = NoiseFloor(settings.geodesic.floor or ends.noise_floor, settings.windows.count)
         self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)
         self.sets: list[WindowSet] = []
         self.evaluations = 0
