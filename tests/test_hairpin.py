@@ -8,7 +8,9 @@ from openmm import unit
 
 from spacetime_tps.engines.openmm.dynamics import FREE, Engine, Walk
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.exploration import minima
 from spacetime_tps.exploration.ends import Ends
+from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, bundled_systems, load_system
@@ -99,10 +101,10 @@ def test_noise_of_lengths_is_no_narrower_than_heat(hairpin):
     """The floor is the inverse variance of frames in the two states: here 0.04 nm and 0.02 nm about the ends, put there by hand."""
     held, rng = np.array(hairpin.coordinates.atoms), np.random.default_rng(1)
 
-    def about(positions: np.ndarray, spread: float) -> Frames:
-        x = np.repeat(positions[None], 4000, axis=0)
-        x[:, held] += spread * rng.standard_normal((4000, len(held), 3))
-        time = np.zeros(4000)
+    def about(positions: np.ndarray, spread: float, count: int = 4000) -> Frames:
+        x = np.repeat(positions[None], count, axis=0)
+        x[:, held] += spread * rng.standard_normal((count, len(held), 3))
+        time = np.zeros(count)
         return Frames(x, np.zeros_like(x), time, time, time.astype(int), 0, True)
 
     ends = Ends(hairpin, [about(hairpin.start.positions, 0.04)], [about(hairpin.end.positions, 0.02)])
@@ -110,3 +112,16 @@ def test_noise_of_lengths_is_no_narrower_than_heat(hairpin):
     assert ends.noise_floor == pytest.approx(1.0 / (left * 0.5 * (0.4**2 + 0.2**2)), rel=0.03)
     stiff = Ends(hairpin, [about(hairpin.start.positions, 0.002)], [about(hairpin.end.positions, 0.002)])
     assert stiff.noise_floor == 40.0
+    few = Ends(hairpin, [about(hairpin.start.positions, 0.04, 50)], [about(hairpin.end.positions, 0.02, 50)])
+    assert (few.heat, few.noise_floor) == (0.0, 40.0)
+
+
+def test_a_minimum_that_heat_blurs_is_no_place_to_lead_a_route_through(hairpin):
+    near = hairpin.end.positions.copy()
+    near[list(hairpin.coordinates.atoms)] += 0.04 * np.random.default_rng(2).choice([-1.0, 1.0], size=(10, 3))
+    apart = float(np.mean((hairpin.coordinates.values(near) - hairpin.ends[1]) ** 2))
+    passed = np.stack(hairpin.ends)
+    assert minima._apart(hairpin.coordinates, passed[1], hairpin.coordinates.values(near), 0.24 * apart)
+    assert not minima._apart(hairpin.coordinates, passed[1], hairpin.coordinates.values(near), 0.26 * apart)
+    assert intermediates(hairpin, hairpin.start.positions[None], passed[1:], count=1)[0] != []
+    assert intermediates(hairpin, hairpin.start.positions[None], passed[1:], count=1, heat=100.0)[0] == []

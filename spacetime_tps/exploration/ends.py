@@ -55,16 +55,21 @@ class Ends:
         )
         return lines.precisions(floor, first, last, points)
 
+    @cached_property
+    def heat(self) -> float:
+        """By how much heat blurs lengths within the two states: their mean variance, 0.01 nm^2; 0 where any coordinate is an angle,
+        or too few frames say."""
+        coordinates = self.problem.coordinates
+        inside = [features[there] for features, there in self._seen if there.sum() >= FEWEST]
+        if coordinates.angular.any() or not inside:
+            return 0.0
+        return float(np.mean([t[:, list(coordinates.family().locations)].var(axis=0) for t in inside]))
+
     @property
     def noise_floor(self) -> float:
-        """The first noise floor where none is asked for: `FLOOR`; for lengths alone, which have no scale as angles have, the inverse of
-        their mean variance in the two states where that is less. Noise narrower than heat only takes windows and work."""
-        coordinates = self.problem.coordinates
-        heat = [features[inside] for features, inside in self._seen if inside.sum() >= FEWEST]
-        if coordinates.angular.any() or not heat:
-            return FLOOR
-        places = list(coordinates.family().locations)
-        return min(FLOOR, 1.0 / float(np.mean([t[:, places].var(axis=0) for t in heat])))
+        """The first noise floor where none is asked for: `FLOOR`, or as wide as heat where that blurs lengths more: they have no scale of
+        their own as angles have, and narrower noise takes windows and work."""
+        return min(FLOOR, 1.0 / self.heat) if self.heat else FLOOR
 
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:
