@@ -7,14 +7,19 @@ import pytest
 from openmm import unit
 
 from spacetime_tps.engines.openmm.dynamics import FREE, Engine, Walk
+from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import minima
 from spacetime_tps.exploration.ends import Ends
 from spacetime_tps.exploration.minima import intermediates
+from spacetime_tps.exploration.rounds import Rounds
+from spacetime_tps.exploration.route import Route
+from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, bundled_systems, load_system
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.progress import Silent
+from spacetime_tps.trajectories.frames import snapshots
 
 FOLDER = bundled_systems()["hairpin"]
 
@@ -22,6 +27,16 @@ FOLDER = bundled_systems()["hairpin"]
 @pytest.fixture(scope="module")
 def hairpin() -> Problem:
     return prepare("hairpin", DynamicsSettings(platform="CPU"))
+
+
+def blurred(problem: Problem, spread_a: float, spread_b: float, count: int = 4000) -> Ends:
+    """Ends of `count` frames each, their atoms blurred by hand, nm."""
+    held, rng, found = [*problem.coordinates.atoms], np.random.default_rng(1), []
+    for structure, spread in ((problem.start, spread_a), (problem.end, spread_b)):
+        x = np.repeat(structure.positions[None], count, axis=0)
+        x[:, held] += spread * rng.standard_normal((count, len(held), 3))
+        found.append(snapshots(x, np.zeros_like(x)))
+    return Ends(problem, [found[0]], [found[1]])
 
 
 @pytest.mark.parametrize("name", ["folded", "unfolded"])
@@ -98,22 +113,23 @@ def test_a_prepared_system_brings_its_own_constraints(tmp_path):
 
 
 def test_noise_of_lengths_is_no_narrower_than_heat(hairpin):
-    """The floor is the inverse variance of frames in the two states: here 0.04 nm and 0.02 nm about the ends, put there by hand."""
-    held, rng = np.array(hairpin.coordinates.atoms), np.random.default_rng(1)
-
-    def about(positions: np.ndarray, spread: float, count: int = 4000) -> Frames:
-        x = np.repeat(positions[None], count, axis=0)
-        x[:, held] += spread * rng.standard_normal((count, len(held), 3))
-        time = np.zeros(count)
-        return Frames(x, np.zeros_like(x), time, time, time.astype(int), 0, True)
-
-    ends = Ends(hairpin, [about(hairpin.start.positions, 0.04)], [about(hairpin.end.positions, 0.02)])
-    left = 1.0 - 6.0 / (3 * len(held))  # superposition takes six degrees of freedom
-    assert ends.noise_floor == pytest.approx(1.0 / (left * 0.5 * (0.4**2 + 0.2**2)), rel=0.03)
-    stiff = Ends(hairpin, [about(hairpin.start.positions, 0.002)], [about(hairpin.end.positions, 0.002)])
-    assert stiff.noise_floor == 40.0
-    few = Ends(hairpin, [about(hairpin.start.positions, 0.04, 50)], [about(hairpin.end.positions, 0.02, 50)])
+    free = 1.0 - 6.0 / (3 * len(hairpin.coordinates.atoms))  # superposition takes six degrees of freedom
+    assert blurred(hairpin, 0.04, 0.02).noise_floor == pytest.approx(1.0 / (free * 0.5 * (0.4**2 + 0.2**2)), rel=0.03)
+    assert blurred(hairpin, 0.002, 0.002).noise_floor == 40.0
+    few = blurred(hairpin, 0.04, 0.02, count=50)
     assert (few.heat, few.noise_floor) == (0.0, 40.0)
+
+
+def test_a_floor_that_heat_sets_stays_and_one_that_is_given_rises(hairpin):
+    ends = blurred(hairpin, 0.03, 0.03)
+    doubtful = Route("direct", (0,) * 30, np.zeros((8, 31)), rounds=1, disagreement=30.0, lowest_overlap=0.9)
+    found = {}
+    with Simulation(hairpin.model, processes=1, progress=Silent()) as simulation:
+        for given in (None, 5.0):
+            work = Rounds(hairpin, simulation, ExplorationSettings(geodesic={"floor": given}), ends, seed=1)
+            stays = work.move_floor(doubtful, [doubtful])
+            found[given] = stays, work.floor.precision
+    assert found == {None: (True, ends.noise_floor), 5.0: (False, 20.0)}
 
 
 def test_a_minimum_that_heat_blurs_is_no_place_to_lead_a_route_through(hairpin):

@@ -8,8 +8,6 @@ from spacetime_tps.exploration.settings import WindowSettings
 STEP = 2.0**0.5
 HOPELESS, RAISED = 20.0, 4.0
 """kT between the two directions from which the noise floor rises by so much at once"""
-RISE = 10.0
-"""By which the floor rises in all, at most, from one that heat sets"""
 PLENTY = 0.4
 """Overlap of neighbouring windows that a higher floor still leaves enough of"""
 

@@ -18,8 +18,8 @@ from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, explored, followed, in_doubt
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
-from spacetime_tps.exploration.ends import GROUP, Ends, walk_ends
-from spacetime_tps.exploration.floor import RISE, NoiseFloor
+from spacetime_tps.exploration.ends import FLOOR, GROUP, Ends, walk_ends
+from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
@@ -124,8 +124,10 @@ class Rounds:
         regions = bind(settings.avoid, problem, simulation.storage.content)
         self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
-        first = settings.geodesic.floor or ends.noise_floor
-        self.highest = settings.geodesic.highest_floor if settings.geodesic.floor else min(settings.geodesic.highest_floor, RISE * first)
+        self.highest, first = settings.geodesic.highest_floor, settings.geodesic.floor
+        if first is None:
+            first = ends.noise_floor
+            self.highest = first if first < FLOOR else self.highest  # noise no wider than heat parts what it can
         self.floor = NoiseFloor(first, settings.windows.count)
         self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)
         self.sets: list[WindowSet] = []
