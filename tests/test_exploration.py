@@ -101,12 +101,12 @@ def route(
 def test_the_floor_moves_where_windows_ask_for_it(
     precision: float, windows: int, apart: float, overlap: float, after: tuple[float, int]
 ) -> None:
-    found = NoiseFloor(precision, windows).after(route(apart=apart, overlap=overlap), GeodesicSettings(), WindowSettings())
+    found = NoiseFloor(precision, windows).after(route(apart=apart, overlap=overlap), GeodesicSettings().highest_floor, WindowSettings())
     assert (found.precision, found.windows) == (pytest.approx(after[0]), after[1])
 
 
 def test_the_floor_keeps_to_the_settings() -> None:
-    narrow = GeodesicSettings(floor=30.0, highest_floor=30.0 * ROOT)
+    narrow = 30.0 * ROOT
     wide = WindowSettings(min_overlap=0.3)
     assert NoiseFloor(30.0, 8).after(route(overlap=0.45, apart=6.0), narrow, wide).precision == pytest.approx(30.0 * ROOT)
     assert NoiseFloor(31.0, 8).after(route(overlap=0.35), narrow, wide) == NoiseFloor(31.0, 8)

@@ -18,6 +18,10 @@ from spacetime_tps.trajectories.frames import Frames
 
 GROUP = "samples"
 """Where these walks and those of windows are kept"""
+FLOOR = 40.0
+"""Per rad^2 or 0.01 nm^2"""
+FEWEST = 100
+"""Frames in a state that say how much heat moves it"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,22 @@ class Ends:
             for center, (features, inside) in zip(self.problem.ends, self._seen, strict=True)
         )
         return lines.precisions(floor, first, last, points)
+
+    @cached_property
+    def heat(self) -> float:
+        """By how much heat blurs lengths within the two states: their mean variance, 0.01 nm^2; 0 where any coordinate is an angle,
+        or too few frames say."""
+        coordinates = self.problem.coordinates
+        inside = [features[there] for features, there in self._seen if there.sum() >= FEWEST]
+        if coordinates.angular.any() or not inside:
+            return 0.0
+        return float(np.mean([t[:, list(coordinates.family().locations)].var(axis=0) for t in inside]))
+
+    @property
+    def noise_floor(self) -> float:
+        """The first noise floor where none is asked for: `FLOOR`, or as wide as heat where that blurs lengths more: they have no scale of
+        their own as angles have, and narrower noise takes windows and work."""
+        return min(FLOOR, 1.0 / self.heat) if self.heat else FLOOR
 
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:

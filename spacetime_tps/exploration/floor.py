@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from spacetime_tps.exploration.route import Route
-from spacetime_tps.exploration.settings import GeodesicSettings, WindowSettings
+from spacetime_tps.exploration.settings import WindowSettings
 
 STEP = 2.0**0.5
 HOPELESS, RAISED = 20.0, 4.0
@@ -19,7 +19,7 @@ class NoiseFloor:
     precision: float
     windows: int
 
-    def after(self, best: Route, geodesic: GeodesicSettings, windows: WindowSettings) -> "NoiseFloor":
+    def after(self, best: Route, highest: float, windows: WindowSettings) -> "NoiseFloor":
         """The floor of the next round, the same where the best route's windows do not ask for another.
 
         Where neighbours hardly overlap, windows are put between them: wider noise would hold more basins at once, and the two directions
@@ -28,8 +28,8 @@ class NoiseFloor:
         """
         if best.lowest_overlap < windows.min_overlap:
             return NoiseFloor(self.precision, round(STEP * self.windows))
-        if best.unsettled and self.precision < geodesic.highest_floor:
-            factor = min(RAISED if best.disagreement > HOPELESS else 2.0, geodesic.highest_floor / self.precision)
+        if best.unsettled and self.precision < highest:
+            factor = min(RAISED if best.disagreement > HOPELESS else 2.0, highest / self.precision)
             count = round(factor**0.5 * self.windows) if best.lowest_overlap < PLENTY else self.windows
             return NoiseFloor(self.precision * factor, count)
         return self

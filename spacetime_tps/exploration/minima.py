@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.coordinates.distances import distance
+from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.minimisation import Potential, minimise
 from spacetime_tps.exploration.forbidden import ForbiddenRegion
 from spacetime_tps.geometry.farthest import farthest
@@ -17,6 +19,8 @@ from spacetime_tps.problems.problem import GRADIENT_TOLERANCE, Problem
 
 ALIKE_ENERGY, ALIKE_DISTANCE = 0.5, 0.01
 """kJ/mol and nm within which two minima are the same but for the numbering of equal atoms"""
+BLURRED = 2.0
+"""Standard deviations: a floppy chain has a minimum within so many of wherever it is, which is no place to lead a route through"""
 MOST_ATOMS = 40
 """Of the coordinates, beyond which no symmetry is looked for: pairs of pairs are compared"""
 
@@ -36,13 +40,19 @@ class Intermediate:
 
 
 def intermediates(
-    problem: Problem, frames: np.ndarray, passed: np.ndarray, *, count: int, regions: Sequence[ForbiddenRegion] = ()
+    problem: Problem,
+    frames: np.ndarray,
+    passed: np.ndarray,
+    *,
+    count: int,
+    heat: float = 0.0,
+    regions: Sequence[ForbiddenRegion] = (),
 ) -> tuple[list[Intermediate], int]:
     """The minima that `count` of the frames (F, atoms, 3) fall into, the lowest first, and the evaluations that it took to find them.
 
     The frames are those that lie farthest from the two ends and from each other in T. Left out are minima that differ by too little from a
-    place in `passed` (P, D), values that known routes lead through, and those in one of the regions. A region breaks symmetry: where there
-    are any, no two minima are one.
+    place in `passed` (P, D), values that known routes lead through, and those in one of the regions; heat: the variance of lengths in
+    the ends, which blurs what lies nearer. A region breaks symmetry: where there are any, no two minima are one.
     """
     coordinates, potential = problem.coordinates, Potential(problem.model)
     known = coordinates.features(np.stack([problem.start.positions, problem.end.positions]))
@@ -53,7 +63,7 @@ def intermediates(
     ):
         here = Intermediate(minimum.positions, coordinates.values(minimum.positions), minimum.energy - problem.zero)
         places = [*passed, *(m.values for m in found)]
-        if not all(coordinates.changed(place, here.values) for place in places) or any(r.contains(here.positions) for r in regions):
+        if not all(_apart(coordinates, place, here.values, heat) for place in places) or any(r.contains(here.positions) for r in regions):
             continue
         twin = next((k for k, other in enumerate(found) if not regions and _twins(problem, here, other)), None)
         if twin is None:
@@ -61,6 +71,12 @@ def intermediates(
         else:
             found[twin] = replace(found[twin], twins=found[twin].twins + 1)
     return found, potential.evaluations
+
+
+def _apart(coordinates: Coordinates, p: np.ndarray, q: np.ndarray, heat: float) -> bool:
+    """Whether values p and q (D,) belong to different minima, and are not within `BLURRED` standard deviations of heat."""
+    apart = difference(p, q, coordinates.angular)
+    return coordinates.changed(p, q) and float(np.mean(apart**2)) > BLURRED**2 * heat
 
 
 def _twins(problem: Problem, p: Intermediate, q: Intermediate) -> bool:

@@ -18,7 +18,7 @@ from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, explored, followed, in_doubt
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
-from spacetime_tps.exploration.ends import GROUP, Ends, walk_ends
+from spacetime_tps.exploration.ends import FLOOR, GROUP, Ends, walk_ends
 from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
@@ -124,7 +124,11 @@ class Rounds:
         regions = bind(settings.avoid, problem, simulation.storage.content)
         self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
-        self.floor = NoiseFloor(settings.geodesic.floor, settings.windows.count)
+        self.highest, first = settings.geodesic.highest_floor, settings.geodesic.floor
+        if first is None:
+            first = ends.noise_floor
+            self.highest = first if first < FLOOR else self.highest  # noise no wider than heat parts what it can
+        self.floor = NoiseFloor(first, settings.windows.count)
         self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)
         self.sets: list[WindowSet] = []
         self.evaluations = 0
@@ -211,8 +215,9 @@ class Rounds:
             return []
         passed = np.concatenate([lines.center_line(route.eta, self.family) for route in routes])
         minima, evaluations = intermediates(
-            self.problem, self.classes.frames(), passed, count=self.settings.rounds.quenches, regions=self.avoidance.regions
-        )
+            self.problem, self.classes.frames(), passed, count=self.settings.rounds.quenches, heat=self.ends.heat,
+            regions=self.avoidance.regions,
+        )  # fmt: skip
         self.evaluations += evaluations
         here, there = self.problem.ends
         found = [
@@ -234,7 +239,7 @@ class Rounds:
         """Move the floor of the next round where the windows of the best route ask for it, or those of one of its class that is in doubt;
         True when it stays."""
         asking = next((r for r in routes if in_doubt(r, leader)), leader)
-        moved = self.floor.after(asking, self.settings.geodesic, self.settings.windows)
+        moved = self.floor.after(asking, self.highest, self.settings.windows)
         if moved.precision > self.floor.precision:
             self.simulation.progress.say(
                 f"  windows walked from A and from B differ by {asking.disagreement:.1f} kT on {asking.name}: the noise floor rises to "

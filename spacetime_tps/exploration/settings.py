@@ -46,8 +46,12 @@ class GeodesicSettings(StrictModel):
     points: int = Field(64, ge=8, description="of a curve, at which objective and penalties are evaluated")
     nodes: int = Field(16, ge=4, description="of the spline that is optimised")
     evaluations: int = Field(200, ge=1, description="of the objective, at most")
-    floor: float = Field(40.0, gt=0, description="first noise floor, a precision per rad^2 or 0.01 nm^2; two basins in a window raise it")
-    highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises")
+    floor: float | None = Field(
+        None,
+        gt=0,
+        description="first noise floor, per rad^2 or 0.01 nm^2; two basins raise it. Not given: 40, less for lengths that heat moves more",
+    )
+    highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises; it stays where heat sets it")
     low_variance_weight: float = Field(500.0, ge=0, description="this and the other weights in units of the straight curve's energy")
     barrier_weight: float = Field(0.05, ge=0, description="per kT")
     barrier_sharpness: float = Field(2.0, gt=0, description="of the soft maximum, per kT")

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,20 +23,45 @@ WIDEST = 0.45
 """Cutoff over the shortest edge of a box, at most"""
 
 
-def build_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
-    """System without cutoff, constraints or centre-of-mass motion removal. `files` as OpenMM's ForceField takes them.
+@dataclass(frozen=True)
+class Hydrogens:
+    """How hydrogens move."""
+
+    rigid: bool = False
+    """Whether the lengths of their bonds are constrained"""
+    mass: float | None = None
+    """Da, what is added to each taken from the atom that bears it; their own where it is left out"""
+
+    @property
+    def said(self) -> str:
+        """In words; nothing where they move as they are."""
+        parts = ["bonds to hydrogen rigid"] if self.rigid else []
+        return ", ".join(parts + ([f"hydrogens of {self.mass:g} Da"] if self.mass is not None else []))
+
+
+FREE = Hydrogens()
+
+
+def build_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrogens = FREE) -> openmm.System:
+    """System without cutoff or centre-of-mass motion removal, and without constraints but for those of hydrogens. `files` as OpenMM's
+    ForceField takes them.
 
     Raises SpacetimeError for an unknown file, with the nearest known one, and for residues that the force field does not know.
     """
-    return _created(topology, files, ISOLATED)
+    return _created(topology, files, {**ISOLATED, **_hydrogens(hydrogens)})
 
 
-def build_solvated_system(topology: app.Topology, files: Sequence[str]) -> openmm.System:
+def build_solvated_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrogens = FREE) -> openmm.System:
     """System in the topology's periodic box, with PME, bonds to hydrogen constrained and water rigid. Otherwise as `build_system`."""
     edges = [vector[k] for k, vector in enumerate(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))]
     cutoff = min(CUTOFF, WIDEST * min(edges))
     periodic = {"nonbondedMethod": app.PME, "nonbondedCutoff": cutoff, "constraints": app.HBonds, "rigidWater": True}
-    return _created(topology, files, {**ISOLATED, **periodic})
+    return _created(topology, files, {**ISOLATED, **_hydrogens(hydrogens), **periodic})
+
+
+def _hydrogens(hydrogens: Hydrogens) -> dict[str, Any]:
+    mass = {} if hydrogens.mass is None else {"hydrogenMass": hydrogens.mass * unit.dalton}
+    return {"constraints": app.HBonds if hydrogens.rigid else None, **mass}
 
 
 def _created(topology: app.Topology, files: Sequence[str], how: dict[str, Any]) -> openmm.System:

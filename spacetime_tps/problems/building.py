@@ -41,16 +41,19 @@ def build(spec: SystemSpec, dynamics: DynamicsSettings, progress: Progress) -> B
     ends = two_ends(spec.start, spec.end, spec.forcefield, keep_names=spec.labelled, keep_solvent=spec.solvent is not None)
     start, end = _whole(ends, progress)
     if spec.solvent is None:
-        return Built(model(serialised(build_system(start.topology, spec.forcefield))), start, end)
+        found = model(serialised(build_system(start.topology, spec.forcefield, spec.hydrogens)))
+        if spec.hydrogens.said:
+            progress.say(f"{spec.hydrogens.said}, steps of {1e3 * found.timestep:g} fs")
+        return Built(found, start, end)
     files = with_water(spec.forcefield, spec.solvent.water)
     if ends.solvents is not None:
-        found = model(serialised(build_solvated_system(start.topology, files)))
+        found = model(serialised(build_solvated_system(start.topology, files, spec.hydrogens)))
         progress.say(f"in this water: {how(found)}")
         return Built(found, start, end)
     molecule = molecule_of(start, end, None)  # what is wrong with its coordinates or states is said before water is equilibrated
     coordinates_for(spec, molecule, periodic=True)
     boxes_for(spec, molecule)
-    water = solvate(start, end, spec.solvent, files, model, progress)
+    water = solvate(start, end, spec.solvent, files, spec.hydrogens, model, progress)
     progress.say(water.said)
     return Built(water.model, water.start, water.end, water.evaluations)
 

@@ -13,7 +13,7 @@ from spacetime_tps.engines.openmm.dynamics import Model
 from spacetime_tps.engines.openmm.equilibration import GENTLE_STEPS, equilibrated, resized
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.composition import solute_size
-from spacetime_tps.molecules.forcefield import build_solvated_system, serialised
+from spacetime_tps.molecules.forcefield import Hydrogens, build_solvated_system, serialised
 from spacetime_tps.molecules.room import with_solute
 from spacetime_tps.molecules.solvent import parted
 from spacetime_tps.molecules.structure import Structure, is_hydrogen
@@ -46,8 +46,9 @@ class Solvated:
 
 
 def solvate(
-    start: Structure, end: Structure, solvent: Solvent, files: tuple[str, ...], bare: Callable[[str], Model], progress: Progress
-) -> Solvated:
+    start: Structure, end: Structure, solvent: Solvent, files: tuple[str, ...], hydrogens: Hydrogens, bare: Callable[[str], Model],
+    progress: Progress,
+) -> Solvated:  # fmt: skip
     """Water about the larger end, equilibrated at 1 bar, which sets the box; then about the other end in the same box, put where the first
     is. Both solutes keep their shape. bare: the model with a System. Raises SpacetimeError where the force field knows no water.
     """
@@ -57,7 +58,7 @@ def solvate(
     solute = len(start.positions)
     if solute_size(boxed.topology) != solute:
         raise SpacetimeError("ions are part of the solvent in water: a molecule that is or holds one needs a system of its own")
-    model = bare(serialised(build_solvated_system(boxed.topology, files)))
+    model = bare(serialised(build_solvated_system(boxed.topology, files, hydrogens)))
     shape = np.array([a.index for a in start.topology.atoms() if not is_hydrogen(a)])
     steps = round(solvent.equilibration_ps / model.timestep)
     with progress.task("water about both ends", 2 * (steps + GENTLE_STEPS)) as advance:

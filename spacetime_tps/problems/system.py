@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SerializeAsAny, ValidationError, create_model, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from spacetime_tps.coordinates.automatic import AUTO
 from spacetime_tps.coordinates.registry import KINDS, kind_of
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import read_yaml
+from spacetime_tps.molecules.forcefield import Hydrogens
 from spacetime_tps.molecules.prepared import files_of
 from spacetime_tps.problems.solvated import Solvent
 from spacetime_tps.states.protocol import Definition
@@ -19,8 +20,8 @@ from spacetime_tps.states.state import CONDITIONS
 from spacetime_tps.validation import Plain, StrictModel, first_error
 
 Range = tuple[float, float]
-RIGID_TIMESTEP = 2.0
-"""fs"""
+RIGID_TIMESTEP, HEAVY_TIMESTEP, HEAVY = 2.0, 4.0, 3.0
+"""fs, where bonds to hydrogen are rigid, and where hydrogens weigh so many Da besides"""
 
 
 StateBox = dict[str, Range | SerializeAsAny[Definition]]
@@ -48,7 +49,11 @@ class SystemSpec(Plain):
     """Explicit water; vacuum, or the force field's implicit solvent, where it is left out"""
     temperature_K: float = Field(300.0, gt=0)
     timestep_fs: float = Field(1.0, gt=0)
-    """2 fs where it is left out and there is explicit water: bonds to hydrogen are rigid there"""
+    """Left out: 2 fs where bonds to hydrogen are rigid, as they are in explicit water, and 4 fs where hydrogens weigh 3 Da or more too"""
+    constraints: Literal["HBonds"] | None = None
+    """As OpenMM names them: lengths of bonds to hydrogen. In explicit water these are constrained in any case"""
+    hydrogen_mass_Da: float | None = Field(None, ge=1.008, le=4.0)
+    """Of each hydrogen, taken from the atom that bears it; nothing that does not depend on time is changed by it"""
     friction_per_ps: float = Field(1.0, gt=0)
     coordinates: tuple[str, ...] | None = Field(None, min_length=1)
     """Kinds of the blocks that the transition is described by, or `AUTO` alone; where it is left out the `defined` ones, or else `AUTO`"""
@@ -63,8 +68,9 @@ class SystemSpec(Plain):
         own = {key: value for key, value in data.items() if key in cls.model_fields}
         if isinstance(own.get("solvent"), str):
             own["solvent"] = {"water": own["solvent"]}
-        if own.get("solvent") is not None:
-            own.setdefault("timestep_fs", RIGID_TIMESTEP)
+        if own.get("solvent") is not None or own.get("constraints") is not None:
+            mass = own.get("hydrogen_mass_Da")
+            own.setdefault("timestep_fs", HEAVY_TIMESTEP if isinstance(mass, int | float) and mass >= HEAVY else RIGID_TIMESTEP)
         selections = {key: value for key, value in data.items() if key in KINDS and isinstance(value, str)}
         further = {key: value for key, value in data.items() if key not in own and key not in selections}
         types: dict[str, Any] = {key: (kind.definition | None, None) for key, kind in KINDS.items()}
@@ -98,6 +104,8 @@ class SystemSpec(Plain):
             raise ValueError("give either a forcefield or a system, and not both")
         if self.solvent is not None and self.system is not None:
             raise ValueError("a prepared system is taken as it is: leave `solvent` out, or give a forcefield instead of the system")
+        if self.system is not None and self.hydrogens != Hydrogens():
+            raise ValueError("a prepared system is taken as it is: constraints and masses of hydrogens are in it")
         if self.parameters and self.system is None:
             raise ValueError("parameters are of a prepared system: give that too")
         if self.states is not None and set(self.states) != {"A", "B"}:
@@ -108,6 +116,11 @@ class SystemSpec(Plain):
     def defined(self) -> dict[str, Any]:
         """The definitions that the system gives by names of atoms, by kind of coordinates."""
         return self.model_extra or {}
+
+    @property
+    def hydrogens(self) -> Hydrogens:
+        """How hydrogens move in the molecule."""
+        return Hydrogens(rigid=self.constraints is not None, mass=self.hydrogen_mass_Da)
 
     @property
     def labelled(self) -> bool:
@@ -124,8 +137,9 @@ class SystemSpec(Plain):
         """Changes when anything that defines the system does, the content of the two files included, but not where they lie."""
         spec = self.model_dump(mode="json", exclude={"start", "end", "system", "parameters"})
         spec["forcefield"] = [Path(name).name if Path(name).is_file() else name for name in self.forcefield]
-        if self.solvent is None:  # runs of before there was any are still the same
-            del spec["solvent"]
+        for key in ("solvent", "constraints", "hydrogen_mass_Da"):  # runs of before there was any are still the same
+            if not spec[key]:
+                del spec[key]
         content = {**self.inputs(), **{f"spec_{k}": v for k, v in spec.items()}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
