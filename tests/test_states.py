@@ -18,6 +18,8 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.molecules.atoms import molecule_of
 from spacetime_tps.molecules.reading import load_structure
 from spacetime_tps.molecules.structure import atom_index
+from spacetime_tps.problems import description
+from spacetime_tps.problems import problem as problem_module
 from spacetime_tps.problems.problem import prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, load_system
@@ -226,3 +228,23 @@ def test_a_box_holds_one_range_of_a_group_of_atoms() -> None:
         together([once, again])
     other = {"distances": [[1, 2, 0.15, 0.9]], "torsions": [[0, 1, 2, 3, -30.0, 30.0]]}
     assert together([once, other])["distances"] == [*once["distances"], *other["distances"]]
+
+
+def test_an_entry_is_a_list_where_a_box_can_hold_several_of_it() -> None:
+    for box, said in (({"torsions": {"phi": 1}}, "is a list of entries"), ({"rmsd": [{"file": "end.pdb"}]}, "is one entry, no list")):
+        with pytest.raises(SpacetimeError, match=said):
+            state_of([box], cell=None, read=PLACES.__getitem__)
+
+
+def test_states_that_a_system_names_are_of_the_minima_as_its_coordinates_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind may measure from the start structure: its ranges are then from where that lies when it is minimised."""
+    seen: list[np.ndarray] = []
+
+    def boxes(spec: SystemSpec, molecule: Molecule) -> object:
+        seen.append(molecule.start)
+        return description.boxes_for(spec, molecule)
+
+    monkeypatch.setattr(problem_module, "boxes_for", boxes)
+    found = prepare("alanine_dipeptide", DynamicsSettings(platform="Reference"))
+    np.testing.assert_array_equal(seen[-1], found.start.positions)
+    assert not np.allclose(seen[0], seen[-1], atol=1e-6), "looked at before, so that what is wrong is said at once"

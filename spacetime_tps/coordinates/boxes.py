@@ -28,7 +28,9 @@ def together(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
             found[key] = [*found[key], *entry] if key in found else entry
     for key, entries in found.items():
         listed = entries if isinstance(entries, list) else []
-        groups = [one_way(entry[:-2]) for entry in listed if isinstance(entry, list)]  # as `ranges` reads them
+        groups = [
+            one_way(entry[:-2]) for entry in listed if isinstance(entry, list) and all(isinstance(k, int) for k in entry[:-2])
+        ]  # as `ranges` reads them
         for group in (group for group in groups if groups.count(group) > 1):
             raise SpacetimeError(f"a box can hold one range of {key} for the atoms {' '.join(str(k + 1) for k in group)} only")
     return found

@@ -116,7 +116,8 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     model, start, end = built.model, built.start, built.end
     wanted = dynamics.named_platform
     molecule, periodic = molecule_of(start, end, model.cell), model.cell is not None
-    coordinates, boxes = coordinates_for(spec, molecule, periodic=periodic).coordinates, boxes_for(spec, molecule)
+    coordinates = coordinates_for(spec, molecule, periodic=periodic).coordinates
+    boxes_for(spec, molecule)  # what is wrong with states is said before anything is timed or minimised
     name, rate, evaluations = platforms.fastest(model, coordinates, start.positions, None if wanted is None else [wanted])
     model = replace(model, platform=name)
     potential, solute = Potential(model), in_solute(start)
@@ -126,9 +127,10 @@ def prepare(spec: SystemSpec | str | Path, dynamics: DynamicsSettings = PLAIN, p
     if model.cell is None:
         minima[1] = superposed(minima[1], minima[0])
     start, end = (_as_stored(Structure(start.topology, x)) for x in minima)
-    choice = coordinates_for(spec, molecule_of(start, end, model.cell), periodic=periodic)  # found from the minima, as is a reference
+    molecule = molecule_of(start, end, model.cell)
+    choice = coordinates_for(spec, molecule, periodic=periodic)  # found from the minima, as is a reference, and as are states
     coordinates = choice.coordinates
-    a, b = states_for(boxes, coordinates, start, end, model.cell)
+    a, b = states_for(boxes_for(spec, molecule), coordinates, start, end, model.cell)
     check_endpoints(a, b, start.positions, end.positions)
     (progress or Silent()).say(f"coordinates: {choice.because}")
     zero, _ = potential(start.positions)

@@ -141,8 +141,8 @@ class Results(Public):
         return average(self._run, self.paths.select(stage=stage, hit=True), of)
 
     def show(self, path: str | None = None) -> None:
-        """In a notebook, the map and a path in three dimensions (with NGLView or py3Dmol): the one named, or the heaviest or first that
-        connects. Elsewhere, where the pictures are."""
+        """In a notebook, the map and a path in three dimensions (with NGLView or py3Dmol): the one named, or
+        `Paths.representative`. Elsewhere, where the pictures are."""
         show.show(self._run, self.paths, path)
 
 

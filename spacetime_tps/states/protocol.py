@@ -50,7 +50,7 @@ class ConditionKind(Protocol):
 
     @property
     def listed(self) -> bool:
-        """Whether that entry is a list of such conditions, or one alone."""
+        """Whether that entry is a list of such conditions; else it is one alone, and no list."""
 
     @property
     def definition(self) -> type[Definition] | None:

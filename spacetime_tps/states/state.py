@@ -44,12 +44,16 @@ CONDITIONS: dict[str, ConditionKind] = {kind.key: kind for kind in (TorsionRange
 
 
 def state_of(boxes: Sequence[dict[str, Any]], *, cell: Cell | None, read: Read) -> State:
-    """The state that `to_json` wrote. Raises SpacetimeError for a kind of condition that is not registered."""
+    """The state that `to_json` wrote. Raises SpacetimeError for a kind of condition that is not registered, and for an entry that is a list
+    where a box can hold one such condition, or none where it can hold several."""
     found = []
     for box in boxes:
         unknown = set(box) - set(CONDITIONS)
         if unknown:
             raise SpacetimeError(f"states.json holds an unknown condition {sorted(unknown)[0]!r}; there are {', '.join(CONDITIONS)}")
+        for key, entry in box.items():
+            if CONDITIONS[key].listed != isinstance(entry, list):
+                raise SpacetimeError(f"states.json: {key!r} is {'a list of entries' if CONDITIONS[key].listed else 'one entry, no list'}")
         found.append(tuple(condition for key, entry in box.items() for condition in CONDITIONS[key].of_entry(entry, cell, read)))
     return State(tuple(found))
 
