@@ -292,6 +292,15 @@ def test_superposition_never_reflects() -> None:
     assert rmsd(mirrored, START) > 0.01
 
 
+def test_paths_of_torsions_have_one_name_where_their_turns_are_alike() -> None:
+    """Of the first the ends are apart, of the second alike: it turns by 10 degrees, or by 350 the other way."""
+    a, b = np.radians([60.0, 0.0]), np.radians([180.0, 10.0])
+    lines = [a + np.linspace(0.0, 1.0, 60)[:, None] * np.radians([first, second]) for first in (120.0, -240.0) for second in (10.0, -350.0)]
+    names = [TORSIONS.way_of(line, a, b) for line in lines]
+    assert names == ["t+120", "t+120_u-350", "t-240", "t-240_u-350"]
+    assert len({winding(line, TORSIONS.angular) for line in lines}) == 4
+
+
 def test_windings_count_turns_of_angles_alone() -> None:
     line = np.stack([np.linspace(0.0, 2 * np.pi + 0.3, 30), np.linspace(0.0, 9.0, 30)], axis=1)
     assert winding(line, np.array([True, False])) == (1, 0)

@@ -116,13 +116,16 @@ class Torsions:
         return found
 
     def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
-        """As `ways` names it. Frames (F, n) must be close enough in time for no torsion to turn by half a circle between them.
+        """As `ways` names it, and one that turns a torsion right round, though its ends are alike, after that too: paths have one name
+        where their turns (`circle.winding`) are alike. Frames (F, n) must be close enough in time for no torsion to turn by half a circle between
+        them.
 
         Both ends are taken to a and b the short way.
         """
         angles = np.unwrap(path, axis=0)
         change = angles[-1] - angles[0] + difference(a, angles[0], self.angular) - difference(b, angles[-1], self.angular)
-        return self._name(change, np.flatnonzero(np.abs(difference(a, b, self.angular)) > CHANGED))
+        short = difference(a, b, self.angular)
+        return self._name(change, np.flatnonzero((np.abs(short) > CHANGED) | (np.abs(change - short) > np.pi)))
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
         """Whether any torsion differs by more than 30 degrees."""

@@ -26,6 +26,7 @@ from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.results.paths import TransitionPath
 from spacetime_tps.results.results import Results
+from spacetime_tps.seeds import seed_of
 from spacetime_tps.stages.records import FILE
 from spacetime_tps.states.ends import IN_A, IN_B, met
 from spacetime_tps.states.transitions import crossings, places
@@ -61,8 +62,9 @@ def to_openpathsampling(folder: str | Path, path: str | None = None, *, seed: in
     if chosen is None:
         raise SpacetimeError(f"{folder} holds no path that connects its states")
     engine = engine_of(
-        problem.model, problem.start.topology, stride=_stride(problem, chosen), longest=_longest(results, problem, chosen), seed=seed
-    )
+        problem.model, problem.start.topology, stride=_stride(problem, chosen), longest=_longest(results, problem, chosen),
+        seed=seed_of(seed, "openpathsampling", 0),
+    )  # fmt: skip
     a, b = volumes(problem.boxes, problem.model.cell, *(s.positions for s in (problem.start, problem.end)))
     trajectory = trajectory_of(problem, engine, chosen)
     return PathSampling(engine, trajectory, chosen.name, a, b, openpathsampling.TPSNetwork(a, b))

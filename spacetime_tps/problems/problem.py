@@ -91,15 +91,14 @@ class Problem:
 
     def check(self, dynamics: DynamicsSettings) -> None:
         """Raise SpacetimeError where settings ask for other dynamics than the problem was prepared with."""
-        model = self.model
-        for name, wanted, has in (
-            ("friction_per_ps", dynamics.friction_per_ps, model.friction), ("timestep_fs", dynamics.timestep_fs, 1e3 * model.timestep),
-            ("platform", dynamics.named_platform, model.platform),
-        ):  # fmt: skip
-            if wanted is not None and (wanted != has if isinstance(wanted, str) else not np.isclose(wanted, has)):
+        has: dict[str, Any] = {
+            "friction_per_ps": self.model.friction, "timestep_fs": 1e3 * self.model.timestep, "platform": self.model.platform,
+        }  # fmt: skip
+        for name, wanted in (dynamics.model_dump() | {"platform": dynamics.named_platform}).items():
+            if wanted is not None and (wanted != has[name] if isinstance(wanted, str) else not np.isclose(wanted, has[name])):
                 raise SpacetimeError(
-                    f"dynamics.{name} is {wanted}, and the problem was prepared with {has}: prepare it with these settings, or in a folder "
-                    "begin a new one"
+                    f"dynamics.{name} is {wanted}, and the problem was prepared with {has[name]}: prepare it with these settings, or in a "
+                    "folder begin a new one"
                 )
 
     @property

@@ -84,7 +84,7 @@ def _routes(u: dict[str, Any]) -> str:
         ]
         for c in u["channels"]
     ]  # fmt: skip
-    return table(["way round: turns from A to B, degrees", "paths", "share of all transitions"], rows) + table(head, channels)
+    return table(["way round", "paths", "share of all transitions"], rows) + table(head, channels)
 
 
 def _crossings(u: dict[str, Any]) -> str:

@@ -12,6 +12,9 @@ from spacetime_tps.coordinates.molecule import Cell, Molecule
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.states.protocol import Condition, Definition, Read
 
+STRUCTURES = {"start": "start.pdb", "end": "end.pdb"}
+"""Files of a run that an RMSD is from"""
+
 
 class RmsdDefinition(Definition):
     """A distance from one of the two structures after superposition."""
@@ -30,7 +33,7 @@ class RmsdDefinition(Definition):
 
     def entry(self, molecule: Molecule) -> dict[str, Any]:
         """As Definition.entry."""
-        return rmsd_entry(f"{self.to}.pdb", molecule.chosen(self.atoms), max_nm=self.max_nm, min_nm=self.min_nm)
+        return rmsd_entry(STRUCTURES[self.to], molecule.chosen(self.atoms), max_nm=self.max_nm, min_nm=self.min_nm)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from spacetime_tps.coordinates.protocol import Boxes
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.states.distance_range import DistanceRange
 from spacetime_tps.states.protocol import Condition, ConditionKind, Read
-from spacetime_tps.states.rmsd_range import RmsdRange
+from spacetime_tps.states.rmsd_range import STRUCTURES, RmsdRange
 from spacetime_tps.states.torsion_range import TorsionRange
 
-START, END = "start.pdb", "end.pdb"
+START, END = STRUCTURES["start"], STRUCTURES["end"]
 """Of a run folder: the structures that a state may be about"""
 Box = tuple[Condition, ...]
 """All of these"""
