@@ -117,8 +117,8 @@ class Torsions:
 
     def way_of(self, path: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
         """As `ways` names it, and one that turns a torsion right round, though its ends are alike, after that too: paths have one name
-        where their turns (`circle.winding`) are alike. Frames (F, n) must be close enough in time for no torsion to turn by half a circle between
-        them.
+        where their turns (`circle.winding`) are alike. Frames (F, n) must be close enough in time for no torsion to turn by half a circle
+        between them.
 
         Both ends are taken to a and b the short way.
         """
