@@ -260,6 +260,10 @@ def test_lattice_paths_go_round_a_wall_where_its_height_counts() -> None:
         paths = lattice_paths(denoiser, start, end, level=level, size=size, barrier_weight=weight, allowed=allowed)
         values = [p.length**2 * (1.0 + weight * p.barrier) for p in paths]
         assert values == sorted(values), "the easiest first"
+        for p in paths:
+            centers = torch.from_numpy(p.center)
+            eta = VonMises(2).natural(centers, torch.full_like(centers, level))
+            assert p.barrier == pytest.approx(float(confinement_free_energy(eta, denoiser.moments(eta)).max())), "of its own nodes"
         return {tuple(np.round((p.center[-1] - p.center[0]) / np.pi).astype(int).tolist()): (p.length, p.barrier) for p in paths}
 
     psi = torch.linspace(-math.pi, math.pi, size + 1, dtype=torch.double)[:-1]
