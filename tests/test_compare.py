@@ -79,6 +79,11 @@ def test_what_is_missing_is_run_and_its_evaluations_are_openmms_steps(finished: 
         rows = [r for r in read_transitions(storage) if r.stage == m["stage"] and m["route"] in (None, r.route)]
         simulated = sum(float(storage.table(r.file.replace(".trr", ".csv"))[-1]["time_ps"]) for r in rows)
         assert m["evaluations"]["sampling"] == pytest.approx(1000.0 * simulated)  # a step is 1 fs
+        both = [r for r in read_transitions(storage) if r.stage == f"{m['stage']}_reverse" and r.route == m["route"]]
+        lost = m["dissipated_work_kT"]
+        assert (lost is None) == (not both), "guided paths of this run were not walked back"
+        if lost is not None:
+            assert lost["value"] == pytest.approx(sum(np.mean([r.work_kT for r in way]) for way in (rows, both)))
     counted.clear()
     again = compare(finished, ["unbiased"], out, budget=BUDGET)
     ours = again["methods"]["unbiased"]
