@@ -182,8 +182,9 @@ def test_the_short_way_round_is_short_and_arrives(a: float, b: float) -> None:
 def test_a_route_that_crosses_the_origin_is_renamed() -> None:
     level = np.full((64, 2), 20.0)
     short, long = routes.straight_routes(PLANE, HERE, THERE, level, 8)[:2]
-    assert routes.reclassed(short, long.eta, VonMises(2)).winding == long.winding
-    assert "turned" in routes.reclassed(short, long.eta, VonMises(2)).name
+    turned = routes.reclassed(long.eta, PLANE, HERE, THERE)
+    assert turned.winding == long.winding
+    assert turned.name == long.name, "as paths along it are"
     assert [r.name for r in routes.unique([short, long, short])] == [short.name, long.name, f"{short.name}_2"]
 
 

@@ -219,6 +219,19 @@ def test_a_shard_makes_its_paths_and_those_alone(explored: Path) -> None:
     assert not (explored / "transitions.csv").exists()
 
 
+def test_what_cannot_be_had_is_said_before_a_shard_is_made(explored: Path) -> None:
+    config = (explored / "config.yaml").read_bytes()
+    with pytest.raises(SpacetimeError, match="there is no coordinate 'fi'"):
+        make_shard(explored, Share(1, 2), ["unbiased.variable=fi"], Silent())
+    shard = make_shard(explored, Share(1, 2), [], Silent())
+    record = json.loads((shard.folder / "shard.json").read_text())
+    record["settings"]["unbiased"]["variable"] = "fi"
+    (shard.folder / "shard.json").write_text(json.dumps(record))
+    with pytest.raises(SpacetimeError, match="there is no coordinate 'fi'"):
+        gather(explored, Silent())
+    assert (explored / "config.yaml").read_bytes() == config
+
+
 def test_missing_shards_are_named_and_nothing_is_changed(explored: Path) -> None:
     with pytest.raises(SpacetimeError, match="holds no shards, and not all paths"):
         gather(explored, Silent())

@@ -89,10 +89,10 @@ def through(coordinates: Coordinates, here: np.ndarray, via: np.ndarray, there: 
     return Route(f"{name}_via_{place}", class_of(eta, family), eta)
 
 
-def reclassed(route: Route, eta: np.ndarray, family: Family) -> Route:
-    """The new route that a curve eta (N, E) makes which left the class of `route`; its name says so."""
-    now = class_of(eta, family)
-    return Route(f"{route.name}_turned{''.join(f'{w:+d}' for w in now)}", now, eta)
+def reclassed(eta: np.ndarray, coordinates: Coordinates, here: np.ndarray, there: np.ndarray) -> Route:
+    """The new route that a curve eta (N, E) makes which left the class of its own, named as a path along it is."""
+    family = coordinates.family()
+    return Route(coordinates.way_of(center_line(eta, family), here, there), class_of(eta, family), eta)
 
 
 def unique(routes: Sequence[Route], taken: Collection[str] = ()) -> list[Route]:

@@ -204,7 +204,7 @@ class Rounds:
         if lines.class_of(found.eta.numpy(), self.family) == route.winding:
             found = self.optimiser.trusted(walked, found, denoiser)
             return [self._placed(route.along(found), denoiser)]
-        turned = lines.reclassed(route, found.eta.numpy(), self.family)
+        turned = lines.reclassed(found.eta.numpy(), self.coordinates, *self.problem.ends)
         self.simulation.progress.say(f"  {route.name} left its class: the optimiser turned it into {turned.name}")
         stays = route.geodesic or evaluate(walked, denoiser, family=self.family, points=self.settings.geodesic.points)
         return [self._placed(route.along(stays), denoiser), turned]

@@ -139,6 +139,8 @@ class Sampled:
         for rank in ranks:
             route, frames = routes[rank - 1], storage.arrays(weights_file(rank))
             positions, velocities = storage.frames(frames_file(rank))
+            if missing := {key for key in FRAMES if key not in frames}:
+                raise SpacetimeError(f"{weights_file(rank)} lacks {', '.join(sorted(missing))}: it is damaged, or of an older version")
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
         windows, free_energy = storage.arrays(WINDOWS), storage.arrays(FREE_ENERGY)
         ends = (_walks_in(simulation, state) for state in "AB")

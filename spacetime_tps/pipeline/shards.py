@@ -15,7 +15,7 @@ from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
 from spacetime_tps.settings import Settings, by_name, decisive, of_preparation, parse_settings, settings_of, validated
 from spacetime_tps.stages import exploration
-from spacetime_tps.stages.driver import drive, keys_of, one_thread
+from spacetime_tps.stages.driver import check, drive, keys_of, one_thread
 from spacetime_tps.stages.exploration import Exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.stages.records import Records
@@ -110,10 +110,12 @@ def made(storage: Folder, keys: dict[str, str], stage: str) -> frozenset[str]:
 
 
 def check_explored(run: Path, problem: Problem, settings: Settings) -> dict[str, str]:
-    """What each stage is made from under the settings (stages.driver.keys_of). Raises SpacetimeError where the exploration is not that."""
+    """What each stage is made from under the settings (stages.driver.keys_of). Raises SpacetimeError where the exploration is not that, or
+    settings and problem do not fit."""
     explored, wanted = _explored_as(settings_of(run)), _explored_as(settings)
     for name in (name for name in wanted if wanted[name] != explored[name]):
         raise SpacetimeError(f"{run} was explored with {name} = {explored[name]}, not {wanted[name]}: explore it again, or leave that out")
+    check(problem, settings, Folder(run).content)
     keys = keys_of(problem, settings)
     if not Records(Folder(run)).finished(exploration.NAME, keys[exploration.NAME]):
         raise SpacetimeError(f"{run} is not explored to the end: call run with --explore on it first")
