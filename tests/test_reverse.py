@@ -3,6 +3,7 @@ A and B is that of the landscape.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_paths_both_ways_give_the_free_energy_of_the_landscape(problem: Problem)
         found = sampled(problem, simulation, 48)
         given = Given(problem, simulation, settings, {"exploration": found})
         rows = {method.name: Paths(method).run(given) for method in (GUIDED, BACK)}
-        got = work_summary(problem, found, (GUIDED, BACK), rows)["guided"]["r"]
+        got = work_summary(problem, found, settings, (GUIDED, BACK), rows)["guided"]["r"]
     assert [r.path for r in rows["guided_reverse"][:2]] == ["guided_reverse_r_0000", "guided_reverse_r_0001"]
     free, dissipated = got["free_energy_difference_kT"], got["dissipated_kT"]
     assert free["value"] == pytest.approx(exact(problem), abs=3 * free["standard_error"])
@@ -183,4 +184,25 @@ def test_only_what_was_walked_both_ways_is_told_of() -> None:
     value = Sampled([], [], [1], {}, {}, b"", {}, [letters("a" * 9)], [letters("b" * 9)])
     assert B.contains(storage.frames("90.0_0")[0]).all()
     for paths in ({"guided": forward}, {"guided_reverse": reverse}, {"guided": forward, "guided_reverse": reverse}):
-        assert work_summary(PROBLEM, value, (GUIDED, BACK), paths) == {}, "no curve, no other way"
+        assert work_summary(PROBLEM, value, parse_settings([]), (GUIDED, BACK), paths) == {}, "no curve, no other way"
+
+
+def test_work_is_of_the_curves_that_paths_were_walked_along() -> None:
+    """A method may make one curve of all that it is given: it is given as many here as where its paths are made."""
+
+    class Last(Guided):
+        def along(self, problem: Problem, curves: Sequence[Curve]) -> list[Curve]:
+            return [replace(curves[-1], route="r")]
+
+    storage = Memory()
+    forward, reverse = rows_of([1.0, 2.0], storage), rows_of([0.0, 0.5], storage, phi=90.0)
+    with Here(PROBLEM) as simulation:
+        value = sampled(PROBLEM, simulation, 48)
+    other = replace(value.curves[0], route="other", eta=2.0 * value.curves[0].eta)
+    last = Last()
+    paths = {"guided": forward, "guided_reverse": reverse}
+
+    def found(curves: list[Curve]) -> object:
+        return work_summary(PROBLEM, replace(value, curves=curves), parse_settings([]), (last, Reverse(last)), paths)["guided"]["r"]
+
+    assert found([value.curves[0], other]) == found([value.curves[0]]), "one route is followed"

@@ -86,7 +86,7 @@ def summarise(
             for method, rows in paths.items()
         },
         "reverse": {m.name: m.mirror_of for m in methods if m.mirror_of is not None and m.name in paths},
-        "work": work_summary(problem, sampled, methods, paths),
+        "work": work_summary(problem, sampled, settings, methods, paths),
         "evaluations": {**evaluations, "total": sum(evaluations.values())},
         "baseline_evaluations": {m.name: sum(r.evaluations for r in paths[m.name]) for m in methods if m.baseline and m.name in paths},
         "versions": {**{p: version(p) for p in PACKAGES}, "python": python_platform.python_version()},

@@ -11,6 +11,8 @@ from spacetime_tps.methods.protocol import Method
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.crooks import FEWEST_FRAMES, LEAST, Drive, dissipated_work, free_energy_difference, mean
+from spacetime_tps.settings import Settings
+from spacetime_tps.stages.paths import Paths
 from spacetime_tps.states.state import State
 from spacetime_tps.trajectories.frames import Frames
 
@@ -18,7 +20,7 @@ MORE = "more paths, or more points for each (guided.points), help"
 
 
 def work_summary(
-    problem: Problem, sampled: Sampled, methods: Sequence[Method], paths: Mapping[str, Sequence[Transition]]
+    problem: Problem, sampled: Sampled, settings: Settings, methods: Sequence[Method], paths: Mapping[str, Sequence[Transition]]
 ) -> dict[str, dict[str, Any]]:
     """For each method and route that was walked both ways, what `work_of_route` says. paths: rows by method."""
     by_name = {method.name: method for method in methods}
@@ -26,7 +28,7 @@ def work_summary(
     for back in methods:
         if back.mirror_of is None or not (back.name in paths and back.mirror_of in paths):
             continue
-        for curve in by_name[back.mirror_of].along(problem, sampled.curves):
+        for curve in Paths(by_name[back.mirror_of]).curves(problem, sampled, settings):
             rows = [[r for r in paths[name] if r.route == curve.route] for name in (back.mirror_of, back.name)]
             if all(rows):
                 found.setdefault(back.mirror_of, {})[curve.route] = work_of_route(problem, sampled, curve, *rows)
