@@ -418,3 +418,9 @@ def test_the_molecules_own_energy_is_its_own_whatever_its_forces_are_called() ->
 @pytest.mark.parametrize(("scale", "wanted"), [(float(np.degrees(1.0)), 0), (1.0, 1), (0.1, 2), (0.01, 3), (1000.0, 0)])
 def test_places_are_told_to_a_tenth_of_thermal_motion(scale: float, wanted: int) -> None:
     assert decimals(scale) == wanted
+
+
+@pytest.mark.parametrize(("low", "high"), [(-190.0, 0.0), (190.0, 0.0), (0.0, -190.0), (0.0, 190.0)])
+def test_a_range_of_a_torsion_is_within_half_a_turn_either_way(low: float, high: float) -> None:
+    with pytest.raises(SpacetimeError, match="is not within -180 to 180 degrees"):
+        TORSIONS.condition("t", low, high)
