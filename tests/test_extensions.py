@@ -32,6 +32,7 @@ from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
+from spacetime_tps.exploration.ends import FLOOR
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import ReadBytes, parse_regions
 from spacetime_tps.exploration.sampled import Curve
@@ -345,7 +346,7 @@ class Counts:
 
 
 def floor_of(setting: penalties.PenaltyInputs) -> Counts:
-    assert setting.floor == SMALL.geodesic.floor
+    assert setting.floor == FLOOR
     assert setting.unit > 0.0
     return Counts()
 

@@ -300,9 +300,10 @@ def test_unbiased_paths_are_transitions_with_weights(ran: Ran) -> None:
         assert A.contains(x).tolist() == [True] + [False] * (len(x) - 1)
         assert B.contains(x).tolist() == [False] * (len(x) - 1) + [True]
         assert (row.stage, row.hit, row.status, row.n_frames) == ("unbiased", 1, "ok", len(x))
-        assert row.route in ("phi+180", "phi-180")
-        turn = np.unwrap(PLANE.values(x)[:, 0])
-        assert row.route == ("phi+180" if turn[-1] > turn[0] else "phi-180")
+        turn = np.unwrap(PLANE.values(x), axis=0)
+        phi, *psi = row.route.split("_")
+        assert phi == ("phi+180" if turn[-1, 0] > turn[0, 0] else "phi-180")
+        assert len(psi) == (abs(turn[-1, 1] - turn[0, 1]) > np.pi), "which turns freely, and may go right round"
     assert record["max_energy_kj_mol"]["value"] == pytest.approx(np.average([r.max_energy_kj_mol for r in rows], weights=weight))
     assert record["duration_ps"]["value"] == pytest.approx(np.average([(r.n_frames - 1) * 0.05 for r in rows], weights=weight))
     assert sum(r["share"]["value"] for r in record["routes"].values()) == pytest.approx(1.0)

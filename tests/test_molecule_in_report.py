@@ -1,6 +1,7 @@
 """The path that the report shows in three dimensions is the trajectory of the run, and nothing in a file becomes markup or is fetched."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -135,6 +136,9 @@ def with_water(run: Path, row: dict[str, str], *, keep: bool) -> None:
         place = f"HOH W{900 + (k - 1) // 3:4d}    {x[0]:8.3f}{x[1]:8.3f}{x[2]:8.3f}"
         lines.append(f"HETATM{at + k:5d}  {name:<3s} {place}  1.00  0.00          {name[0]:>2s}")
     (run / "topology.pdb").write_text("\n".join([*lines, "END", ""]))
+    notes = json.loads((run / "preparation.json").read_text())
+    notes["sha256"]["topology.pdb"] = hashlib.sha256((run / "topology.pdb").read_bytes()).hexdigest()
+    (run / "preparation.json").write_text(json.dumps(notes))
     for name in (row["file"], "transition_states.trr"):
         positions, velocities, times = read_trr(run / name)
         more = np.repeat(water[None], len(positions), axis=0)

@@ -453,7 +453,7 @@ def test_channels_are_groups_by_weight_and_places() -> None:
     assert centre_of(np.array([1.0, 2.0, 5.0]), np.array([2.0, 1.0, 1.0]), False) == pytest.approx((2.25, math.sqrt(10.75 / 4.0)))
     line = [np.array([[0.0], [0.2], [0.5], [1.0]]), np.array([[-1.0], [0.4]])]
     np.testing.assert_array_equal(crossing_places(line, TOP, lambda x: x), [[0.2], [0.4]])
-    assert place_name(TOP) == "s 0.300"
+    assert place_name(TOP) == "s 0.30"
     assert place_name(Window(Angle("phi", 2, 0, 1), math.pi / 2, 1.0)) == "phi 90.0"
 
 
