@@ -161,10 +161,11 @@ def test_openmms_restraint_is_minus_kT_eta_T_and_its_force_the_gradient(coordina
         assert force[atom, axis] == pytest.approx(-slope, rel=1e-3, abs=1e-2)
 
 
-def test_in_a_periodic_cell_all_take_the_nearest_images_that_openmm_takes(coordinates: Coordinates) -> None:
-    """Atoms of one coordinate may be of several molecules, each whole, and anywhere."""
-    if coordinates.frame is not None:
-        pytest.skip("positions in a periodic cell are refused")
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.frame is None])
+def test_in_a_periodic_cell_all_take_the_nearest_images_that_openmm_takes(name: str) -> None:
+    """Atoms of one coordinate may be of several molecules, each whole, and anywhere. Positions, which are held in a frame, are refused in a
+    cell (test_solvent.py)."""
+    coordinates = EXAMPLES[name]
     cell = ((2.4, 0.0, 0.0), (0.3, 2.5, 0.0), (-0.4, 0.2, 2.6))
     here = registry.coordinates_of(coordinates.to_json(), cell)
     eta, moved = RNG.normal(size=here.dimension), FRAMES[0].copy()
