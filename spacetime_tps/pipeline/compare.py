@@ -38,9 +38,8 @@ def compare(
     """Compare a finished run by the methods named; write compare.json, compare.md and compare.png into `out`; compare.json's content.
 
     What a run or `out` holds already is used; methods of an earlier call on the same `out` stay in the table as long as the run is what it
-    was. budget: evaluations of each
-    method's sampling, where it is run here. Raises SpacetimeError for an unknown method, an unfinished run, and an `out` in other use,
-    as by another call.
+    was. budget: evaluations of each method's sampling, where it is run here. Raises SpacetimeError for an unknown method, an unfinished
+    run, and an `out` in other use, as by another call.
     """
     for name in methods:
         if name not in KNOWN:
