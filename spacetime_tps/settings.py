@@ -37,6 +37,14 @@ class Settings(ExplorationSettings, MethodSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _both_ways(self) -> "Settings":
+        mirrors = [method for method in METHODS if method.mirror_of]
+        if self.reverse and not any(method.asked(self) for method in mirrors):
+            counts = " and ".join(f"{method.mirror_of}.paths" for method in mirrors)
+            raise ValueError(f"reverse asks for paths back along curves that none are walked along: {counts} are 0")
+        return self
+
 
 def parse_settings(assignments: Sequence[str], *, avoid: Sequence[Forbidden] = (), base: Settings | None = None) -> Settings:
     """Settings from words like 'guided.paths=50', over `base` or the defaults. Raises SpacetimeError for an unknown key or a bad value."""

@@ -56,7 +56,7 @@ CASES = [
     ([*ALANINE, "--set", "guided.paths=["], "cannot read the value"),
     ([*ALANINE, "--set", "seed=2020-13-40"], "cannot read the value"),
     ([*ALANINE, "--set", "windows.steps=300"], "steps must exceed discard"),
-    ([*ALANINE, "--guided", "0"], "guided.paths and unbiased.paths are 0"),
+    ([*ALANINE, "--guided", "0"], "no stage is asked for paths"),
     ([*ALANINE, "--temperature", "-5"], "temperature_K"),
     ([*ALANINE, "--set", "dynamics.platform=Abacus"], "no OpenMM platform 'Abacus'"),
     ([*ALANINE, "--avoid", "omega=-20:20"], "names 'omega', which is none of the coordinates phi, psi"),

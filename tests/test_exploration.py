@@ -101,16 +101,16 @@ def route(
 def test_the_floor_moves_where_windows_ask_for_it(
     precision: float, windows: int, apart: float, overlap: float, after: tuple[float, int]
 ) -> None:
-    found = NoiseFloor(precision, windows).after(route(apart=apart, overlap=overlap), GeodesicSettings().highest_floor, WindowSettings())
+    found = NoiseFloor(precision, windows, 400.0).after(route(apart=apart, overlap=overlap), WindowSettings())
     assert (found.precision, found.windows) == (pytest.approx(after[0]), after[1])
 
 
 def test_the_floor_keeps_to_the_settings() -> None:
     narrow = 30.0 * ROOT
     wide = WindowSettings(min_overlap=0.3)
-    assert NoiseFloor(30.0, 8).after(route(overlap=0.45, apart=6.0), narrow, wide).precision == pytest.approx(30.0 * ROOT)
-    assert NoiseFloor(31.0, 8).after(route(overlap=0.35), narrow, wide) == NoiseFloor(31.0, 8)
-    assert NoiseFloor(30.0, 8).after(route(overlap=0.25), narrow, wide) == NoiseFloor(30.0, 11)
+    assert NoiseFloor(30.0, 8, narrow).after(route(overlap=0.45, apart=6.0), wide).precision == pytest.approx(30.0 * ROOT)
+    assert NoiseFloor(31.0, 8, narrow).after(route(overlap=0.35), wide) == NoiseFloor(31.0, 8, narrow)
+    assert NoiseFloor(30.0, 8, narrow).after(route(overlap=0.25), wide) == NoiseFloor(30.0, 11, narrow)
 
 
 # Which routes are followed ------------------------------------------------------------------------------------------------------------
@@ -425,11 +425,11 @@ def rounds(simulation: Here, **settings: object) -> Rounds:
 def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
     with Here(PROBLEM) as simulation:
         work = rounds(simulation)
-        assert work.floor == NoiseFloor(40.0, 24)
+        assert work.floor == NoiseFloor(40.0, 24, 400.0)
         assert work.move_floor(route(), [route()])
         assert simulation.told.lines == []
         assert not work.move_floor(route("far", apart=30.0), [])
-        assert work.floor == NoiseFloor(160.0, 24)
+        assert work.floor == NoiseFloor(160.0, 24, 400.0)
         assert simulation.told.lines == [
             "  windows walked from A and from B differ by 30.0 kT on far: the noise floor rises to 160, which tells basins apart that one "
             "window held"
@@ -441,9 +441,9 @@ def test_the_floor_of_a_round_follows_the_best_route_and_says_why() -> None:
         raised = PLANE.family().precisions(torch.from_numpy(work._raised(before))).numpy()
         np.testing.assert_allclose(raised[8:-8], [[160.0, 300.0]] * 48, err_msg="windows are walked at the floor, wherever the curve was")
         np.testing.assert_allclose(lines.centers(work._raised(before), PLANE.family()), lines.centers(before, PLANE.family()))
-        work.floor = NoiseFloor(400.0, 24)
+        work.floor = NoiseFloor(400.0, 24, 400.0)
         assert not work.move_floor(route(apart=25.0, overlap=0.05), [])
-        assert work.floor == NoiseFloor(400.0, 34)
+        assert work.floor == NoiseFloor(400.0, 34, 400.0)
         assert len(simulation.told.lines) == 1, "nothing rose"
 
 

@@ -32,10 +32,10 @@ from spacetime_tps.engines.openmm.bias import WindowBias
 from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import penalties
-from spacetime_tps.exploration.ends import FLOOR
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.regions import ReadBytes, parse_regions
 from spacetime_tps.exploration.sampled import Curve
+from spacetime_tps.exploration.settings import FLOOR
 from spacetime_tps.geometry.denoiser import Moments
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.families.protocol import Family

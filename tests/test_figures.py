@@ -28,9 +28,10 @@ def test_the_map_shows_the_energy_that_boltzmann_weights_come_from() -> None:
 
 
 def test_ranges_of_angles_stay_in_the_circle_wherever_they_are() -> None:
-    assert spans_of((150.0, 190.0), CIRCLE) == spans_of((150.0, -170.0), CIRCLE)[::-1] == [(-180.0, -170.0), (150.0, 180.0)]
+    assert spans_of((150.0, 190.0), CIRCLE) == spans_of((150.0, -170.0), CIRCLE) == [(-180.0, -170.0), (150.0, 180.0)]
     assert spans_of((-20.0, 30.0), CIRCLE) == [(-20.0, 30.0)]
     assert spans_of(None, CIRCLE) == [CIRCLE]
+    assert sum(high - low for low, high in spans_of((10.0, 10.0), CIRCLE)) == 360.0, "as a state's range has it"
     assert spans_of((0.1, 0.5), (0.2, 0.9)) == [(0.2, 0.5)]
     assert spans_of((0.1, 0.15), (0.2, 0.9)) == [], "nothing of it is shown"
 

@@ -11,10 +11,11 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import minima
 from spacetime_tps.exploration.ends import Ends
+from spacetime_tps.exploration.floor import NoiseFloor, first_floor
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.rounds import Rounds
 from spacetime_tps.exploration.route import Route
-from spacetime_tps.exploration.settings import ExplorationSettings
+from spacetime_tps.exploration.settings import ExplorationSettings, GeodesicSettings
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
 from spacetime_tps.problems.system import SystemSpec, bundled_systems, load_system
@@ -114,10 +115,13 @@ def test_a_prepared_system_brings_its_own_constraints(tmp_path):
 
 def test_noise_of_lengths_is_no_narrower_than_heat(hairpin):
     free = 1.0 - 6.0 / (3 * len(hairpin.coordinates.atoms))  # superposition takes six degrees of freedom
-    assert blurred(hairpin, 0.04, 0.02).noise_floor == pytest.approx(1.0 / (free * 0.5 * (0.4**2 + 0.2**2)), rel=0.03)
-    assert blurred(hairpin, 0.002, 0.002).noise_floor == 40.0
+    wide = first_floor(GeodesicSettings(), blurred(hairpin, 0.04, 0.02).heat, 24)
+    assert wide.precision == pytest.approx(1.0 / (free * 0.5 * (0.4**2 + 0.2**2)), rel=0.03)
+    assert wide.highest == wide.precision, "noise no wider than heat parts what it can"
+    usual = NoiseFloor(40.0, 24, 400.0)
+    assert first_floor(GeodesicSettings(), blurred(hairpin, 0.002, 0.002).heat, 24) == usual
     few = blurred(hairpin, 0.04, 0.02, count=50)
-    assert (few.heat, few.noise_floor) == (0.0, 40.0)
+    assert (few.heat, first_floor(GeodesicSettings(), few.heat, 24)) == (0.0, usual)
 
 
 def test_a_floor_that_heat_sets_stays_and_one_that_is_given_rises(hairpin):
@@ -129,7 +133,7 @@ def test_a_floor_that_heat_sets_stays_and_one_that_is_given_rises(hairpin):
             work = Rounds(hairpin, simulation, ExplorationSettings(geodesic={"floor": given}), ends, seed=1)
             stays = work.move_floor(doubtful, [doubtful])
             found[given] = stays, work.floor.precision
-    assert found == {None: (True, ends.noise_floor), 5.0: (False, 20.0)}
+    assert found == {None: (True, pytest.approx(1.0 / ends.heat)), 5.0: (False, 20.0)}
 
 
 def test_a_minimum_that_heat_blurs_is_no_place_to_lead_a_route_through(hairpin):

@@ -12,7 +12,7 @@ from spacetime_tps.coordinates.positions import CHANGED, Positions
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.rotatable import Four, turned
 from spacetime_tps.coordinates.superposition import rmsd
-from spacetime_tps.coordinates.torsions import SAME, Torsions, torsion_changes, turning_torsions
+from spacetime_tps.coordinates.torsions import CLEARLY, SAME, Torsions, torsion_changes, turning_torsions
 from spacetime_tps.errors import SpacetimeError
 
 AUTO = "auto"
@@ -38,8 +38,8 @@ class Choice:
 
 
 def automatic(molecule: Molecule) -> Choice:
-    """Torsions that differ by more than 30 degrees, `FEW` at most, where they account for what moves; else positions, of one atom a residue
-    or of all but hydrogen. Raises SpacetimeError where nothing differs."""
+    """Torsions that differ between the ends, `FEW` at most, where they account for what moves; else positions, of one atom a residue or of
+    all but hydrogen. Raises SpacetimeError where nothing differs."""
     turning = turning_torsions(molecule)
     trace = tuple(k for k, atom in enumerate(molecule.atoms) if TRACE.get(atom.name) == atom.element)
     if len(trace) >= CHAIN:
@@ -80,9 +80,9 @@ def _torsions(molecule: Molecule, torsions: Torsions, of: Torsions | None = None
     assert kept is not None
     names = listed([torsion_name(molecule, four) for four in kept.atoms])
     if len(kept.names) == count:
-        return Choice(kept, f"{names}, {'the torsion that differs' if count == 1 else 'the torsions that differ'} by more than 30 degrees")
+        return Choice(kept, f"{names}, {'the torsion that differs' if count == 1 else 'the torsions that differ'} {CLEARLY}")
     which = "that turn most, while the backbone stays" if of is None else "of the backbone, which account for how it moves"
-    return Choice(kept, f"{names}, those {which}, of {count} torsions that differ by more than 30 degrees")
+    return Choice(kept, f"{names}, those {which}, of {count} torsions that differ {CLEARLY}")
 
 
 def _positions(molecule: Molecule, turning: Torsions | None, atoms: tuple[int, ...], called: str) -> Choice:
@@ -90,9 +90,9 @@ def _positions(molecule: Molecule, turning: Torsions | None, atoms: tuple[int, .
     if apart * PER_NM <= CHANGED:
         raise SpacetimeError(SAME)
     count = 0 if turning is None else len(turning.names)
-    why = "no torsion differs by more than 30 degrees"
+    why = f"no torsion differs {CLEARLY}"
     if count:
-        why = f"{count} torsion{' differs' if count == 1 else 's differ'} by more than 30 degrees, "
+        why = f"{count} torsion{' differs' if count == 1 else 's differ'} {CLEARLY}, "
         why += "too many to be followed one by one" if count > FEW else "which do not account for it"
     return Choice(Positions.of_atoms(atoms, molecule), f"positions of {len(atoms)} {called}, {apart:.2f} nm apart (RMSD): {why}")
 

@@ -29,9 +29,13 @@ def between(values: np.ndarray, angular: np.ndarray, *, count: int = 20) -> np.n
 
 
 def within(degrees: np.ndarray | float, low: float, high: float) -> np.ndarray:
-    """Whether angles (...) lie in the range that goes up from low to high, across 180 where high < low; zero width is the whole circle."""
-    width = (high - low) % 360.0
-    return (np.asarray(degrees) - low) % 360.0 <= (width if width else 360.0)
+    """Whether angles (...) lie in the range that goes up from low to high, across 180 where high < low."""
+    return (np.asarray(degrees) - low) % 360.0 <= width(low, high)
+
+
+def width(low: float, high: float) -> float:
+    """Degrees from low up to high; where the two are one angle, or whole turns apart, that is the whole circle."""
+    return (high - low) % 360.0 or 360.0
 
 
 def meet(first: tuple[float, float], second: tuple[float, float]) -> bool:

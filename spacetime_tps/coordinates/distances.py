@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANGED = 0.5
 """0.1 nm: a distance that differs by more between the two ends is one that the transition changes"""
+CLEARLY = f"by more than {CHANGED / PER_NM:g} nm"
 MOST = 200
 """Distances that are followed, at most"""
 FAR = 1000.0
@@ -75,7 +76,7 @@ class Distances(Lengths):
         return PER_NM * distance(positions, np.array(self.atoms), self.cell)
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Whether any distance differs by more than 0.05 nm."""
+        """Whether any distance differs by more than `CHANGED`."""
         return bool(np.abs(b - a).max() > CHANGED)
 
     def variable(self, name: str) -> Variable:
@@ -124,11 +125,11 @@ class Distances(Lengths):
 
     @staticmethod
     def of_selection(selection: str, molecule: Molecule) -> "Distances":
-        """Of all pairs of a selection, those whose distance differs by more than 0.05 nm. Raises SpacetimeError where there is none, or
+        """Of all pairs of a selection, those whose distance differs by more than `CHANGED`. Raises SpacetimeError where there is none, or
         there are more than `MOST`."""
         if found := _changing(list(combinations(molecule.select(selection), 2)), molecule):
             return found
-        raise SpacetimeError(f"no distance between two atoms of {selection!r} differs by more than 0.05 nm between the two structures")
+        raise SpacetimeError(f"no distance between two atoms of {selection!r} differs {CLEARLY} between the two structures")
 
     @staticmethod
     def of_molecule(definition: dict[str, tuple[str, str]] | None, molecule: Molecule) -> "Distances":
@@ -138,7 +139,7 @@ class Distances(Lengths):
             return Distances(tuple(definition), tuple((f[0], f[1]) for f in pairs), molecule.cell)
         if found := _changing([(min(pair), max(pair)) for pair in molecule.bonds], molecule):
             return found
-        raise SpacetimeError("no bonded distance differs by more than 0.05 nm between the two structures: name the pairs in system.yaml")
+        raise SpacetimeError(f"no bonded distance differs {CLEARLY} between the two structures: name the pairs in system.yaml")
 
     @staticmethod
     def from_json(block: dict[str, Any], cell: Cell | None) -> "Distances":
@@ -154,6 +155,6 @@ def _changing(pairs: list[tuple[int, int]], molecule: Molecule) -> "Distances | 
     apart = np.abs(distance(molecule.end, of, molecule.cell) - distance(molecule.start, of, molecule.cell))
     keep = [pairs[k] for k in np.flatnonzero(apart > CHANGED / PER_NM)]
     if len(keep) > MOST:
-        raise SpacetimeError(f"{len(keep)} distances differ by more than 0.05 nm, and {MOST} can be followed: select fewer atoms")
+        raise SpacetimeError(f"{len(keep)} distances differ {CLEARLY}, and {MOST} can be followed: select fewer atoms")
     names = named(f"d_{molecule.atoms[i].tag}_{molecule.atoms[j].tag}" for i, j in keep)
     return Distances(names, tuple(keep), molecule.cell) if keep else None

@@ -69,7 +69,8 @@ class Coordinates(Protocol):
 
     @property
     def unit(self) -> tuple[str, ...]:
-        """Of each value as people read and write it (D,): 'degrees' where it wraps, 'nm' for lengths, or one of its own."""
+        """Of each value as people read and write it (D,): 'degrees' where it wraps, 'nm' for lengths, or one of its own. Names of columns
+        end in it: 'per_nm', not '1/nm'."""
 
     @property
     def scale(self) -> np.ndarray:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 CHANGED = np.radians(30.0)
 """A torsion that differs by more between the two ends is one that the transition turns"""
-SAME = "no torsion differs by more than 30 degrees between the two structures: they are in the same state"
+CLEARLY = f"by more than {np.degrees(CHANGED):.0f} degrees"
+SAME = f"no torsion differs {CLEARLY} between the two structures: they are in the same state"
 WIDTH = 45.0
 """Degrees either side of a torsion that belong to a default state, at most"""
 
@@ -128,7 +129,7 @@ class Torsions:
         return self._name(change, np.flatnonzero((np.abs(short) > CHANGED) | (np.abs(change - short) > np.pi)))
 
     def changed(self, a: np.ndarray, b: np.ndarray) -> bool:
-        """Whether any torsion differs by more than 30 degrees."""
+        """Whether any torsion differs by more than `CHANGED`."""
         return bool(np.abs(difference(a, b, self.angular)).max() > CHANGED)
 
     def variable(self, name: str) -> Variable:
@@ -183,7 +184,7 @@ class Torsions:
 
     @staticmethod
     def of_molecule(definition: dict[str, tuple[str, str, str, str]] | None, molecule: Molecule) -> "Torsions":
-        """Those that are named, four labels each; else, of those about heavy-atom bonds, those that differ by more than 30 degrees: in no
+        """Those that are named, four labels each; else, of those about heavy-atom bonds, those that differ by more than `CHANGED`: in no
         ring, or, where none of them does, in rings. Raises SpacetimeError when there is none."""
         if definition is not None:
             found = [molecule.chosen(labels) for labels in definition.values()]
@@ -227,7 +228,7 @@ def ring_torsions(molecule: Molecule) -> Torsions:
 
 
 def turning_torsions(molecule: Molecule) -> Torsions | None:
-    """Those that differ by more than 30 degrees between the two structures, in no ring, or, where none of them does, in rings."""
+    """Those that differ by more than `CHANGED` between the two structures, in no ring, or, where none of them does, in rings."""
     for candidates in (rotatable_torsions(molecule), ring_torsions(molecule)):
         if candidates.atoms:
             kept = candidates.kept(np.flatnonzero(np.abs(torsion_changes(candidates, molecule)) > CHANGED).tolist())

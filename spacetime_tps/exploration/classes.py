@@ -8,7 +8,7 @@ import torch
 
 from spacetime_tps.denoisers.protocol import Ensembles
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
+from spacetime_tps.exploration.route import Route, Winding, directions_disagree
 from spacetime_tps.sampling.free_energy import Weights
 from spacetime_tps.sampling.pool import Pool
 from spacetime_tps.sampling.windows import CurveWindows
@@ -37,7 +37,7 @@ class ClassSamples:
     def take(self, windows: CurveWindows, count: int, route: str, ends: Pool) -> None:
         """Windows of a round. Those whose two directions disagree are no equilibrium: the latest alone stay, and only while there are no
         others. ends: a pool without windows."""
-        agree = windows.disagreement <= DISAGREEMENT
+        agree = not directions_disagree(windows.disagreement)
         if not self.sound:
             self.pool, self.sets = ends.copy(), []
         if agree or not self.sound:

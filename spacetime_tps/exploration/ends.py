@@ -7,6 +7,7 @@ import numpy as np
 
 from spacetime_tps.engines.openmm.dynamics import FREE, Walk
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.engines.openmm.walk_cache import trajectory_file
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines
 from spacetime_tps.exploration.settings import TrainingSettings
@@ -18,8 +19,6 @@ from spacetime_tps.trajectories.frames import Frames
 
 GROUP = "samples"
 """Where these walks and those of windows are kept"""
-FLOOR = 40.0
-"""Per rad^2 or 0.01 nm^2"""
 FEWEST = 100
 """Frames in a state that say how much heat moves it"""
 
@@ -65,12 +64,6 @@ class Ends:
             return 0.0
         return float(np.mean([t[:, list(coordinates.family().locations)].var(axis=0) for t in inside]))
 
-    @property
-    def noise_floor(self) -> float:
-        """The first noise floor where none is asked for: `FLOOR`, or as wide as heat where that blurs lengths more: they have no scale of
-        their own as angles have, and narrower noise takes windows and work."""
-        return min(FLOOR, 1.0 / self.heat) if self.heat else FLOOR
-
     @cached_property
     def _seen(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each end: T (S, E) of all frames, and whether they are in its state (S,)."""
@@ -81,12 +74,16 @@ class Ends:
         return found
 
 
+def _walk_name(end: str, index: int | str) -> str:
+    return f"md_{end}_{index}"
+
+
 def walk_ends(problem: Problem, simulation: Simulation, settings: TrainingSettings, *, seed: int) -> Ends:
     """Walk in both ends from the two structures."""
     discard = max(settings.equilibration_steps, settings.stride)
     named = [
         (
-            f"md_{end}_{index}",
+            _walk_name(end, index),
             Walk(
                 bias=None, schedule=FREE, steps=discard + steps, stride=settings.stride, seed=seed_of(seed, f"md_{end}", index),
                 positions=structure.positions, discard=discard,
@@ -97,6 +94,17 @@ def walk_ends(problem: Problem, simulation: Simulation, settings: TrainingSettin
     ]  # fmt: skip
     frames = simulation.cached_walks(GROUP, named, title="MD in both ends")
     return Ends(problem, frames[: settings.walks], frames[settings.walks :])
+
+
+def walk_files(end: str) -> str:
+    """A pattern for the trajectories of the walks of `walk_ends` in A or in B."""
+    return trajectory_file(GROUP, _walk_name(end, "*"))
+
+
+def kept_walks(simulation: Simulation, end: str) -> list[Frames]:
+    """Those walks, as they are kept; none where no trajectory is. Raises SpacetimeError where one of them is missing or damaged."""
+    cache = simulation.cache(GROUP)
+    return [cache.stored(_walk_name(end, index)) for index in range(len(simulation.storage.names(walk_files(end))))]
 
 
 def _last_inside(runs: list[Frames], state: State) -> np.ndarray:

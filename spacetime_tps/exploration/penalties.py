@@ -8,7 +8,11 @@ from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.penalties import Barrier, EffectiveSamples, Followable, LowVariance, Penalty
 
 SAFETY = 2.0
-"""The penalty on effective samples is soft: it acts from twice the wanted number on"""
+
+
+def acts_below(settings: GeodesicSettings) -> float:
+    """Effective samples at which the penalty on them begins to act: it is soft, so from twice the wanted number on."""
+    return SAFETY * settings.min_effective_samples
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,6 @@ PENALTIES: list[Callable[[PenaltyInputs], Penalty]] = [
     lambda s: LowVariance(s.family, s.floor, weight=s.unit * s.settings.low_variance_weight),
     lambda s: Barrier(weight=s.unit * s.settings.barrier_weight, sharpness=s.settings.barrier_sharpness),
     lambda s: Followable(s.family, limit=s.steepest, weight=s.unit * s.settings.followable_weight),
-    lambda s: EffectiveSamples(floor=SAFETY * s.settings.min_effective_samples, weight=s.unit * s.settings.effective_samples_weight),
+    lambda s: EffectiveSamples(floor=acts_below(s.settings), weight=s.unit * s.settings.effective_samples_weight),
 ]
 """A new penalty is added here. Forbidden regions come on top (`avoidance`)."""

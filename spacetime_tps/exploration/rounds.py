@@ -18,13 +18,13 @@ from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, explored, followed, in_doubt
 from spacetime_tps.exploration.classes import Classes
 from spacetime_tps.exploration.detours import detours, passable
-from spacetime_tps.exploration.ends import FLOOR, GROUP, Ends, walk_ends
-from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.ends import GROUP, Ends, walk_ends
+from spacetime_tps.exploration.floor import first_floor
 from spacetime_tps.exploration.forbidden import bind
 from spacetime_tps.exploration.minima import intermediates
 from spacetime_tps.exploration.optimisation import CurveOptimiser
-from spacetime_tps.exploration.penalties import SAFETY
-from spacetime_tps.exploration.route import DISAGREEMENT, Route, Winding
+from spacetime_tps.exploration.penalties import acts_below
+from spacetime_tps.exploration.route import Route, Winding, directions_disagree
 from spacetime_tps.exploration.settings import ExplorationSettings
 from spacetime_tps.geometry.families.protocol import Family
 from spacetime_tps.geometry.geodesic import Geodesic, described, evaluate
@@ -124,11 +124,7 @@ class Rounds:
         regions = bind(settings.avoid, problem, simulation.storage.content)
         self.avoidance = Avoidance(regions, self.family, margin=options.margin, floor=options.floor_nats)
         self.optimiser = CurveOptimiser(self.family, settings.geodesic, options, self.avoidance)
-        self.highest, first = settings.geodesic.highest_floor, settings.geodesic.floor
-        if first is None:
-            first = ends.noise_floor
-            self.highest = first if first < FLOOR else self.highest  # noise no wider than heat parts what it can
-        self.floor = NoiseFloor(first, settings.windows.count)
+        self.floor = first_floor(settings.geodesic, ends.heat, settings.windows.count)
         self.classes = Classes(ends.pool(every=settings.training.pool_stride), self.avoidance.marks)
         self.sets: list[WindowSet] = []
         self.evaluations = 0
@@ -143,7 +139,7 @@ class Rounds:
         chosen = followed(routes, self.classes.of, self.settings.rounds)
         windows = self._windows(f"round{count}", f"round {count}: windows, routes followed: {len(chosen)}", chosen)
         shaken = [
-            r for r, w in zip(chosen, windows, strict=True) if r.rounds and not r.unsettled and w.disagreement > DISAGREEMENT
+            r for r, w in zip(chosen, windows, strict=True) if r.rounds and not r.unsettled and directions_disagree(w.disagreement)
         ]  # fmt: skip
         again = dict(zip((r.name for r in shaken), self._windows(f"round{count}_again", "windows that disagreed", shaken), strict=True))
         measured = {}
@@ -239,7 +235,7 @@ class Rounds:
         """Move the floor of the next round where the windows of the best route ask for it, or those of one of its class that is in doubt;
         True when it stays."""
         asking = next((r for r in routes if in_doubt(r, leader)), leader)
-        moved = self.floor.after(asking, self.highest, self.settings.windows)
+        moved = self.floor.after(asking, self.settings.windows)
         if moved.precision > self.floor.precision:
             self.simulation.progress.say(
                 f"  windows walked from A and from B differ by {asking.disagreement:.1f} kT on {asking.name}: the noise floor rises to "
@@ -255,7 +251,7 @@ class Rounds:
     def held_back(self, route: Route) -> bool:
         """Whether the edge of the sampled region holds the curve back: its penalty acts, and more windows would let the curve move on."""
         assert route.geodesic is not None
-        return float(route.geodesic.effective_samples.min()) < SAFETY * self.settings.geodesic.min_effective_samples
+        return float(route.geodesic.effective_samples.min()) < acts_below(self.settings.geodesic)
 
     def train(self, routes: Sequence[Route]) -> dict[Winding, Fitted]:
         """A trained denoiser for each class of these routes, where there is one for the family and one is wanted."""

@@ -93,7 +93,7 @@ class Route:
     @property
     def unsettled(self) -> bool:
         """Whether its windows walked from A and from B disagree so much that its barrier says nothing yet."""
-        return self.disagreement > DISAGREEMENT
+        return directions_disagree(self.disagreement)
 
     @property
     def rank(self) -> tuple[bool, bool, bool, float]:
@@ -102,12 +102,18 @@ class Route:
         return not self.rounds, self.lack > 0.0, self.unsettled, self.barrier + self.lack
 
 
+def directions_disagree(apart: float) -> bool:
+    """Whether free energies of windows walked from A and from B that differ by so many kT are no equilibrium's."""
+    return apart > DISAGREEMENT
+
+
 def disagreement_note(apart: float) -> str | None:
     """What is to be said of windows walked from A and from B whose free energies differ by so many kT; None where they agree."""
-    if apart > DISAGREEMENT:
+    if directions_disagree(apart):
         return (
             f"Windows walked from A and from B still differ by {apart:.1f} kT on the best route, so that its barrier is not known: "
-            "a higher noise floor (geodesic.floor) tells basins apart, and more rounds (rounds.max_rounds) let it rise."
+            "a higher noise floor (geodesic.floor) tells basins apart, more rounds (rounds.max_rounds) let it rise, and longer windows "
+            "(windows.steps) follow what is slow."
         )
     if apart > DOUBT:
         return (

@@ -10,7 +10,7 @@ import torch
 from spacetime_tps.denoisers import checkpoint
 from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.ends import GROUP
+from spacetime_tps.exploration.ends import kept_walks, walk_files
 from spacetime_tps.exploration.rounds import Explored
 from spacetime_tps.exploration.route import Route, Winding
 from spacetime_tps.geometry.families.protocol import Family
@@ -143,7 +143,9 @@ class Sampled:
                 raise SpacetimeError(f"{weights_file(rank)} lacks {', '.join(sorted(missing))}: it is damaged, or of an older version")
             curves.append(Curve(str(route["name"]), route["eta"], route["kl_kT"], positions, velocities, *(frames[key] for key in FRAMES)))
         windows, free_energy = storage.arrays(WINDOWS), storage.arrays(FREE_ENERGY)
-        ends = (_walks_in(simulation, state) for state in "AB")
+        ends = [kept_walks(simulation, state) for state in "AB"]
+        if lost := [state for state, walks in zip("AB", ends, strict=True) if not walks]:
+            raise _missing(f"the trajectories of plain MD in {lost[0]}, {walk_files(lost[0])},")
         return Sampled(curves, routes, ranks, windows, free_energy, storage.content(DENOISER), record, *ends)
 
     @staticmethod
@@ -158,14 +160,6 @@ class Sampled:
             routes=arrays, ranks=ranks, windows=_windows(explored), free_energy=_profile(explored, problem),
             denoiser=_denoiser(explored), record=_record(explored, problem), in_a=explored.ends.in_a, in_b=explored.ends.in_b,
         )  # fmt: skip
-
-
-def _walks_in(simulation: Simulation, state: str) -> list[Frames]:
-    cache = simulation.cache(GROUP)
-    names = [name.removeprefix(f"{GROUP}/").removesuffix(".trr") for name in simulation.storage.names(f"{GROUP}/md_{state}_*.trr")]
-    if not names:
-        raise _missing(f"the trajectories of plain MD in {state}, {GROUP}/md_{state}_*.trr,")
-    return [cache.stored(name) for name in sorted(names, key=lambda name: int(name.split("_")[-1]))]
 
 
 def _missing(what: str) -> SpacetimeError:

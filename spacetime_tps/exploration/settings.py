@@ -6,6 +6,9 @@ from spacetime_tps.denoisers.settings import DenoiserSettings
 from spacetime_tps.exploration.regions import Forbidden
 from spacetime_tps.validation import StrictModel
 
+FLOOR = 40.0
+"""First noise floor where none is asked for and heat does not set it, per rad^2 or 0.01 nm^2"""
+
 
 class TrainingSettings(StrictModel):
     """Plain MD in the two ends. The walks in A are the thermal reference too."""
@@ -49,7 +52,8 @@ class GeodesicSettings(StrictModel):
     floor: float | None = Field(
         None,
         gt=0,
-        description="first noise floor, per rad^2 or 0.01 nm^2; two basins raise it. Not given: 40, less for lengths that heat moves more",
+        description="first noise floor, per rad^2 or 0.01 nm^2; two basins raise it. "
+        f"Not given: {FLOOR:.0f}, less for lengths that heat moves more",
     )
     highest_floor: float = Field(400.0, gt=0, description="up to which the floor rises; it stays where heat sets it")
     low_variance_weight: float = Field(500.0, ge=0, description="this and the other weights in units of the straight curve's energy")

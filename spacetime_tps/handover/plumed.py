@@ -10,7 +10,7 @@ import mdtraj
 import numpy as np
 
 from spacetime_tps.coordinates.boxes import one_way
-from spacetime_tps.coordinates.circle import difference
+from spacetime_tps.coordinates.circle import difference, width
 from spacetime_tps.coordinates.naming import unread
 from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.errors import SpacetimeError
@@ -154,7 +154,7 @@ def _limits(sheet: Input, box: Mapping[str, Any]) -> dict[str, list[tuple[float,
 
 def _arc(low: float, high: float) -> list[tuple[float, float]]:
     """A range of a torsion, degrees, as pieces of (-pi, pi), radians."""
-    if (high - low) % 360.0 == 0.0:
+    if width(low, high) == 360.0:
         return [(-TURN, TURN)]
     first, last = (float((np.radians(x) + np.pi) % (2.0 * np.pi) - np.pi) for x in (low, high))
     pieces = [(first, last)] if first < last else [(first, TURN), (-TURN, last)]

@@ -50,9 +50,3 @@ class MethodSettings(StrictModel):
     guided: GuidedSettings = GuidedSettings()
     steered: SteeredSettings = SteeredSettings()
     reverse: int = Field(0, ge=0, description="paths walked back from B to A along each curve and line that paths are walked along")
-
-    @model_validator(mode="after")
-    def _both_ways(self) -> "MethodSettings":
-        if self.reverse and not (self.guided.paths or self.steered.paths):
-            raise ValueError("reverse asks for paths back along curves that none are walked along: guided.paths and steered.paths are 0")
-        return self

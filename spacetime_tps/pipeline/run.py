@@ -42,7 +42,7 @@ def run(
     spec, out = system if isinstance(system, SystemSpec) else load_system(system), Path(out)
     settings, progress = settings or Settings(), progress or ConsoleProgress()
     if all(stage.asked(settings) is None for stage in after(exploration.NAME)):
-        raise SpacetimeError("guided.paths and unbiased.paths are 0: ask for at least one path")
+        raise SpacetimeError("no stage is asked for paths, as by guided.paths or unbiased.paths: ask for at least one path")
     check_folder(out, spec)
     with in_use(out):
         problem, settings = _prepared(spec, out, settings, progress)

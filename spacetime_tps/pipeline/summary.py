@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
-from spacetime_tps.exploration.route import DISAGREEMENT, disagreement_note
+from spacetime_tps.exploration.route import directions_disagree, disagreement_note
 from spacetime_tps.exploration.sampled import PREPARATION, Sampled
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.methods.protocol import Method
@@ -145,7 +145,7 @@ def failure(route: Mapping[str, Any], paths: Mapping[str, Sequence[Transition]])
                 "holds it closer; the files are kept."
             )
     apart = route["forward_backward_kT"]
-    return disagreement_note(apart) if apart is not None and apart > DISAGREEMENT else None
+    return disagreement_note(apart) if apart is not None and directions_disagree(apart) else None
 
 
 def paths_summary(

@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.ndimage import gaussian_filter
 
+from spacetime_tps.coordinates.circle import width
 from spacetime_tps.exploration.sampled import FREE_ENERGY
 from spacetime_tps.report.data import Row, RunData
 from spacetime_tps.units import thermal_energy
@@ -182,9 +183,10 @@ def spans_of(found: Sequence[float] | None, limits: tuple[float, float]) -> list
     if found is None:
         return [limits]
     low, high = found
-    whole = [(low, high)] if low <= high else [(low, 180.0), (-180.0, high)]
-    if limits == CIRCLE:  # an ellipse about a point near 180 reaches beyond
-        whole = [(one + turn, other + turn) for turn in (-360.0, 0.0, 360.0) for one, other in whole]
+    whole = [(low, high)]
+    if limits == CIRCLE:
+        last = low + max(width(low, high), high - low)  # an ellipse about a point may reach all round
+        whole = [(low + turn, last + turn) for turn in (-360.0, 0.0, 360.0)]
     inside = [(max(one, limits[0]), min(other, limits[1])) for one, other in whole]
     return [(one, other) for one, other in inside if one < other]
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
 
+from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.windows.window import Window
 
 REPRESENTATIVES = 300
@@ -54,8 +55,7 @@ def _flat(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
 def _centred(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
     """Differences (n, m) from the mean, the short way round for angles."""
     middle = np.where(angular, np.angle(np.exp(1j * places).mean(axis=0)), places.mean(axis=0))
-    apart = places - middle
-    return np.where(angular, (apart + np.pi) % (2.0 * np.pi) - np.pi, apart)
+    return difference(middle, places, angular)
 
 
 def _grouping(points: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.coordinates.boxes import one_way
-from spacetime_tps.coordinates.circle import within
+from spacetime_tps.coordinates.circle import width, within
 from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.states.protocol import Condition, Read
@@ -42,8 +42,8 @@ class TorsionRange:
 
     def wider(self, margin: float) -> "TorsionRange":
         """The whole circle where that leaves no gap."""
-        width, more = (self.high - self.low) % 360.0, float(np.degrees(margin))
-        if width == 0.0 or width + 2.0 * more >= 360.0:
+        more = float(np.degrees(margin))
+        if width(self.low, self.high) + 2.0 * more >= 360.0:
             return replace(self, low=-180.0, high=180.0)
         return replace(self, low=self.low - more, high=self.high + more)
 

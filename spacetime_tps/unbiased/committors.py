@@ -10,6 +10,7 @@ from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.engines.openmm.shooting import Shot
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.engines.openmm.walk_cache import trajectory_file
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.shooting.budget import affordable
@@ -111,7 +112,7 @@ def shoot_again(
     tasks: list[Shot] = []
     for k in points.committors.near_half()[: settings.states].tolist():
         (walk, frame), window = points.frame[k], points.window[k]
-        x, v = simulation.storage.frames(f"{REGION}/{walk}.trr")
+        x, v = simulation.storage.frames(trajectory_file(REGION, walk))
         for shot in range(known.count(walk, frame), settings.state_shots):
             number = seed_of(seed, f"committor_{walk}_{frame}", shot)
             tasks.append(shot_from(problem, settings, window, x[frame].astype(float), v[frame].astype(float), number))
@@ -134,7 +135,7 @@ def tried_again(points: Points, trials: CommittorTrials) -> Committors:
 def transition_states(points: Points, again: Committors, storage: Storage) -> Frames:
     """The points whose fresh trials say one half, nearest first, as frames; maybe none."""
     chosen = [points.frame[k] for k in again.near_half().tolist()]
-    walks = {walk: storage.frames(f"{REGION}/{walk}.trr") for walk, _ in chosen}
+    walks = {walk: storage.frames(trajectory_file(REGION, walk)) for walk, _ in chosen}
     positions, velocities = (np.array([walks[walk][i][frame] for walk, frame in chosen]) for i in (0, 1))
     return snapshots(positions, velocities)
 

@@ -18,7 +18,7 @@ from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.states.ends import NOWHERE
 from spacetime_tps.states.transitions import places
 from spacetime_tps.trajectories.frames import Frames, part
-from spacetime_tps.unbiased.names import batch_name, walk_name
+from spacetime_tps.unbiased.names import batch_name, every_batch, ladder_name, walk_name
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.window import Window
 
@@ -50,7 +50,7 @@ class OpenMMShooting:
     def done(self, site: int) -> list[Batch]:
         """Those in the storage."""
         storage = self.simulation.storage
-        return [Batch.of_arrays(storage.arrays(name)) for name in storage.names(f"{SHOTS}/{site}_*.npz")]
+        return [Batch.of_arrays(storage.arrays(name)) for name in storage.names(f"{SHOTS}/{every_batch(site)}.npz")]
 
     def batch(
         self, site: int, number: int, window: Window, starts: Sequence[Start], *, points: int, pilot: bool, discard: int, onward: float
@@ -99,7 +99,7 @@ class OpenMMShooting:
         named = []
         for k, start in enumerate((*top, *bottom)):
             seed = seed_of(self.seed, f"ladder_{site}", k)
-            named.append((f"{site}_ladder_{k}", self._walk(windows if k < len(top) else windows[::-1], steps, start, seed, discard)))
+            named.append((ladder_name(site, k), self._walk(windows if k < len(top) else windows[::-1], steps, start, seed, discard)))
         walked = self.simulation.cached_walks(REGION, named)
         downward = [f if k < len(top) else replace(f, point=len(windows) - 1 - f.point) for k, f in enumerate(walked)]
         found = [EnsembleFrames(windows[k].log_factor, *self.seen([_of_point(f, k) for f in downward])) for k in range(len(windows))]

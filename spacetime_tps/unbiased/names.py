@@ -6,6 +6,16 @@ def batch_name(site: int, number: int) -> str:
     return f"{site}_{number:04d}"
 
 
+def every_batch(site: int) -> str:
+    """A pattern for the names of all of a site's batches."""
+    return f"{site}_*"
+
+
+def ladder_name(site: int, walk: int) -> str:
+    """Of a walk on a site's ladder."""
+    return f"{site}_ladder_{walk}"
+
+
 def walk_name(batch: str, walk: int) -> str:
     """Of one of a batch's walks."""
     return f"{batch}_{walk}"

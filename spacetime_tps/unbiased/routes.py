@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from spacetime_tps.coordinates.naming import place
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.exploration.route import DISAGREEMENT
+from spacetime_tps.exploration.route import directions_disagree
 from spacetime_tps.exploration.sampled import Curve
 from spacetime_tps.geometry.families.features import features_of_centers, without_squares
 from spacetime_tps.problems.problem import Problem
@@ -28,7 +28,7 @@ def route_frames(curve: Curve, problem: Problem, whole: np.ndarray, *, disagreem
     return RouteFrames(
         curve.route, features_of_centers(curve.eta, family), without_squares(along, family), curve.cost, curve.features, curve.log_weight,
         in_a, whole, np.flatnonzero(whole[curve.parts[0]]), partial(_start, curve), _along(curve, in_a),
-        f"its windows walked from A and from B differ by {disagreement:.0f} kT" if disagreement > DISAGREEMENT else "",
+        f"its windows walked from A and from B differ by {disagreement:.0f} kT" if directions_disagree(disagreement) else "",
         _third_basin(curve, problem, in_a, along),
     )  # fmt: skip
 

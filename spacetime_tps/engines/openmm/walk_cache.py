@@ -11,8 +11,16 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
 
-SUFFIXES = ("trr", "npz")
 COLUMNS = ("time_ps", "potential_energy_kj_mol", "point")
+
+
+def trajectory_file(group: str, name: str) -> str:
+    """The name of a walk's trajectory in the storage; a pattern where `name` is one."""
+    return f"{group}/{name}.trr"
+
+
+def _columns_file(group: str, name: str) -> str:
+    return f"{group}/{name}.npz"
 
 
 class WalkCache:
@@ -53,8 +61,8 @@ class WalkCache:
         """A walk that was run before, with what it took. Raises SpacetimeError for one that the index does not hold."""
         if name not in self._index:
             raise SpacetimeError(f"{self.group}/walks.json does not know the walk {name}: it is damaged")
-        positions, velocities = self.storage.frames(f"{self.group}/{name}.trr")
-        columns = self.storage.arrays(f"{self.group}/{name}.npz")
+        positions, velocities = self.storage.frames(trajectory_file(self.group, name))
+        columns = self.storage.arrays(_columns_file(self.group, name))
         time, energy, point = (columns[key] for key in COLUMNS)
         return Frames(positions, velocities, time, energy, point, int(self._index[name]["evaluations"]), stable=True)
 
@@ -62,23 +70,25 @@ class WalkCache:
         """Remove walks that were not asked for since the cache was opened or last swept: they belong to other settings."""
         for name in set(self._index) - self._used:
             del self._index[name]
-            for suffix in SUFFIXES:
-                self.storage.remove(f"{self.group}/{name}.{suffix}")
+            for file in self._files(name):
+                self.storage.remove(file)
         self._used = set()
         self.storage.put_record(f"{self.group}/walks.json", self._index)
 
     def _put(self, name: str, frames: Frames) -> None:
-        self.storage.put_frames(f"{self.group}/{name}.trr", frames, timestep=self.model.timestep, cell=self.model.cell)
+        self.storage.put_frames(trajectory_file(self.group, name), frames, timestep=self.model.timestep, cell=self.model.cell)
         columns = (frames.time, frames.potential_energy, frames.point)
-        self.storage.put_arrays(f"{self.group}/{name}.npz", dict(zip(COLUMNS, columns, strict=True)))
+        self.storage.put_arrays(_columns_file(self.group, name), dict(zip(COLUMNS, columns, strict=True)))
 
     def _missing(self, named: Sequence[tuple[str, Walk]]) -> list[tuple[str, Walk, str]]:
         digests = [(name, walk, _digest(self.model, walk)) for name, walk in named]
         return [(name, walk, digest) for name, walk, digest in digests if not self._holds(name, digest)]
 
     def _holds(self, name: str, digest: str) -> bool:
-        files = (f"{self.group}/{name}.{suffix}" for suffix in SUFFIXES)
-        return self._index.get(name, {}).get("digest") == digest and all(map(self.storage.has, files))
+        return self._index.get(name, {}).get("digest") == digest and all(map(self.storage.has, self._files(name)))
+
+    def _files(self, name: str) -> tuple[str, str]:
+        return trajectory_file(self.group, name), _columns_file(self.group, name)
 
 
 def _digest(model: Model, walk: Walk) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.geometry.families.features import features_of_centers, without_squares
 from spacetime_tps.geometry.families.protocol import Family
@@ -40,7 +41,7 @@ def route_frames(
 
 def separating_angles(a: Discs, b: Discs, family: VonMises, names: Sequence[str]) -> tuple[Variable, ...]:
     """Angles whose ranges in the discs of A meet none of those in B: every path passes between."""
-    apart = np.abs((np.array(a.centers)[:, None] - np.array(b.centers) + np.pi) % (2.0 * np.pi) - np.pi).min(axis=(0, 1))
+    apart = np.abs(difference(np.array(b.centers), np.array(a.centers)[:, None], np.array(True))).min(axis=(0, 1))
     reach = a.radius + b.radius
     return tuple(Angle(names[k], family.dimension, 2 * k, 2 * k + 1) for k in np.flatnonzero(apart > reach).tolist())
 
