@@ -5,7 +5,9 @@ Expectations are written out case by case, or follow from a circle in closed for
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,8 +15,11 @@ import torch
 from hinge import PLANE, A, B, Here, frames, hinge, letters, placed
 from scipy.special import ive
 
+from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.coordinates.torsions import Torsions
+from spacetime_tps.denoisers.protocol import Fitted
 from spacetime_tps.denoisers.samples import WeightedSamples
+from spacetime_tps.denoisers.training import Trained, Unseen
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration import lines, polish
 from spacetime_tps.exploration import rounds as module
@@ -26,8 +31,8 @@ from spacetime_tps.exploration.floor import NoiseFloor
 from spacetime_tps.exploration.forbidden import Box
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.regions import ForbiddenBox
-from spacetime_tps.exploration.rounds import Rounds, _stood_still
-from spacetime_tps.exploration.route import Nearness, Route
+from spacetime_tps.exploration.rounds import Explored, Rounds, _stood_still, _told
+from spacetime_tps.exploration.route import Nearness, Route, Winding
 from spacetime_tps.exploration.sampled import _ranks
 from spacetime_tps.exploration.settings import (
     AvoidanceSettings,
@@ -49,6 +54,7 @@ from spacetime_tps.sampling.windows import CurveWindows
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.trajectories.frames import Frames
 
 CIRCLE = VonMises(1)
 ROOT = math.sqrt(2.0)
@@ -414,6 +420,55 @@ def test_ends_are_held_as_firmly_as_their_state_needs() -> None:
     assert ends(every=3).counts.tolist() == [3, 3]
 
 
+def breathing(phi: float, share: float, count: int = 200) -> Frames:
+    """Frames with this phi, half of them larger by a share and half smaller: the distances over phi and psi, both of
+    0.15 sqrt(3) nm, have the variance 6.75 share^2 of 0.01 nm^2."""
+    still = frames([phi] * count, 90.0)
+    sign = np.where(np.arange(count) % 2, 1.0, -1.0)[:, None, None]
+    return replace(still, positions=((1.0 + share * sign) * still.positions).astype(np.float32))
+
+
+LENGTHS = replace(hinge(), coordinates=Distances(("d", "e"), ((0, 3), (1, 4))))
+
+
+def test_heat_is_the_variance_of_lengths_within_the_states() -> None:
+    one, other, gone = breathing(-90.0, 0.1), breathing(90.0, 0.2), frames([0.0, 30.0], 0.0)
+    found = Ends(LENGTHS, [one, gone], [other])
+    assert found.heat == pytest.approx(6.75 * (0.1**2 + 0.2**2) / 2.0, rel=1e-4), "the mean of both ends, of frames in their states alone"
+    assert found.noise_floor == pytest.approx(1.0 / found.heat)
+    few = Ends(LENGTHS, [one], [breathing(90.0, 0.2, 98)])
+    assert few.heat == pytest.approx(6.75 * 0.1**2, rel=1e-4), "98 frames say nothing"
+    assert Ends(LENGTHS, [one], [breathing(90.0, 0.2, 100)]).heat == pytest.approx(found.heat)
+    cold = Ends(LENGTHS, [breathing(-90.0, 0.05)], [breathing(90.0, 0.05)])
+    assert cold.heat == pytest.approx(1.0 / 59.26, rel=1e-3)
+    assert cold.noise_floor == 40.0, "no narrower than that"
+    assert Ends(LENGTHS, [frames([-90.0] * 50)], [letters("b")]).noise_floor == 40.0
+    angles = Ends(PROBLEM, [one], [other])
+    assert (angles.heat, angles.noise_floor) == (0.0, 40.0), "angles have a scale of their own"
+
+
+def test_a_floor_that_heat_sets_does_not_rise() -> None:
+    warm = Ends(LENGTHS, [breathing(-90.0, 0.1)], [breathing(90.0, 0.1)])
+    with Here(LENGTHS) as simulation:
+        work = Rounds(LENGTHS, simulation, ExplorationSettings(), warm, seed=1)
+        assert work.floor.precision == work.highest == warm.noise_floor
+        asked = ExplorationSettings(geodesic=GeodesicSettings(floor=10.0))
+        assert Rounds(LENGTHS, simulation, asked, warm, seed=1).floor == NoiseFloor(10.0, 24)
+        assert Rounds(LENGTHS, simulation, asked, warm, seed=1).highest == 400.0
+
+
+def test_precisions_rise_to_the_ends_over_a_tenth() -> None:
+    found = lines.precisions(10.0, np.array([30.0, 10.0]), np.array([50.0, 20.0]), 21)
+    np.testing.assert_allclose(found[[0, 1, 2, 10, 18, 19, 20], 0], [30.0, 20.0, 10.0, 10.0, 10.0, 30.0, 50.0])
+    np.testing.assert_allclose(found[[0, 1, 2, 10, 18, 19, 20], 1], [10.0, 10.0, 10.0, 10.0, 10.0, 15.0, 20.0])
+
+
+def test_an_end_that_nothing_holds_is_made_no_narrower_than_twelve_steps() -> None:
+    far = CIRCLE.features(torch.full((5, 1), 2.0, dtype=torch.double)).numpy()
+    found = lines.end_precision(CIRCLE, np.zeros(1), far, np.zeros(5, dtype=bool), 10.0)
+    assert found == pytest.approx([10.0 * 1.2**12])
+
+
 # Between the parts --------------------------------------------------------------------------------------------------------------------
 
 
@@ -631,3 +686,144 @@ def test_paths_are_walked_along_the_first_routes_and_the_best_of_each_other_clas
 )
 def test_a_length_stands_still_from_round_to_round(lengths: list[float], rounds: int) -> None:
     assert _stood_still(lengths, 0.05) == rounds
+
+
+# The loop -----------------------------------------------------------------------------------------------------------------------------
+
+
+class Scripted(Rounds):
+    """Rounds whose windows and curves are given, one list of routes a round; what decides on the next round is as it is."""
+
+    script: ClassVar[list[list[Route]]] = []
+
+    def sample(self, count: int, routes: list[Route]) -> list[Route]:
+        self.__dict__.setdefault("floors", []).append(self.floor.precision)
+        return list(self.script[count - 1])
+
+    def optimise(self, route: Route) -> list[Route]:
+        return [route]
+
+    def through_minima(self, most: int, routes: Sequence[Route]) -> list[Route]:
+        self.__dict__.setdefault("room", []).append((most, [r.name for r in routes]))
+        return []
+
+    def past_regions(self, routes: Sequence[Route]) -> list[Route]:
+        self.__dict__.setdefault("past", []).append([r.name for r in routes])
+        return []
+
+    def train(self, routes: Sequence[Route]) -> dict[Winding, Fitted]:
+        self.__dict__["trained"] = [r.name for r in routes]
+        return {}
+
+    def polish(self, route: Route, trained: dict[Winding, Fitted], floor: float) -> Route:
+        return replace(route, name=f"{route.name}, polished at {floor:g}")
+
+
+def measured(name: str, rounds: int, *, length: float = 2.0, barrier: float = 5.0, effective: float = 100.0, apart: float = 1.0) -> Route:
+    """A route with a curve of a length; `rounds`, in which windows were sampled along it."""
+    known = replace(geodesic(barrier, effective=effective), length=length)
+    return replace(route(name, barrier, rounds=rounds, apart=apart), geodesic=known)
+
+
+def explored_by(
+    script: list[list[Route]], monkeypatch: pytest.MonkeyPatch, **settings: object
+) -> tuple[Explored, Scripted, list[str]]:  # fmt: skip
+    """What is left behind of rounds that go as written, the last of them as often as there are more."""
+    made: list[Scripted] = []
+
+    class Kept(Scripted):
+        def __init__(self, *args: Any, **named: Any):
+            super().__init__(*args, **named)
+            made.append(self)
+
+    longest = RoundSettings().max_rounds
+    Kept.script = [*script, *[script[-1]] * longest]
+    monkeypatch.setattr(module, "Rounds", Kept)
+    around = frames(np.linspace(-180.0, 180.0, 721)[:-1], 20.0)
+    monkeypatch.setattr(module, "walk_ends", lambda *args, **named: Ends(PROBLEM, [around], [around]))
+    with Here(PROBLEM) as simulation:
+        found = module.explore(PROBLEM, simulation, ExplorationSettings(**settings), seed=1)  # type: ignore[arg-type]
+        return found, made[0], simulation.told.lines
+
+
+def first(**more: float) -> Route:
+    return measured("a", 1, **more)
+
+
+AGAIN = [measured("a", 2)]
+REGION = ForbiddenBox(box={"phi": (-30.0, 30.0), "psi": (100.0, 150.0)})
+
+
+@pytest.mark.parametrize(
+    ("script", "floors"),
+    [
+        ([[first()], AGAIN], [40, 40]),  # two rounds at least
+        ([[first()], [measured("a", 2, effective=29.9)]], [40] * 3),  # held back: it is to have stood still for two rounds
+        ([[first()], [measured("a", 2, effective=30.0)]], [40] * 2),
+        ([[first()], [measured("a", 2, length=2.2)]], [40] * 3),  # longer by a tenth
+        ([[first()], [measured("a", 2, length=2.09)]], [40] * 2),
+        ([[first(apart=9.0)], AGAIN], [40, 40]),  # windows along a curve that no one has seen yet move no floor
+        ([[first()], [measured("a", 2, apart=9.0)], AGAIN], [40, 40, 80]),
+        ([[first()], [measured("b", 1)], [measured("b", 2)]], [40] * 3),  # a new leader is to be walked twice
+        ([[first()], [measured("b", 1, apart=9.0)], [measured("b", 2)]], [40, 40, 80]),  # and moves the floor like the one before
+        ([[first(length=float(n))] for n in range(1, 9)], [40] * 6),  # six rounds at most
+    ],
+)
+def test_rounds_go_on_until_the_best_curve_stays(script: list[list[Route]], floors: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    found, work, told = explored_by(script, monkeypatch)
+    assert work.__dict__["floors"] == floors
+    assert found.floor == floors[-1]
+    assert found.lengths == [script[min(k, len(script) - 1)][0].length for k in range(len(floors))]
+    assert [line.split(":")[0] for line in told if line.startswith("round")] == [f"round {k + 1}" for k in range(len(floors))]
+
+
+def test_where_regions_are_a_new_leader_moves_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a detour, as new as curves of the first round are."""
+    script = [[first()], [measured("b", 1, apart=9.0)], [measured("b", 2)]]
+    _, work, _ = explored_by(script, monkeypatch, avoid=(REGION,))
+    assert work.__dict__["floors"] == [40] * 3
+    _, work, _ = explored_by([[first()], [measured("a", 2, apart=9.0)], AGAIN], monkeypatch, avoid=(REGION,))
+    assert work.__dict__["floors"] == [40, 40, 80], "one that is known does"
+
+
+def test_other_curves_come_after_the_first_round_and_the_best_are_polished(monkeypatch: pytest.MonkeyPatch) -> None:
+    worse = replace(measured("c", 2, barrier=9.0), winding=(1, 0))
+    other = replace(measured("b", 2, barrier=7.0), winding=(2, 0))
+    script = [[first(), replace(worse, rounds=1)], [worse, other, *AGAIN]]
+    found, work, told = explored_by(script, monkeypatch, rounds=RoundSettings(routes=2, max_routes=8))
+    assert work.__dict__["room"] == [(6, ["a", "c"])], "as many as are left of eight"
+    assert work.__dict__["past"] == [["a", "c"]]
+    assert work.__dict__["trained"] == ["a", "b"]
+    assert [r.name for r in found.routes] == ["a, polished at 40", "b, polished at 40", "c"]
+    assert told[0] == (
+        "round 1: best route a, length 2.00, barrier 5.00 kT, effective samples >= 100, largest segment 0.500, kappa floor 40.0"
+    )
+
+
+def test_training_is_told_in_thermal_spreads_and_standard_errors() -> None:
+    assert _told("r", Trained([], 1.2345)) == "denoiser trained on the samples of r: held-out loss 1.234"
+    assert _told("r", Trained([], -2.0, Unseen(4, 0.06, 0.05, 0.02))) == (
+        "denoiser trained on the samples of r: held-out loss -2.000; off 4 unseen windows by 0.060 of the thermal spread (3.0 of their "
+        "standard errors), weighted samples by 0.050"
+    )
+
+
+def test_a_route_through_a_minimum_turns_where_its_legs_meet() -> None:
+    """From phi = -90 by -30 to 90 on the short way: a leg of 60 degrees and one of 120, a third and two thirds of the points."""
+    here, via, there = (np.radians([phi, 20.0]) for phi in (-90.0, -30.0, 90.0))
+    found = lines.through(PLANE, here, via, there, np.full((31, 2), 40.0))
+    expected = np.concatenate([np.linspace(-90.0, -30.0, 11), np.linspace(-30.0, 90.0, 21)[1:]])
+    np.testing.assert_allclose(np.degrees(lines.centers(found.eta, PLANE.family()))[:, 0], expected, atol=1e-9)
+    close = lines.through(PLANE, here, here + 0.001, there, np.full((31, 2), 40.0))
+    np.testing.assert_allclose(lines.centers(close.eta, PLANE.family())[1], here + 0.001, atol=1e-9, err_msg="the first point at least")
+    late = lines.through(PLANE, here, there - 0.001, there, np.full((31, 2), 40.0))
+    np.testing.assert_allclose(lines.centers(late.eta, PLANE.family())[-2], there - 0.001, atol=1e-9, err_msg="the last but one at most")
+
+
+@pytest.mark.parametrize(("apart", "kept"), [(0.34, 1), (0.36, 2)])
+def test_routes_of_a_class_run_together_within_a_third_of_a_radian(apart: float, kept: int) -> None:
+    here, there = np.radians([-90.0, 20.0]), np.radians([180.0, 0.0])
+    one, other = (lines.line(PLANE.family(), here + np.array([0.0, d]), there, np.full((9, 2), 40.0)) for d in (0.0, apart))
+    routes = [Route("one", (0, 0), one, rounds=1), Route("other", (0, 0), other)]
+    assert len(lines.distinct(routes, PLANE)) == kept
+    assert len(lines.distinct([routes[0], replace(routes[1], winding=(1, 0))], PLANE)) == 2
