@@ -137,6 +137,23 @@ def test_a_curve_that_leaps_over_a_region_still_runs_through_it(flat: WeightedSa
     assert (near.divergence, near.probability, near.crosses, near.lack) == (None, 0.0, True, 7.0)
 
 
+@pytest.mark.parametrize(("share", "crosses"), [(0.45, False), (0.55, True)])
+def test_a_curve_with_most_of_its_weight_in_a_region_runs_through_it_wherever_its_centers_are(share: float, crosses: bool) -> None:
+    """One point of a curve at psi = 60, and frames at psi = 0, in the region, and at 60: their weights decide."""
+    held = box((-20, 20), (-30, 30))
+    phi, psi = np.zeros(2), np.array([0.0, 60.0])
+    features = FAMILY.features(torch.from_numpy(np.radians(np.stack([phi, psi], axis=-1))))
+    curve = line((0.0, 60.0), (0.0, 60.0), 3)
+    tilt = (features @ curve[0]).numpy()
+    log_weight = torch.from_numpy(np.log([share, 1.0 - share]) - tilt)
+    avoidance = Avoidance([held], FAMILY, margin=0.0, floor=7.0)
+    samples = WeightedSamples(features, log_weight, marks=torch.from_numpy(avoidance.marks(placed(phi, psi))))
+    (near,) = avoidance.nearness(curve.numpy(), samples)
+    assert near.probability == pytest.approx(share)
+    assert near.crosses == crosses
+    assert avoidance.crossed(curve.numpy(), samples) == crosses
+
+
 def test_the_penalty_takes_a_curve_out_of_a_box(flat: WeightedSamples) -> None:
     avoidance = Avoidance([box((-15, 15), (-50, 10))], FAMILY, margin=math.radians(5.0), floor=7.0)
     flat = marked(flat, avoidance)
@@ -166,6 +183,24 @@ def test_detours_pass_on_either_side_in_the_same_class() -> None:
         np.testing.assert_allclose(route.eta[[0, -1]], curve[[0, -1]], atol=1e-12)
     assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (-180, 180))], level, PLANE)
     assert not detours(Route("r", (0, 0), curve), [box((-20, 20), (60, 90))], level, PLANE)
+
+
+@pytest.mark.parametrize(
+    ("psi", "held", "names", "middles"),
+    [
+        (130.0, (100, 160), ["r_past_psi+69", "r_past_psi-169"], [68.6, 191.4]),  # an edge beyond 180
+        (-170.0, (150, -150), ["r_past_psi+119", "r_past_psi-119"], [-241.4, -118.6]),  # a region across it
+    ],
+)
+def test_detours_near_180_degrees_are_named_within_them(
+    psi: float, held: tuple[float, float], names: list[str], middles: list[float]
+) -> None:
+    curve, level = line((-80.0, psi), (80.0, psi), 64).numpy(), np.full((64, 2), KAPPA)
+    found = detours(Route("r", (0, 0), curve), [box((-20, 20), held)], level, PLANE)
+    assert [r.name for r in found] == names
+    away = [float(np.degrees(routing.centers(r.eta, FAMILY))[32, 1]) for r in found]
+    assert away == pytest.approx(middles, abs=0.1)
+    assert all(r.winding == (0, 0) for r in found)
 
 
 def test_a_detour_leaves_the_curve_over_a_part_of_it_and_meets_it_at_its_ends() -> None:
