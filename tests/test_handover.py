@@ -141,3 +141,32 @@ def test_positions_and_rmsd_for_plumed(small_run: Path) -> None:
     both = [plumed._limits(sheet, {"rmsd": {"file": "start.pdb", "atoms": atoms, "max_nm": 0.05}}) for atoms in ([4, 6, 8], [4, 6, 8, 14])]
     assert both == [{"rmsd_start": [(-plumed.OPEN, 0.05)]}, {"rmsd_start_1": [(-plumed.OPEN, 0.05)]}]
     assert "rmsd_start_1: RMSD REFERENCE=rmsd_start_2.pdb TYPE=OPTIMAL" in sheet.lines
+
+
+def test_a_distance_has_no_lower_limit_where_its_range_begins_at_zero(small_run: Path) -> None:
+    run = RunData(small_run)
+    sheet = Input(Molecule(run), run)
+    found = plumed._limits(sheet, {"distances": [[4, 8, 0.0, 0.5], [8, 6, 0.2, 0.6]], "torsions": [[4, 6, 8, 14, 170.0, -170.0]]})
+    assert [limits for limits in found.values() if len(limits) == 1] == [[(-plumed.OPEN, 0.5)], [(0.2, 0.6)]]
+    assert sheet.lines[-1].endswith("DISTANCE ATOMS=7,9"), "lower number first"
+
+
+def test_names_in_use_are_numbered(small_run: Path) -> None:
+    run = RunData(small_run)
+    sheet = Input(Molecule(run), run)
+    labels = [sheet.define("phi'", f"TORSION ATOMS=1,2,3,{k}") for k in (4, 5, 6, 4)]
+    assert labels == ["phi_", "phi__1", "phi__2", "phi_"]
+    assert sheet.lines == ["phi_: TORSION ATOMS=1,2,3,4", "phi__1: TORSION ATOMS=1,2,3,5", "phi__2: TORSION ATOMS=1,2,3,6"]
+    x = np.zeros((sheet.molecule.topology.n_atoms, 3))
+    assert [sheet.structure("a", [x + shift], [0]) for shift in (0.0, 1.0, 2.0, 1.0)] == ["a.pdb", "a_2.pdb", "a_3.pdb", "a_2.pdb"]
+
+
+def test_atoms_of_a_structure_stand_in_the_columns_of_a_pdb_file() -> None:
+    topology = md.Topology()
+    residue = topology.add_residue("ALA", topology.add_chain(), resSeq=10_017)
+    for name, element in (("CA", "C"), ("HB11", "H")):
+        topology.add_atom(name, md.element.Element.getBySymbol(element), residue)
+    first, second, end = plumed._pdb(topology, np.array([[0.1, -0.2, 12.3456], [0.0, 0.0, 0.0]]), [0, 1]).splitlines()
+    assert (first[6:11], first[12:16], first[17:20], first[22:26]) == ("    1", " CA ", "ALA", "  17")
+    assert (first[30:38], first[38:46], first[46:54], first[54:66]) == ("   1.000", "  -2.000", " 123.456", "  1.00  1.00")
+    assert (second[6:11], second[12:16], end) == ("    2", "HB11", "END")

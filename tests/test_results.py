@@ -19,7 +19,10 @@ from spacetime_tps import Results, Simulation, SpacetimeError
 from spacetime_tps.engines.openmm.dynamics import FREE, Model, Walk
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.report.table import runs_table
 from spacetime_tps.results import curve, paths
+from spacetime_tps.results.average import Average
+from spacetime_tps.results.universe import universe
 from spacetime_tps.trajectories.trr import read_trr
 
 
@@ -175,6 +178,71 @@ def test_a_summary_for_the_notebook(results: Results) -> None:
     assert f"{results.summary['unbiased']['effective_paths']:.0f} effective" in told
     assert "guided" in told
     assert results.paths.names[0] in results.paths._repr_html_()
+    for routes in results.summary["by_route"].values():
+        for found in routes.values():
+            energy = found["max_energy_kj_mol"]
+            cell = f"{energy['value']:.1f} ± {energy['standard_error'] or 0.0:.1f}" if energy["count"] else "–"
+            assert f"<td>{found['hits']} of {found['paths']}</td><td>{cell}</td>" in told
+
+
+def test_a_notebook_shows_twelve_paths_and_says_that_there_are_more(results: Results) -> None:
+    some, more = results.paths[:12]._repr_html_(), results.paths[:13]._repr_html_()
+    assert some.count("<tr>") == more.count("<tr>") == 1 + 12
+    assert not some.endswith("…</p>")
+    assert more.endswith("…</p>")
+
+
+def test_a_path_says_what_became_of_it(results: Results) -> None:
+    path = next(path for path in results.paths if path.hit)
+    assert ", hit, weight " in repr(path)
+    for row, told in ((replace(path.row, hit=0), "miss"), (replace(path.row, hit=0, status="unstable"), "unstable")):
+        assert f", {told}, weight " in repr(paths.TransitionPath(row, path._run, path._molecule))
+    assert repr(Average(np.array(1.23456789), np.array(0.0456))) == "1.23457 ± 0.046"
+    assert repr(Average(np.array([1.0]), np.array([0.5]))) == "Average(value=array([1.]), error=array([0.5]))"
+
+
+def test_velocities_of_a_table_that_does_not_say_are_half_a_step_before_their_frames(small_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_run, tmp_path / "run"))
+    path = spacetime_tps.open(folder).paths.select(stage="guided")[0]
+    file = folder / f"transitions/{path.name}.csv"
+    with open(file, newline="") as handle:
+        rows = [{k: v for k, v in row.items() if k != "velocity_offset_steps"} for row in csv.DictReader(handle)]
+    with open(file, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert spacetime_tps.open(folder).paths[path.name].velocity_offsets.tolist() == [-0.5] * len(path.positions)
+
+
+def test_without_transition_states_there_are_no_structures(small_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_run, tmp_path / "run"))
+    (folder / "transition_states.trr").unlink()
+    found = spacetime_tps.open(folder).transition_states
+    assert found.xyz.shape == (0, found.topology.n_atoms, 3)
+
+
+def test_frames_in_memory_are_as_far_apart_as_their_times(results: Results, small_run: Path) -> None:
+    path = results.paths[0]
+    positions, velocities, weights = path.positions[:3], path.velocities[:3], np.array([0.5, 1.0, 1.5])
+    found = universe(small_run / "topology.pdb", positions, velocities, weights, times=np.array([7.0, 7.25, 7.5]), cell=None)
+    assert found.trajectory.dt == 0.25
+    assert [ts.time for ts in found.trajectory] == [7.0, 7.25, 7.5]
+    one = universe(small_run / "topology.pdb", positions[:1], velocities[:1], weights[:1], times=np.array([7.0]), cell=None)
+    assert [(ts.time, ts.data["weight"]) for ts in one.trajectory] == [(7.0, 0.5)]
+
+
+def test_a_row_of_the_table_of_runs_is_what_the_summary_says(results: Results, small_run: Path) -> None:
+    head, line, *rows = [[cell.strip() for cell in text.strip("|").split("|")] for text in runs_table([small_run]).splitlines()]
+    assert len(head) == len(line) == len(rows[0]) == 9
+    ((route, found),) = results.summary["by_route"]["guided"].items()
+    energy, above, u = found["max_energy_kj_mol"], found["max_energy_above_thermal_kj_mol"], results.summary["unbiased"]
+    total = str(results.summary["evaluations"]["total"])
+    assert rows[0][:7] == [
+        "run", "1", f"guided, {route}", f"{found['hits']}/{found['paths']}", f"{found['evaluations_per_path']:.0f}",
+        f"{energy['value']:.1f} ± {energy['standard_error']:.1f}", f"{above['value']:.1f} ± {above['standard_error']:.1f}",
+    ]  # fmt: skip
+    assert rows[0][8] == rows[-1][8] == total
+    assert rows[-1][2:4] == [f"unbiased, {u['reactive_fraction']:.2f} reactive", f"{u['effective_paths']:.0f} effective of {u['paths']}"]
 
 
 def test_progress_is_told_without_being_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
