@@ -1,14 +1,20 @@
 """Minima between A and B on cyclohexane, whose twist-boat there is six times: one is to be followed, and the others counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hinge import hinge
+from openmm import app
 
 from spacetime_tps import Problem, load_system, prepare
+from spacetime_tps.coordinates.distances import Distances
 from spacetime_tps.exploration.forbidden import Point
-from spacetime_tps.exploration.minima import Intermediate, intermediates
+from spacetime_tps.exploration.minima import Intermediate, _apart, intermediates
 from spacetime_tps.exploration.minima import _twins as twins
 from spacetime_tps.geometry.farthest import farthest
+from spacetime_tps.molecules.structure import Structure
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,46 @@ def test_frames_are_chosen_far_from_what_is_known_and_from_each_other() -> None:
     points, ends = torch.tensor([[0.1], [5.0], [5.1], [9.0], [20.0]]), torch.tensor([[0.0], [20.0]])
     assert farthest(points, ends, 2) == [3, 1], "9 first; 5.0 is farther from it than 5.1"
     assert sorted(farthest(points, ends[:1], 9)) == [0, 1, 2, 3, 4]
+
+
+def test_minima_are_apart_beyond_two_standard_deviations_of_heat() -> None:
+    lengths, here = Distances(("d", "e"), ((0, 3), (1, 4))), np.array([2.0, 3.0])
+    assert _apart(lengths, here, here + 0.6, 0.0)
+    assert _apart(lengths, here, here + 0.6, 0.089), "4 times 0.089 is less than 0.36"
+    assert not _apart(lengths, here, here + 0.6, 0.091)
+    assert not _apart(lengths, here, here + 0.4, 0.0), "the coordinates see no difference"
+    assert not _apart(lengths, here, here, 0.0)
+
+
+def carbons(count: int) -> tuple[Problem, np.ndarray]:
+    """So many atoms anywhere, told by distances of pairs that no two share an atom."""
+    topology, rng = app.Topology(), np.random.default_rng(3)
+    residue = topology.addResidue("X", topology.addChain())
+    for k in range(count):
+        topology.addAtom(f"C{k}", app.Element.getBySymbol("C"), residue)
+    start, end, middle = rng.random((3, count, 3))
+    pairs = tuple((k, k + 1) for k in range(0, count, 2))
+    lengths = Distances(tuple(f"d{a}" for a, _ in pairs), pairs)
+    return replace(hinge(), coordinates=lengths, start=Structure(topology, start), end=Structure(topology, end)), middle
+
+
+def test_twins_are_alike_within_half_a_kj_and_a_hundredth_of_a_nm() -> None:
+    problem, middle = carbons(6)
+
+    def at(shift: float, energy: float) -> Intermediate:
+        moved = middle.copy()
+        moved[0] += shift * (middle[0] - middle[1]) / np.linalg.norm(middle[0] - middle[1])
+        return Intermediate(moved, problem.coordinates.values(moved), energy)
+
+    assert twins(problem, at(0.009, 7.4), at(0.0, 7.0))
+    assert twins(problem, at(0.009, 7.0), at(0.0, 7.4))
+    assert not twins(problem, at(0.009, 7.6), at(0.0, 7.0))
+    assert not twins(problem, at(0.009, 7.0), at(0.0, 7.6))
+    assert not twins(problem, at(0.011, 7.0), at(0.0, 7.0))
+
+
+@pytest.mark.parametrize(("count", "looked_for"), [(40, True), (42, False)])
+def test_of_more_than_forty_atoms_no_symmetry_is_looked_for(count: int, looked_for: bool) -> None:
+    problem, middle = carbons(count)
+    here = Intermediate(middle, problem.coordinates.values(middle), 1.0)
+    assert twins(problem, here, here) == looked_for
