@@ -54,6 +54,8 @@ from spacetime_tps.sampling.windows import CurveWindows
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.storage.memory import Memory
+from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames
 
 CIRCLE = VonMises(1)
@@ -726,8 +728,8 @@ def measured(name: str, rounds: int, *, length: float = 2.0, barrier: float = 5.
 
 
 def explored_by(
-    script: list[list[Route]], monkeypatch: pytest.MonkeyPatch, **settings: object
-) -> tuple[Explored, Scripted, list[str]]:  # fmt: skip
+    script: list[list[Route]], monkeypatch: pytest.MonkeyPatch, *, storage: Storage | None = None, **settings: object
+) -> tuple[Explored, Scripted, list[str]]:
     """What is left behind of rounds that go as written, the last of them as often as there are more."""
     made: list[Scripted] = []
 
@@ -741,7 +743,7 @@ def explored_by(
     monkeypatch.setattr(module, "Rounds", Kept)
     around = frames(np.linspace(-180.0, 180.0, 721)[:-1], 20.0)
     monkeypatch.setattr(module, "walk_ends", lambda *args, **named: Ends(PROBLEM, [around], [around]))
-    with Here(PROBLEM) as simulation:
+    with Here(PROBLEM, storage=storage) as simulation:
         found = module.explore(PROBLEM, simulation, ExplorationSettings(**settings), seed=1)  # type: ignore[arg-type]
         return found, made[0], simulation.told.lines
 
@@ -798,6 +800,15 @@ def test_other_curves_come_after_the_first_round_and_the_best_are_polished(monke
     assert told[0] == (
         "round 1: best route a, length 2.00, barrier 5.00 kT, effective samples >= 100, largest segment 0.500, kappa floor 40.0"
     )
+
+
+def test_walks_that_nothing_asks_for_any_more_are_swept_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Memory()
+    with Here(PROBLEM, storage=storage) as before:
+        walk_ends(PROBLEM, before, TrainingSettings(walks=1, equilibration_steps=20, steps_a=20, steps_b=20, stride=20), seed=3)
+    assert storage.names("samples/*.trr") == ["samples/md_A_0.trr", "samples/md_B_0.trr"]
+    explored_by([[first()], AGAIN], monkeypatch, storage=storage)
+    assert storage.names("samples/*.trr") == []
 
 
 def test_training_is_told_in_thermal_spreads_and_standard_errors() -> None:
