@@ -51,6 +51,14 @@ def test_lines_for_viewers_lie_beside_trajectories_of_each_path(small_run: Path,
     assert (tmp_path / "topology.pdb").is_file()
 
 
+@pytest.mark.parametrize("one_file", [True, False])
+def test_a_folder_to_export_to_is_made(one_file: bool, small_run: Path, tmp_path: Path) -> None:
+    files = export(small_run, "dcd", tmp_path / "a/b", one_file=one_file)
+    assert len(files) == (2 if one_file else len(spacetime_tps.open(small_run).paths))
+    assert {file.parent for file in files} == {tmp_path / "a/b"}
+    assert all(file.stat().st_size > 0 for file in files)
+
+
 def test_a_periodic_path_keeps_its_cell(small_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_run, tmp_path / "run"))
     cell = [[3.0, 0.0, 0.0], [0.0, 3.5, 0.0], [0.5, 0.0, 4.0]]

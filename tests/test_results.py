@@ -16,13 +16,16 @@ import pytest
 
 import spacetime_tps
 from spacetime_tps import Results, Simulation, SpacetimeError
+from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import FREE, Model, Walk
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.problems import problem as preparation
+from spacetime_tps.report.data import RunData
 from spacetime_tps.report.table import runs_table
 from spacetime_tps.results import curve, paths
 from spacetime_tps.results.average import Average
 from spacetime_tps.results.universe import universe
+from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.trr import read_trr
 
 
@@ -147,6 +150,27 @@ def test_an_older_folder_is_read_as_well(small_run: Path, tmp_path: Path) -> Non
     assert found["transition_state_frame"].tolist() == [0, -1]
     np.testing.assert_array_equal(found["committor"], [0.5, np.nan])
     assert found["walk"].tolist() == ["0_0000_1"] * 2
+
+
+def test_the_map_is_of_the_two_coordinates_that_change_most(tmp_path: Path) -> None:
+    """Of four torsions, two turn: one through 180 degrees and back over it, which is little."""
+    four = Torsions(("a", "b", "c", "d"), tuple((k, k + 1, k + 2, k + 3) for k in range(4)))
+    s = np.linspace(0.0, 1.0, 21)
+    across = (s - 0.5 + 1.0) % 2.0 - 1.0  # half a turn, and no leap
+    center = np.pi * np.stack([0.1 * s, 0.9 + 0.2 * s - 2.0 * (s > 0.5), 0.5 * s, across], axis=-1)
+    folder = Folder(tmp_path)
+    folder.put_record("coordinates.json", {"blocks": four.to_json()})
+    folder.put_record("preparation.json", {"cell_nm": None, "platform": "Reference"})
+    folder.put_record("summary.json", {"stages": {}, "evaluations": {}, "temperature_K": 300.0, "unbiased": None})
+    folder.put_arrays("geodesic.npz", {"center": center})
+    run = RunData.of(tmp_path)
+    assert run.shown == (2, 3)
+    assert run.cell is None
+    assert run.unbiased == {}
+    alone = RunData(tmp_path)
+    alone.__dict__["geodesic"] = {"center": center[:, :1]}
+    alone.__dict__["coordinates"] = Torsions(("a",), ((0, 1, 2, 3),))
+    assert alone.shown == (0, 0), "twice the same where there is one"
 
 
 def test_selections_are_paths_too(results: Results) -> None:
