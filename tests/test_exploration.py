@@ -27,7 +27,7 @@ from spacetime_tps.exploration.avoidance import Avoidance
 from spacetime_tps.exploration.choice import best, close, explored, followed, in_doubt
 from spacetime_tps.exploration.classes import Classes, ClassSamples
 from spacetime_tps.exploration.ends import Ends, walk_ends
-from spacetime_tps.exploration.floor import NoiseFloor
+from spacetime_tps.exploration.floor import NoiseFloor, first_floor
 from spacetime_tps.exploration.forbidden import Box
 from spacetime_tps.exploration.optimisation import CurveOptimiser
 from spacetime_tps.exploration.regions import ForbiddenBox
@@ -437,26 +437,25 @@ def test_heat_is_the_variance_of_lengths_within_the_states() -> None:
     one, other, gone = breathing(-90.0, 0.1), breathing(90.0, 0.2), frames([0.0, 30.0], 0.0)
     found = Ends(LENGTHS, [one, gone], [other])
     assert found.heat == pytest.approx(6.75 * (0.1**2 + 0.2**2) / 2.0, rel=1e-4), "the mean of both ends, of frames in their states alone"
-    assert found.noise_floor == pytest.approx(1.0 / found.heat)
+    assert first_floor(GeodesicSettings(), found.heat, 24).precision == pytest.approx(1.0 / found.heat)
     few = Ends(LENGTHS, [one], [breathing(90.0, 0.2, 98)])
     assert few.heat == pytest.approx(6.75 * 0.1**2, rel=1e-4), "98 frames say nothing"
     assert Ends(LENGTHS, [one], [breathing(90.0, 0.2, 100)]).heat == pytest.approx(found.heat)
     cold = Ends(LENGTHS, [breathing(-90.0, 0.05)], [breathing(90.0, 0.05)])
     assert cold.heat == pytest.approx(1.0 / 59.26, rel=1e-3)
-    assert cold.noise_floor == 40.0, "no narrower than that"
-    assert Ends(LENGTHS, [frames([-90.0] * 50)], [letters("b")]).noise_floor == 40.0
+    assert first_floor(GeodesicSettings(), cold.heat, 24).precision == 40.0, "no narrower than that"
+    assert Ends(LENGTHS, [frames([-90.0] * 50)], [letters("b")]).heat == 0.0
     angles = Ends(PROBLEM, [one], [other])
-    assert (angles.heat, angles.noise_floor) == (0.0, 40.0), "angles have a scale of their own"
+    assert angles.heat == 0.0, "angles have a scale of their own"
 
 
 def test_a_floor_that_heat_sets_does_not_rise() -> None:
     warm = Ends(LENGTHS, [breathing(-90.0, 0.1)], [breathing(90.0, 0.1)])
     with Here(LENGTHS) as simulation:
         work = Rounds(LENGTHS, simulation, ExplorationSettings(), warm, seed=1)
-        assert work.floor.precision == work.highest == warm.noise_floor
+        assert work.floor == NoiseFloor(1.0 / warm.heat, 24, 1.0 / warm.heat)
         asked = ExplorationSettings(geodesic=GeodesicSettings(floor=10.0))
-        assert Rounds(LENGTHS, simulation, asked, warm, seed=1).floor == NoiseFloor(10.0, 24)
-        assert Rounds(LENGTHS, simulation, asked, warm, seed=1).highest == 400.0
+        assert Rounds(LENGTHS, simulation, asked, warm, seed=1).floor == NoiseFloor(10.0, 24, 400.0)
 
 
 def test_precisions_rise_to_the_ends_over_a_tenth() -> None:
