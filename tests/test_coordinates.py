@@ -1,6 +1,8 @@
 """One suite over every kind of coordinates, and a kind from outside the package."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,10 +28,11 @@ from spacetime_tps.engines.openmm.dynamics import Dynamics, Model, Walk
 from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.around import states_around
 from spacetime_tps.states.state import state_of
 from spacetime_tps.storage.memory import Memory
-from spacetime_tps.trajectories.frames import Frames
+from spacetime_tps.trajectories.frames import Frames, at_whole_steps, joined, offsets, time_reversed
 from spacetime_tps.units import decimals
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
@@ -229,6 +232,18 @@ def test_the_default_states_hold_their_own_end_alone(coordinates: Coordinates) -
         states_around(coordinates, START, START, cell=None)
 
 
+def test_limits_of_default_states_are_round_numbers(coordinates: Coordinates) -> None:
+    """Thousandths of a degree, and of 0.1 nm."""
+    box = coordinates.box_around(START, END, "x.pdb")
+    for *_, low, high in box.get("torsions", []):
+        assert (low, high) == (round(low, 3), round(high, 3))
+    for *_, low, high in box.get("distances", []):
+        assert (low, high) == (round(low, 4), round(high, 4))
+    if "rmsd" in box:
+        assert box["rmsd"]["max_nm"] == round(box["rmsd"]["max_nm"], 4)
+    assert box
+
+
 def test_a_bounded_value_is_a_condition_that_reads_back_as_its_bounds(coordinates: Coordinates) -> None:
     for k, name in enumerate(coordinates.names):
         assert coordinates.bounded[k] == (name.rpartition("_")[0] not in POSITIONS.labels)
@@ -425,3 +440,45 @@ def test_places_are_told_to_a_tenth_of_thermal_motion(scale: float, wanted: int)
 def test_a_range_of_a_torsion_is_within_half_a_turn_either_way(low: float, high: float) -> None:
     with pytest.raises(SpacetimeError, match="is not within -180 to 180 degrees"):
         TORSIONS.condition("t", low, high)
+
+
+@pytest.mark.parametrize(("low", "high"), [(10.0, 10.0), (180.0, -180.0), (-180.0, -180.0)])
+def test_a_range_of_a_torsion_has_a_width(low: float, high: float) -> None:
+    with pytest.raises(SpacetimeError, match=r"t=.* is empty; t=-180:180 is the whole circle"):
+        TORSIONS.condition("t", low, high)
+    for whole in ((-180.0, 180.0), (180.0, -170.0), (170.0, -180.0)):
+        assert TORSIONS.condition("t", *whole) == {"torsions": [[0, 1, 2, 3, *whole]]}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.3, 0.2), (0.2, 0.2), (-0.5, -0.1), (-0.5, 0.0)])
+def test_a_range_of_a_distance_holds_one(low: float, high: float) -> None:
+    with pytest.raises(SpacetimeError, match=r"d=.* is empty; it goes up from one distance to another, in nm"):
+        DISTANCES.condition("d", low, high)
+    assert DISTANCES.condition("d", -0.1, 0.2) == {"distances": [[0, 3, -0.1, 0.2]]}
+
+
+def test_coordinates_are_read_without_torch() -> None:
+    """It takes a second, which worker processes need not spend."""
+    words = "import sys, spacetime_tps.coordinates.registry, spacetime_tps.coordinates.automatic; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
+
+
+def test_paths_are_at_even_times() -> None:
+    at_steps = at_whole_steps(FRAMES, FRAMES, np.zeros(6), spacing=0.25)
+    np.testing.assert_array_equal(at_steps.time, [0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
+    assert at_steps.positions.dtype == np.float32
+    both = joined([at_steps, time_reversed(at_steps)], spacing=0.25)
+    np.testing.assert_array_equal(both.time, 0.25 * np.arange(12))
+    np.testing.assert_array_equal(both.positions[6:], both.positions[5::-1])
+    np.testing.assert_array_equal(both.velocities[6:], -both.velocities[5::-1])
+    np.testing.assert_array_equal(offsets(both), np.zeros(12))
+    np.testing.assert_array_equal(time_reversed(at_steps).time, at_steps.time)
+
+
+def test_seeds_are_odd_and_the_same_in_every_version() -> None:
+    """OpenMM takes 0 for none given, and no more than 31 bits."""
+    found = [seed_of(root, purpose, index) for root in (0, 1) for purpose in ("walks", "shots") for index in range(300)]
+    assert len(set(found)) == len(found)
+    assert all(seed % 2 == 1 and 0 < seed < 2**31 for seed in found)
+    assert max(found) > 2**30
+    assert [seed_of(1, "walks", k) for k in range(3)] == [1217842417, 1246810323, 539404755]

@@ -26,9 +26,10 @@ from spacetime_tps.problems.system import SystemSpec, load_system
 from spacetime_tps.states import state as states
 from spacetime_tps.states.distance_range import DistanceRange
 from spacetime_tps.states.protocol import Condition, Definition, Read
-from spacetime_tps.states.rmsd_range import RmsdRange
+from spacetime_tps.states.rmsd_range import RmsdDefinition, RmsdRange
 from spacetime_tps.states.state import State, state_of
 from spacetime_tps.states.torsion_range import TorsionRange
+from spacetime_tps.states.transitions import connects
 from spacetime_tps.windows.angle import Angle
 from spacetime_tps.windows.linear import Linear
 
@@ -67,6 +68,22 @@ def test_conditions_of_different_kinds_are_never_known_to_be_apart() -> None:
         assert not any(condition.apart(other) for name, (other,) in theirs.items() if name != kind)
 
 
+def test_ranges_of_different_atoms_are_never_known_to_be_apart() -> None:
+    for one, same, other in (
+        (TorsionRange(FOUR, 0.0, 20.0), TorsionRange(FOUR, 90.0, 99.0), TorsionRange((0, 2, 1, 3), 90.0, 99.0)),
+        (DistanceRange((0, 3), 0.1, 0.2), DistanceRange((0, 3), 0.4, 0.5), DistanceRange((0, 2), 0.4, 0.5)),
+        (
+            RmsdRange("start.pdb", FOUR, tuple(map(tuple, HERE.tolist())), 0.001),
+            RmsdRange("end.pdb", FOUR, tuple(map(tuple, THERE.tolist())), 0.001),
+            RmsdRange("end.pdb", (3, 2, 1, 0), tuple(map(tuple, THERE.tolist())), 0.001),
+        ),
+    ):
+        assert one.apart(same)
+        assert same.apart(one)
+        assert not one.apart(other)
+        assert not other.apart(one)
+
+
 def test_all_conditions_of_a_box_hold_and_any_box_does() -> None:
     ours, theirs = about(HERE, "start.pdb"), about(THERE, "end.pdb")
     both = State(((*ours["torsion"], *theirs["distance"]),))
@@ -80,6 +97,12 @@ def test_an_rmsd_may_have_a_least_value() -> None:
     ring = state_of([{"rmsd": {"file": "start.pdb", "atoms": [*FOUR], "min_nm": 0.01, "max_nm": 1.0}}], cell=None, read=PLACES.__getitem__)
     assert not ring.contains(HERE)
     assert ring.contains(THERE)
+    for limits in ({"min_nm": 0.01}, {"max_nm": 0.5}, {"min_nm": 0.01, "max_nm": 0.5}):
+        box = {"rmsd": {"file": "start.pdb", "atoms": [*FOUR], **limits}}
+        assert state_of([box], cell=None, read=PLACES.__getitem__).to_json() == [box]
+        assert RmsdDefinition.model_validate({"to": "start", **limits}).model_dump(exclude_none=True, exclude={"to"}) == limits
+    with pytest.raises(ValueError, match="an rmsd wants max_nm or min_nm"):
+        RmsdDefinition.model_validate({"to": "start"})
 
 
 def test_separating_values_are_those_that_every_box_bounds_apart() -> None:
@@ -228,12 +251,21 @@ def test_a_box_holds_one_range_of_a_group_of_atoms() -> None:
         together([once, again])
     other = {"distances": [[1, 2, 0.15, 0.9]], "torsions": [[0, 1, 2, 3, -30.0, 30.0]]}
     assert together([once, other])["distances"] == [*once["distances"], *other["distances"]]
+    from_outside: list[dict[str, Any]] = [{"height": [0.05], "plane": [[0.5, 0.1, 0.2]]}, {"height": [0.05], "plane": [[0.5, 0.1, 0.2]]}]
+    assert together(from_outside) == {"height": [0.05, 0.05], "plane": [[0.5, 0.1, 0.2]] * 2}, "of whose entries nothing is known"
 
 
 def test_an_entry_is_a_list_where_a_box_can_hold_several_of_it() -> None:
     for box, said in (({"torsions": {"phi": 1}}, "is a list of entries"), ({"rmsd": [{"file": "end.pdb"}]}, "is one entry, no list")):
         with pytest.raises(SpacetimeError, match=said):
             state_of([box], cell=None, read=PLACES.__getitem__)
+
+
+def test_a_path_connects_where_it_begins_in_a_and_ends_in_b() -> None:
+    a, b = State((about(HERE, "start.pdb")["torsion"],)), State((about(THERE, "end.pdb")["torsion"],))
+    assert connects(np.stack([HERE, THERE, THERE]), a, b)
+    for path in ([HERE, HERE], [THERE, THERE], [THERE, HERE]):
+        assert not connects(np.stack(path), a, b)
 
 
 def test_states_that_a_system_names_are_of_the_minima_as_its_coordinates_are(monkeypatch: pytest.MonkeyPatch) -> None:

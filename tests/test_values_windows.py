@@ -7,6 +7,7 @@ import pytest
 
 from spacetime_tps.coordinates.circle import difference, meet, winding
 from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.naming import listed, place, read, unread
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.product import Product
 from spacetime_tps.coordinates.torsions import Torsions
@@ -78,6 +79,15 @@ def test_means_and_what_stays_by_hand() -> None:
     assert Window(ANGLE, math.radians(185.0 - 360.0 - 2.0), 5.0).shift(two) == pytest.approx(math.radians(7.0))
 
 
+def test_places_are_read_in_degrees_within_half_a_turn_and_in_nm() -> None:
+    for degrees, told in ((200.0, -160.0), (-200.0, 160.0), (30.0, 30.0), (-170.0, -170.0), (350.0, -10.0)):
+        assert Window(ANGLE, math.radians(degrees), 5.0).place == pytest.approx(told)
+    assert Window.at(ANGLE, 90.0, 5.0).center == pytest.approx(math.pi / 2.0)
+    distance = Linear("d", (1.0, 0.0), 0.1)
+    assert Window.at(distance, 0.35, 5.0).center == pytest.approx(3.5)
+    assert Window(distance, 3.5, 5.0).read(4.25) == pytest.approx(0.425)
+
+
 NAMES = ("t", "u", "v", "w", "x")
 FOURS = tuple((k, k + 1, k + 2, k + 3) for k in range(5))
 
@@ -126,6 +136,17 @@ def test_ways_of_a_product_join_what_the_blocks_tell() -> None:
     assert Product((far, Distances(("e",), ((0, 2),)))).ways(a[:2], b[:2], 5)[0].name == "direct"
     assert product.names == ("t", "d", "u")
     assert product.unit == ("degrees", "nm", "degrees")
+
+
+def test_places_are_told_in_whole_degrees_and_hundredths_of_a_nanometre() -> None:
+    two, far = Torsions(NAMES[:2], FOURS[:2]), Distances(("d", "e"), ((0, 3), (0, 2)))
+    both, values = Product((two, far)), np.array([math.radians(190.0), math.radians(-170.4), 3.14, 12.0])
+    assert place(both, values) == "t -170, u -170, d 0.31, e 1.20"
+    np.testing.assert_allclose(read(both, values), [-170.0, -170.4, 0.314, 1.2])
+    np.testing.assert_allclose(read(both, unread(both, np.array([170.0, -35.0, 0.5, 0.1]))), [170.0, -35.0, 0.5, 0.1])
+    assert place(Torsions(NAMES, FOURS), np.zeros(5)) == "", "too many to be read"
+    assert listed(NAMES) == "t, u, v, w and 1 more"
+    assert listed(NAMES[:4]) == "t, u, v and w"
 
 
 def test_differences_and_windings_by_hand() -> None:
