@@ -1,6 +1,7 @@
 """Coordinates that are found from what separates two structures, and those chosen in MDAnalysis' selection language."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from openmm import app, unit
 
 from spacetime_tps.coordinates.automatic import FEW, Choice, automatic, torsion_name
 from spacetime_tps.coordinates.distances import Distances
-from spacetime_tps.coordinates.molecule import Molecule
+from spacetime_tps.coordinates.molecule import Atom, Molecule
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.rotatable import Four, turned
 from spacetime_tps.coordinates.superposition import rmsd
@@ -134,6 +135,77 @@ def test_a_molecule_of_few_residues_with_many_torsions_is_told_by_positions() ->
     assert found.because == f"positions of 20 atoms but hydrogen, {apart:.2f} nm apart (RMSD): {why}"
     with pytest.raises(SpacetimeError, match="they are in the same state"):
         automatic(molecule)
+
+
+def stretched_peptide(count: int) -> Molecule:
+    """N, CA, C of each residue in a zigzag, and on CA a side chain CB, CG, CD, which has two torsions."""
+    atoms, bonds, places = [], [], []
+    side = ((0.0, 0.09, 0.12), (0.08, 0.2, 0.15), (0.08, 0.3, 0.27))
+    for k in range(count):
+        n, alpha, c = ([0.12 * j, 0.08 * (j % 2), 0.0] for j in range(3 * k, 3 * k + 3))
+        up = 1.0 if alpha[1] else -1.0
+        places += [n, alpha, c, *([alpha[0] + x, alpha[1] + up * y, z] for x, y, z in side)]
+        atoms += [Atom(name, "XXX", str(k + 1), name[0]) for name in ("N", "CA", "C", "CB", "CG", "CD")]
+        first = 6 * k
+        bonds += [(first, first + 1), (first + 1, first + 2), (first + 1, first + 3), (first + 3, first + 4), (first + 4, first + 5)]
+        bonds += [(first + 2, first + 6)] if k + 1 < count else []
+    x = np.array(places)
+    return Molecule(tuple(atoms), tuple(bonds), x, x, None, select=lambda words: ())
+
+
+def with_end(molecule: Molecule, turns: Sequence[tuple[str, float]]) -> Molecule:
+    """Torsions called so turned, degrees."""
+    fours = {torsion_name(molecule, four): four for four in rotatable_torsions(molecule).atoms}
+    end = molecule.start
+    for name, angle in turns:
+        end = turned(molecule, end, fours[name], np.radians(angle))
+    return replace(molecule, end=end)
+
+
+def sides(count: int) -> list[tuple[str, float]]:
+    return [(f"chi{k} of XXX {number}", 50.0 + number + 20.0 * k) for number in range(1, count + 1) for k in (1, 2)]
+
+
+def test_side_chains_of_a_chain_of_eight_residues_are_told_by_those_that_turn_most_and_of_seven_by_positions() -> None:
+    assert automatic(with_end(stretched_peptide(8), sides(8))).because == (
+        "chi2 of XXX 1, chi2 of XXX 2, chi2 of XXX 3, chi2 of XXX 4 and 8 more, those that turn most, while the backbone stays, of 16 "
+        "torsions that differ by more than 30 degrees"
+    )
+    assert isinstance(automatic(with_end(stretched_peptide(7), sides(7))).coordinates, Positions)
+
+
+@pytest.mark.parametrize(("number", "moved"), [(12, True), (19, False)])
+def test_a_backbone_has_moved_by_more_than_heat_moves_it(number: int, moved: bool) -> None:
+    """A turn in the middle moves CA by some tenths of a nanometre, root mean square; one near the end moves a residue or two."""
+    molecule = with_end(stretched_peptide(20), [*sides(20), (f"psi of XXX {number}", 35.0)])
+    trace = [k for k, atom in enumerate(molecule.atoms) if atom.name == "CA"]
+    assert (0.15 < rmsd(molecule.end[trace], molecule.start[trace]) < 0.8) == moved
+    found = automatic(molecule)
+    if moved:
+        assert found.because == (
+            f"psi of XXX {number}, those of the backbone, which account for how it moves, of 41 torsions that differ by more than "
+            "30 degrees"
+        )
+    else:
+        assert "those that turn most, while the backbone stays, of 41 torsions" in found.because
+
+
+def test_one_torsion_is_told_as_one_where_it_accounts_for_what_moves() -> None:
+    hinge = with_end(stretched_peptide(20), [("phi of XXX 10", 70.0)])
+    assert automatic(hinge).because == "phi of XXX 10, the torsion that differs by more than 30 degrees"
+    swollen = replace(hinge, end=1.3 * hinge.end)
+    found = automatic(swollen)
+    assert isinstance(found.coordinates, Positions)
+    assert found.because.endswith("nm apart (RMSD): 1 torsion differs by more than 30 degrees, which do not account for it")
+
+
+def test_a_bond_within_a_residue_is_no_peptide_bond() -> None:
+    atoms = tuple(Atom(name, "LIG", "1", name[0]) for name in ("C1", "C", "N", "C2"))
+    x = np.array([[0.0, 0.1, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2, 0.1, 0.03]])
+    molecule = Molecule(atoms, ((0, 1), (1, 2), (2, 3)), x, x, None, select=lambda words: ())
+    assert torsion_name(molecule, (0, 1, 2, 3)) == "C-N of LIG 1"
+    two = replace(molecule, atoms=(*atoms[:2], *(Atom(a.name, "LIG", "2", a.element) for a in atoms[2:])))
+    assert torsion_name(two, (0, 1, 2, 3)) == torsion_name(two, (3, 2, 1, 0)) == "omega of LIG 1"
 
 
 def test_torsions_have_the_names_that_people_give_them() -> None:
