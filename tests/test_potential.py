@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import ive
+from scipy.stats import kstest
 from torch import Tensor
 
 from spacetime_tps.denoisers import potential, score_matching
+from spacetime_tps.denoisers.mixture_trainer import MixtureTrainer
 from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.network import save as save_mixture
 from spacetime_tps.denoisers.potential import PotentialNetwork
 from spacetime_tps.denoisers.protocol import Ensembles
+from spacetime_tps.denoisers.registry import trainer_for
 from spacetime_tps.denoisers.samples import WeightedSamples
 from spacetime_tps.denoisers.score_matching import STRETCH, WANDER, NetworkTrainer, beside, unseen
 from spacetime_tps.denoisers.settings import DenoiserSettings
@@ -210,6 +213,42 @@ def test_it_does_not_matter_where_the_origin_is() -> None:
     assert float((near - data.eta[:, :3] / 20.0).abs().max()) > 0.2, "and there is something to learn"
 
 
+def test_a_fit_follows_from_its_seed_and_agrees_with_psi_of_the_samples_on_average() -> None:
+    data, _ = wells(2, 8, 40)
+    trainer, fits = NetworkTrainer(DenoiserSettings(network_from=1, network_steps=2)), []
+    for before in (1, 2):
+        torch.manual_seed(before)
+        fits.append(trainer.fit(data, Cartesian(2), data.eta, seed=5))
+        assert torch.initial_seed() == before
+    assert fits[0].content == fits[1].content
+    assert trainer.fit(data, Cartesian(2), data.eta, seed=6).content != fits[0].content
+    model = fits[0].denoiser
+    assert isinstance(model, PotentialNetwork)
+    assert {(p.dtype, p.requires_grad) for p in model.parameters()} == {(torch.double, False)}
+    seen = data.eta[~score_matching.held_out(data.eta)]
+    off = data.samples.moments(seen).log_partition - model.moments(seen).log_partition
+    assert float(off.mean()) == pytest.approx(0.0, abs=1e-9)
+    assert float(off.abs().max()) > 1e-3
+
+
+def test_noise_on_frames_is_log_uniform_and_narrower_on_plain_md() -> None:
+    """Of a curve with precisions from 10 to 40: up to twice the highest, down to half the lowest for plain MD, to a hundredth for windows.
+    Kolmogorov-Smirnov at 1e-4, fixed seed."""
+    family = Cartesian(1)
+    window = family.natural(torch.tensor([[3.0]]).double(), torch.tensor([[20.0]]).double().log())
+    eta, features = torch.cat([torch.zeros_like(window), window]), family.features(torch.tensor([[0.0], [1.0]]).double())
+    curve = family.natural(torch.zeros(3, 1).double(), torch.tensor([[10.0], [40.0], [25.0]]).double().log())
+    drawn, at = score_matching._Lessons(family, features, eta, curve).draw(8000, torch.Generator().manual_seed(4))
+    assert drawn.dtype == at.dtype == torch.float
+    for frame, low in ((0, 5.0), (1, 0.1)):
+        mine = at[:, 0] == frame
+        assert 3800 < int(mine.sum()) < 4200
+        added = drawn[mine].double() - eta[frame]
+        precision = family.precisions(added)[:, 0]
+        assert kstest((precision / low).log() / np.log(80.0 / low), "uniform").pvalue > 1e-4
+        assert kstest((added[:, 0] - precision * frame) / precision.sqrt(), "norm").pvalue > 1e-4
+
+
 def test_windows_are_held_out_or_there_is_no_training() -> None:
     data, _ = wells(2, 4, 40)
     trainer = NetworkTrainer(DenoiserSettings(network_from=1, network_steps=10))
@@ -238,6 +277,15 @@ def test_it_serves_every_family_from_so_many_coordinates_on() -> None:
     trainer = NetworkTrainer(DenoiserSettings(network_from=4))
     assert [trainer.handles(f) for f in (VonMises(3), VonMises(4), Cartesian(4), FAMILIES[2])] == [False, True, True, True]
     assert not NetworkTrainer(DenoiserSettings(network_from=0)).handles(Cartesian(40))
+    kinds = {
+        NetworkTrainer: [VonMises(4), Cartesian(4)],
+        MixtureTrainer: [VonMises(1), VonMises(3)],
+        type(None): [Cartesian(3), FAMILIES[2]],
+    }
+    for kind, families in kinds.items():
+        settings = DenoiserSettings(network_from=4 if kind is NetworkTrainer else 9)
+        assert all(isinstance(trainer_for(family, settings), kind) for family in families)
+    assert trainer_for(VonMises(2), DenoiserSettings(components=0, network_from=0)) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
