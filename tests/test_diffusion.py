@@ -91,6 +91,8 @@ def test_grids_are_checked() -> None:
     family, generator = Cartesian(1), torch.Generator().manual_seed(0)
     with pytest.raises(ValueError, match=r"shape \(N,\) with N at least 2"):
         probability_flow(tensor(0.0), tensor(1.0), TOY, family=family)
+    with pytest.raises(ValueError, match=r"shape \(N,\) with N at least 2"):
+        reverse_sde(tensor(0.0), tensor(1.0), TOY, family=family, generator=generator)
     with pytest.raises(ValueError, match="must rise from noise to data"):
         reverse_sde(tensor(0.0), grid(1.0, 0.0, 3), TOY, family=family, generator=generator)
 

@@ -1,6 +1,7 @@
 """What a denoiser is taught, how it starts and how far it steps, quadrature rules and diagnostics: by hand and in closed form."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from spacetime_tps.denoisers.mixture import GaussianMixture
 from spacetime_tps.denoisers.network import TrainedDenoiser
 from spacetime_tps.denoisers.quadrature import periodic_grid, quadrature, simpson
 from spacetime_tps.denoisers.samples import WeightedSamples
-from spacetime_tps.denoisers.training import Lessons, draw_eta, from_samples, regression, teach, train
+from spacetime_tps.denoisers.training import Lessons, draw_eta, from_samples, learn, regression, teach, train
 from spacetime_tps.denoisers.tweedie import Tweedie, rademacher
 from spacetime_tps.geometry.families.cartesian import Cartesian
 from spacetime_tps.geometry.families.von_mises import VonMises
@@ -94,12 +95,53 @@ def test_steps_of_training_rise_and_fall_as_stated() -> None:
     assert found.held_out_loss == found.curve[-1][2]
 
 
+def test_training_is_in_single_precision_between_doubles() -> None:
+    model, lessons = Slope(), Lessons(*(torch.zeros(5, *shape, dtype=torch.double) for shape in ((4,), (), (4,), ())))
+    seen = set()
+
+    def loss(model: Slope, batch: Lessons) -> torch.Tensor:
+        seen.update({model.angle.dtype, *(column.dtype for column in (batch.eta, batch.log_partition, batch.mean, batch.scale))})
+        return model.angle.sum()
+
+    train(model, lessons, lessons, steps=3, seed=1, loss=loss, rates={"angle": 0.03})  # type: ignore[arg-type]
+    assert seen == {torch.float}
+    assert model.angle.dtype == torch.double
+
+
+def test_one_of_five_blocks_of_ten_neighbours_is_held_out(tmp_path: Path) -> None:
+    """In one step, whose rate is nothing, components stay where they began: on all samples that are trained on."""
+    angles = torch.linspace(-3.0, 3.0, 100, dtype=torch.double)[:, None]
+    samples = WeightedSamples(VonMises(1).features(angles), torch.zeros(100))
+    model, record = learn(samples, low=1.0, high=2.0, seed=1, components=1000, count=60, steps=1, checkpoint=tmp_path / "training.pt")
+    trained = torch.cat([angles[10:50], angles[60:]])
+    torch.testing.assert_close(model.angle.sort(dim=0).values, trained, atol=1e-6, rtol=0.0)
+    assert [step for step, _, _ in record.curve] == [1]
+    recipe = torch.load(tmp_path / "training.pt", weights_only=True)["recipe"]
+    assert (recipe["lessons"], recipe["steps"], recipe["seed"]) == (60, 1, 1), "all lessons are at wide noise"
+
+
 def test_mixtures_of_one_component_have_its_moments_and_weights() -> None:
     two = TrainedDenoiser(numbers([3.0, 0.0], [-3.0, 0.0]), numbers(3.0, 1.0).log())
     at_zero = two.moments(torch.zeros(2, dtype=torch.double))
     a = float(torch.special.i1(numbers(3.0)) / torch.special.i0(numbers(3.0)))
     np.testing.assert_allclose(at_zero.mean.detach(), [0.5 * a, 0.0], atol=1e-9)
     assert float(at_zero.log_partition.detach()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_shapes_and_signs_that_are_no_denoiser_are_refused() -> None:
+    mean, variance, weight = numbers([0.0], [1.0]), numbers([1.0], [2.0]), numbers(1.0, 3.0)
+    for means, weights in ((mean[:, 0], weight), (mean, weight[:1])):
+        with pytest.raises(ValueError, match=r"means must have shape \(K, D\) and weights \(K,\)"):
+            GaussianMixture(means, variance, weights)
+    for variances, weights in ((variance - 1.0, weight), (variance, weight - 1.0)):
+        with pytest.raises(ValueError, match="variances and weights must be positive"):
+            GaussianMixture(mean, variances, weights)
+    for features, log_weights in ((mean[:, 0], weight), (mean, weight[:1])):
+        with pytest.raises(ValueError, match=r"features must have shape \(S, E\) and log_weights \(S,\)"):
+            WeightedSamples(features, log_weights)
+    for samples in (mean[:, 0], mean.expand(2, 2)):
+        with pytest.raises(ValueError, match=r"samples must have shapes \(n, E\) and \(m, E\)"):
+            energy_test(mean, samples, permutations=1, generator=torch.Generator())
 
 
 def test_rules_of_quadrature_are_exact_where_they_should_be() -> None:
@@ -109,6 +151,9 @@ def test_rules_of_quadrature_are_exact_where_they_should_be() -> None:
     assert float(weight @ grid[:, 0] ** 3) == pytest.approx(2.0)
     assert float(weight @ grid[:, 1] ** 3) == pytest.approx(5.0)
     assert float(weight @ (grid[:, 0] ** 2 * grid[:, 1])) == pytest.approx(4.0 / 3.0)
+    for points in (3, 5):
+        line, log_rule = simpson([(1.0, 3.0)], points)
+        assert float(log_rule.softmax(0) @ line[:, 0] ** 3) == pytest.approx(10.0)
     for points in (1, 6):
         with pytest.raises(ValueError, match="odd number of points"):
             simpson([(0.0, 1.0)], points)
