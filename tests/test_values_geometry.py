@@ -201,6 +201,36 @@ def test_polar_charts_keep_to_their_floor_and_their_turn() -> None:
             make()
 
 
+def test_a_negative_segment_is_an_error_of_the_denoiser_and_rounding_is_none() -> None:
+    """Rounding: 1e-12 of |d_eta| |mu|, of 6.7 here."""
+    eta = numbers([0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [2.0, 0.0])
+
+    def length(below: float) -> float:
+        return float(curve.length(eta, numbers([3.0, 4.0], [4.0, 5.0], [3.0, 5.0], [3.0 - below, 6.0])))
+
+    assert length(0.0) == length(5e-12) == 1.0
+    for below in (1e-10, 1e-3, 0.5, 5.0):
+        with pytest.raises(curve.NotConvex, match="negative segment"):
+            length(below)
+
+
+def test_points_along_a_straight_curve_are_spaced_evenly_however_short_it_is() -> None:
+    eta, even = numbers([5.0, 0.0], [5.0, 1.0], [5.0, 1.2], [5.0, 3.0]), torch.linspace(0.0, 3.0, 7, dtype=torch.double)
+    for size in (1.0, 1e-6):
+        found = curve.at_constant_speed(size * eta, size * eta, 7, VonMises(1)) / size  # mu = eta: lengths are those of the plane
+        torch.testing.assert_close(found, torch.stack([torch.full_like(even, 5.0), even], dim=-1))
+
+
+def test_points_that_coincide_stop_no_curve() -> None:
+    twice = numbers([5.0, 0.0], [5.0, 1.0], [5.0, 1.0], [5.0, 3.0])
+    found = curve.at_constant_speed(twice, twice, 7, VonMises(1))
+    torch.testing.assert_close(found[[0, -1]], twice[[0, -1]])
+    torch.testing.assert_close(found[2], twice[1])
+    assert bool(found.isfinite().all())
+    still = twice[:1].expand(4, 2)
+    torch.testing.assert_close(curve.at_constant_speed(still, still, 7, VonMises(1)), twice[:1].expand(7, 2))
+
+
 def test_curves_of_hand_made_points() -> None:
     eta, mean = numbers([0.0, 0.0], [1.0, 0.0], [1.0, 2.0]), numbers([0.0, 0.0], [4.0, 5.0], [7.0, 5.5])
     torch.testing.assert_close(curve.segments(eta, mean), numbers(4.0, 1.0))
