@@ -229,7 +229,7 @@ def test_a_hit_of_a_path_back_begins_in_B_and_ends_in_A(where: str, hit: bool) -
 
 def test_a_path_is_kept_with_its_energies(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
-    path = frames([-90.0, 0.0, 90.0], [20.0, 90.0, 20.0], energy=[1.5, 33.25, -2.0], evaluations=640)
+    path = frames([-90.0, 0.0, 90.0], [20.0, 90.0, 20.0], energy=[1.5, 33.2500123, -2.0], evaluations=640)
     eta = np.array([[0.0, -10.0, 3.0, 4.0], [5.0, 0.0, 0.0, 7.0], [0.0, 2.0, 6.0, 8.0]])
     row = judged(storage, PROBLEM, GUIDED, "guided_r_0001", "r", Driven(99, path, eta))
     assert (row.path, row.stage, row.route, row.file) == ("guided_r_0001", "guided", "r", "transitions/guided_r_0001.trr")

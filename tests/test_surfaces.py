@@ -66,11 +66,23 @@ def test_gradients_agree_with_finite_differences(surface: Surface) -> None:
     x = torch.rand(50, 2, generator=generator(2), dtype=torch.double) * 2 - 1
     energy, gradient = surface.energy_and_gradient(x)
     torch.testing.assert_close(energy, surface.energy(x))
+    assert gradient.shape == (50, surface.dimension)
     for k in range(2):
         shift = torch.zeros(2, dtype=torch.double)
         shift[k] = 1e-6
         slope = (surface.energy(x + shift) - surface.energy(x - shift)) / 2e-6
         torch.testing.assert_close(slope, gradient[:, k], atol=1e-5, rtol=1e-5)
+
+
+def test_a_table_with_unequal_ends_has_its_values_up_to_its_last_line() -> None:
+    axis = np.linspace(-np.pi, np.pi, 8)
+    values = np.random.default_rng(3).normal(size=(8, 8))
+    surface = Tabulated(axis, axis, values)
+    assert not surface.periodic
+    nodes = torch.from_numpy(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1))
+    nodes[-1, :, 0] -= 1e-9  # the last line itself is the first
+    nodes[:, -1, 1] -= 1e-9
+    np.testing.assert_allclose(surface.energy(nodes), values, atol=1e-6)
 
 
 def test_mueller_brown_minima() -> None:
@@ -95,8 +107,12 @@ def test_surface_files(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "half.dat", np.stack([psi.ravel(), phi.ravel(), energy.ravel()], 1))
     with pytest.raises(SpacetimeError, match="phi running fastest"):
         load_surface(tmp_path / "half.dat")
-    with pytest.raises(SpacetimeError, match="whole turn"):
-        Tabulated(np.linspace(0, 1, 20), np.linspace(0, 1, 20), np.zeros((20, 20)))
+    for lacks in (1.0, 0.05, -0.05):  # 30 lines of a step each
+        short = np.arange(30) * (2.0 * np.pi - lacks) / 30
+        with pytest.raises(SpacetimeError, match="whole turn"):
+            Tabulated(short, short, np.zeros((30, 30)))
+    with pytest.raises(SpacetimeError, match=r"30 x 40 angles cannot have energies of shape \(40, 30\)"):
+        Tabulated(short, axis, np.zeros((40, 30)))
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,8 @@ def test_analytic_surfaces_have_their_values() -> None:
     np.testing.assert_allclose(surface.energy(numbers([0.0, 0.0], [0.0, -1.0], [0.5, 2.0])), expected)
     saddle, _ = TwoChannels().energy_and_gradient(numbers([0.0, 1.0], [0.0, -1.0], [1.0, 0.0]))
     np.testing.assert_allclose(saddle, [8.5, 7.5, math.exp(-3.125) * 6.0])
+    valley = TwoChannels().energy(numbers([4.0, 1.0], [4.0, 2.0]))
+    np.testing.assert_allclose(valley, [8.0 * 225.0 + 5.0, 8.0 * 225.0 + 20.0])
     four = (
         -200.0
         + -100.0 * math.exp(-1.0 - 10.0 * 0.25)
