@@ -4,13 +4,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from openmm import app
 
+from spacetime_tps.engines.openmm import platforms
+from spacetime_tps.engines.openmm.dynamics import Model
+from spacetime_tps.engines.openmm.minimisation import Potential
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import Problem, prepare
 from spacetime_tps.problems.settings import DynamicsSettings
+from spacetime_tps.problems.solvated import Solvent, extent
 from spacetime_tps.problems.system import SystemSpec, bundled_systems, load_system
+from spacetime_tps.progress import Silent
 
 RING = ["1:C", "2:N", "2:CA", "2:C"]
 BOTH = {"B": [{"phi": [30, 100]}]}
@@ -68,6 +76,88 @@ def test_what_cannot_be_meant_is_a_sentence(folder: Path, entries: dict[str, Any
 def test_what_the_molecule_has_not_is_a_sentence(folder: Path, entries: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SpacetimeError, match=sentence):
         prepared(folder, **entries)
+
+
+TWO = {"name": "x", "start": "a.pdb", "end": "b.pdb", "forcefield": ["amber99sbildn.xml"]}
+
+
+def test_steps_are_as_long_as_bonds_and_masses_allow_and_hydrogens_as_heavy_as_they_may_be() -> None:
+    rigid = {**TWO, "constraints": "HBonds"}
+    for mass, steps in ((None, 2.0), (1.008, 2.0), (2.9, 2.0), (3.0, 4.0), (4.0, 4.0)):
+        assert SystemSpec.model_validate({**rigid, "hydrogen_mass_Da": mass}).timestep_fs == steps
+    for mass in (1.0, 4.1):
+        with pytest.raises(ValueError, match="hydrogen_mass_Da"):
+            SystemSpec.model_validate({**rigid, "hydrogen_mass_Da": mass})
+    Solvent(water="tip3p", padding_nm=0.51)
+    with pytest.raises(ValueError, match="padding_nm"):
+        Solvent(water="tip3p", padding_nm=0.5)
+
+
+def test_kinds_and_names_of_a_system_made_in_python_are_looked_at() -> None:
+    with pytest.raises(ValueError, match="unknown kind of coordinates 'angles'"):
+        SystemSpec.model_validate({**TWO, "coordinates": ("torsions", "angles")})
+    assert not SystemSpec.model_validate(TWO).labelled
+    assert not SystemSpec.model_validate({**TWO, "torsions": "name CA"}).labelled, "a selection names no atom"
+    assert SystemSpec.model_validate({**TWO, "torsions": {"phi": RING}}).labelled
+
+
+def test_a_fingerprint_tells_masses_and_water_apart(folder: Path) -> None:
+    made = [
+        changed(folder, {"timestep_fs": 1.0, **entries}).fingerprint()
+        for entries in ({}, {"hydrogen_mass_Da": 2.0}, {"hydrogen_mass_Da": 2.5}, {"solvent": "tip3p"}, {"solvent": "tip4pew"})
+    ]
+    assert len(set(made)) == 3 + 2
+
+
+def test_states_that_cannot_be_are_said_before_anything_is_timed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fastest(*_: object) -> None:
+        raise AssertionError("platforms are timed")
+
+    monkeypatch.setattr("spacetime_tps.problems.problem.platforms.fastest", fastest)
+    with pytest.raises(SpacetimeError, match="state A bounds 'chi'"):
+        prepared(folder, states={"A": [{"chi": [0, 1]}], **BOTH})
+
+
+def test_all_evaluations_of_a_preparation_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, made = platforms.fastest, []
+
+    def fastest(*given: Any) -> tuple[str, float, int]:
+        name, rate, evaluations = trial(*given)
+        made.append(evaluations)
+        return name, rate, evaluations
+
+    class Counted(Potential):
+        def __init__(self, model: Model):
+            super().__init__(model)
+            made.append(self)
+
+    monkeypatch.setattr("spacetime_tps.problems.problem.platforms.fastest", fastest)
+    monkeypatch.setattr("spacetime_tps.problems.problem.Potential", Counted)
+    found = prepared(folder).evaluations
+    timed, potential = made
+    assert timed > 0
+    assert potential.evaluations > 2
+    assert found == timed + potential.evaluations
+
+
+def test_how_hydrogens_move_is_said_with_the_step_where_it_is_not_as_they_are(folder: Path) -> None:
+    said: list[str] = []
+
+    class Listener(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    for entries, dynamics in (({}, {}), ({"constraints": "HBonds", "hydrogen_mass_Da": 3.0}, {}), ({}, {"timestep_fs": 0.5})):
+        prepare(changed(folder, entries), DynamicsSettings(platform="Reference", **dynamics), Listener())
+    assert [text for text in said if "hydrogen" in text or "steps" in text] == [
+        "bonds to hydrogen rigid, hydrogens of 3 Da, steps of 4 fs", "bonds to hydrogen rigid, hydrogens of 3 Da, steps of 0.5 fs"
+    ]  # fmt: skip
+
+
+def test_how_far_a_molecule_reaches_does_not_depend_on_where_it_is() -> None:
+    x = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.5, 0.5, 4.0]])
+    for shift in (0.0, 7.0):
+        assert extent(Structure(app.Topology(), x + shift)) == pytest.approx(3.0), "of 1, 2 and 2 from the middle"
 
 
 def test_states_are_bounded_by_all_that_is_named_and_by_rmsd(folder: Path) -> None:
