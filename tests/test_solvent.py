@@ -1,6 +1,8 @@
 """Explicit water: put about two ends, or brought by them; one topology and box, and everything downstream on it."""
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,13 +47,19 @@ SOLUTE = 22
 
 
 class Told(Silent):
-    """What was said."""
+    """What was said, and the evaluations that tasks announced and did."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.tasks: list[tuple[str, int, list[int]]] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    @contextmanager
+    def task(self, title: str, evaluations: int) -> Iterator[Callable[[int], None]]:
+        self.tasks.append((title, evaluations, []))
+        yield self.tasks[-1][2].append
 
 
 def spec_of(folder: Path, **keys: object) -> SystemSpec:
@@ -67,9 +75,13 @@ WATER = {"water": "tip3p", "padding_nm": 0.6, "equilibration_ps": 0.2}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Problem, list[str]]:
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture(scope="module")
+def made(told: Told, tmp_path_factory: pytest.TempPathFactory) -> tuple[Problem, list[str]]:
     """Alanine dipeptide in about a hundred waters, and what was said."""
-    told = Told()
     return prepare(spec_of(tmp_path_factory.mktemp("wet"), solvent=WATER), CPU, told), told.said
 
 
@@ -98,6 +110,14 @@ def test_both_ends_have_one_box_and_the_same_molecules_in_one_order(made) -> Non
     assert problem.model.timestep == 0.002
     for structure in (problem.start, problem.end):
         np.testing.assert_allclose(np.array(structure.cell), np.array(problem.model.cell), atol=1e-6)
+
+
+def test_evaluations_about_both_ends_are_announced_and_counted(made, told: Told) -> None:
+    """Of each end 1500 steps as it settles and 100 in 0.2 ps; changes of the box cost some more."""
+    ((_, announced, spent),) = told.tasks
+    assert announced == 2 * (1500 + 100)
+    assert announced < sum(spent) < announced + 50
+    assert made[0].evaluations > sum(spent)
 
 
 def test_the_solutes_are_the_two_ends_and_the_water_is_rigid_and_about_them(made) -> None:
