@@ -16,7 +16,7 @@ from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
 from spacetime_tps.states.transitions import transitions
-from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, thinned, time_reversed
+from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, snapshots, thinned, time_reversed
 
 GUIDED = "guided"
 HOTTER = (1.5, 2.0, 3.0, 4.0, 6.0)
@@ -55,9 +55,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
     order = np.random.default_rng(seed_of(contest.seed, "initial_path", 0)).permutation(len(rows))
     for row in (rows[k] for k in order.tolist()):
         positions, velocities = contest.run.frames(row.file)
-        path = _piece(
-            thinned(_frames(positions, velocities, problem), contest.stride // contest.guided_stride), length, problem.a, problem.b
-        )
+        path = _piece(thinned(snapshots(positions, velocities), contest.stride // contest.guided_stride), length, problem.a, problem.b)
         if path is not None and integrity.holds(path.positions).all():
             spent = contest.run.record(SUMMARY)["evaluations"]
             cost = {**set_up(spent), GUIDED: row.evaluations}
@@ -112,11 +110,6 @@ def _piece(frames: Frames, length: int | None, a: State, b: State) -> Frames | N
 
 def _last(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     return frames.positions[-1].astype(float), frames.velocities[-1].astype(float)
-
-
-def _frames(positions: np.ndarray, velocities: np.ndarray, problem: Problem) -> Frames:
-    number = np.arange(len(positions))
-    return Frames(positions, velocities, number * problem.model.timestep, np.zeros(len(number)), np.zeros_like(number), 0, True)
 
 
 def _whole_steps(path: Frames, problem: Problem) -> np.ndarray:
