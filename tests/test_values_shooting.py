@@ -25,11 +25,11 @@ from spacetime_tps.sampling.comparison import effective_number
 from spacetime_tps.shooting import budget
 from spacetime_tps.shooting.allocation import LEAST, behind, neediest
 from spacetime_tps.shooting.batches import Batch, WindowTrial, window_trials
-from spacetime_tps.shooting.channels import centre_of, channels, crossing_places
-from spacetime_tps.shooting.crossing import DISTINCT, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, tangent
+from spacetime_tps.shooting.channels import _centred, _silhouette, centre_of, channels, crossing_places
+from spacetime_tps.shooting.crossing import DISTINCT, FRUITLESS, MOVE, Crossing, chord, crossings_of, distinct, next_window, tangent
 from spacetime_tps.shooting.ensemble import Ensemble
 from spacetime_tps.shooting.free_energies import FreeEnergies
-from spacetime_tps.shooting.ladder import EnsembleFrames, ladder_error, log_partitions, relative, rungs
+from spacetime_tps.shooting.ladder import EnsembleFrames, _roughly, ladder_error, log_partitions, relative, rungs
 from spacetime_tps.shooting.mixing import r_hat
 from spacetime_tps.shooting.route import RouteFrames, basin_between
 from spacetime_tps.shooting.sampler import ShotSampler, place_name
@@ -289,6 +289,25 @@ def test_errors_of_a_ladder_are_those_of_whole_walks() -> None:
     assert ladder_error(reference, [sure], draws=10, rng=np.random.default_rng(1)) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_ensembles_that_differ_by_a_factor_have_its_logarithm_between_them_at_first_guess() -> None:
+    low, high = (
+        EnsembleFrames(lambda t, c=c: np.full(len(t), c), np.zeros((n, 1)), np.zeros(n, bool), np.zeros(n)) for c, n in ((2.0, 3), (5.0, 7))
+    )
+    assert _roughly(low, high) == pytest.approx(-3.0)
+    # A window that goes k up a flat density of s in which both are at home costs nothing.
+    there = [Window(S, c, 100.0) for c in (0.0, 0.1)]
+    ensembles = [EnsembleFrames(w.log_factor, w.center + 0.1 * norm.ppf((np.arange(999) + 0.5) / 999)[:, None], flat, flat) for w in there]
+    assert _roughly(*ensembles) == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_gap_in_a_ladder_is_named_by_its_rungs() -> None:
+    rng = np.random.default_rng(1)
+    rung, far = (Window(S, c, 400.0) for c in (-2.0, 2.0))
+    found = [EnsembleFrames(w.log_factor, drawn(w, 50, 1), np.full(50, w is rung), np.zeros(50)) for w in (rung, far)]
+    with pytest.raises(SpacetimeError, match=r"the MD in A and rung 2 of 2 up from A do not overlap .* softer windows"):
+        log_partitions(-2.0 + 0.05 * rng.normal(size=(50, 1)), found)
+
+
 def test_rungs_on_a_length_go_down_to_a() -> None:
     in_a = truncnorm.rvs(-9.0, EDGE, size=2000, random_state=np.random.default_rng(1))[:, None]
     top = Window(S, 1.0, 16.0)
@@ -368,6 +387,58 @@ def test_where_windows_are_hopeless_the_next_variable_is_tried() -> None:
     assert (at.stuck, site(good(S)).stuck, site().stuck) == (True, False, False)
     # What had been good before a fitted variable failed is gone back to.
     assert search(good(S), *barren(other)) == (Window(S, 0.1, 9.0), True)
+
+
+def test_a_window_that_stayed_when_it_was_softer_does_not_place_a_stiffer_one() -> None:
+    # 0.9 of B in a soft window and 0.1 in one twice as stiff: half-way between is for windows of one stiffness to say.
+    soft, stiff = Window(S, 0.6, 9.0), Window(S, 0.0, 18.0)
+    high, low = (WindowTrial(w, True, n, 1000, 0.1) for w, n in ((soft, 900), (stiff, 100)))
+    slid = WindowTrial(replace(soft, center=0.3), False, 0, 1000, 0.0)
+    window, settled = next_window(Crossing("r", soft, 1.0, 0.0), [high, slid, low])
+    assert (window.stiffness, settled) == (18.0, False)
+    assert window.center == pytest.approx(MOVE * stiff.deviation)
+    window, settled = next_window(Crossing("r", soft, 1.0, 0.0), [replace(high, window=replace(soft, stiffness=18.0)), slid, low])
+    assert settled
+    assert window.center == pytest.approx(0.3)
+
+
+def test_a_search_among_known_places_ends_after_two_batches_a_window_that_it_may_try() -> None:
+    # Two windows, both short of one half, tried again and again: beyond sixteen batches the more reactive one serves.
+    def made(center: float, reactive: int) -> Batch:
+        window = Window(S, center, 9.0)
+        ends = [(IN_A, IN_B)] * reactive + [(IN_A, IN_A)] * (10 - reactive)
+        return batch(window, drawn(window, 400, 1), ends=ends, paths=[[0.0]] * reactive, pilot=True)
+
+    pair = [made(0.0, 2), made(0.2, 3)]
+    assert site(*pair[::-1] * 8).next_window()[1] is False
+    assert site(*pair[::-1] * 8, pair[0]).next_window() == (pair[1].window, True)
+
+
+def test_what_is_shot_is_told_window_by_window_and_tenth_by_tenth() -> None:
+    said: list[str] = []
+    s = sampler()
+    s.say = said.append
+    told = [s._tell(0.95, 1000, -1)]
+    for found in (0.99, 5.0, 3.0):
+        told.append(s._tell(found, 12_345, told[-1]))
+    assert told == [0, 0, 5, 5]
+    assert said == ["  unbiased: 1 of 10 effective paths, 1,000 evaluations", "  unbiased: 5 of 10 effective paths, 12,345 evaluations"]
+    said.clear()
+    on, slid = batch(TOP, drawn(TOP, 400, 1), ends=ENDS, paths=[[0.0]]), batch(FLANK, np.full((10, 1), 3.0), ends=ENDS[:3], ahead=False)
+    s._tell_of(site(slid, on))
+    s._tell_of(site(on, slid))
+    assert said == [
+        "  window at s 0.30, stiffness 9: 0.25 of shots reactive, 0.57 of trajectories end in B",
+        "  window at s -0.40, stiffness 16: 0.00 of shots reactive, 0.12 of trajectories end in B; slides off the top",
+    ]
+    said.clear()
+    other = Window(replace(S, name="other"), 0.1, 9.0)
+    at = replace(site(on), instead=[Crossing("r", other, 1.0, 0.0)])
+    s._tell_of_change(at, FLANK)
+    s._tell_of_change(replace(at, batches=[]), other)
+    assert said == []
+    s._tell_of_change(at, other)
+    assert said == ["  other is tried: no shot was reactive so far"]
 
 
 def test_sites_are_the_cheap_crossings() -> None:
@@ -457,6 +528,30 @@ def test_channels_are_groups_by_weight_and_places() -> None:
     assert place_name(Window(Angle("phi", 2, 0, 1), math.pi / 2, 1.0)) == "phi 90.0"
 
 
+def test_two_groups_of_five_paths_are_two_channels_and_what_never_varies_tells_nothing() -> None:
+    places = np.repeat([[0.0, 7.0], [5.0, 7.0]], 5, axis=0) + np.linspace(-0.1, 0.1, 10)[:, None] * [1.0, 0.0]
+    found = channels(places, np.array([False, False]), np.repeat([1.0, 2.0], 5), rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(found, np.repeat([1, 0], 5))
+
+
+def test_silhouettes_by_hand_have_no_unit() -> None:
+    # 0 and 1 are 1 apart and 10.5 and 9.5 from 10 and 11; one alone at 40 counts for nothing.
+    place = np.array([0.0, 1.0, 10.0, 11.0])
+    near = np.abs(place[:, None] - place)
+    for unit in (1.0, 1e-3):
+        assert _silhouette(unit * near, np.array([1, 1, 2, 2])) == pytest.approx((9.5 / 10.5 + 8.5 / 9.5) / 2)
+        assert _silhouette(unit * near[:3, :3], np.array([1, 1, 2])) == pytest.approx((9.0 / 10.0 + 8.0 / 9.0) / 3)
+    assert _silhouette(near, np.ones(4, dtype=int)) == -1.0
+    assert _silhouette(np.zeros((4, 4)), np.array([1, 1, 2, 2])) == 0.0
+
+
+def test_angles_differ_from_their_mean_the_short_way_round() -> None:
+    turned = np.stack([np.radians([170.0, -170.0, 160.0, -160.0]), [1.0, 2.0, 3.0, 6.0]], axis=1)
+    found = _centred(turned, np.array([True, False]))
+    np.testing.assert_allclose(np.degrees(found[:, 0]), [-10.0, 10.0, -20.0, 20.0], atol=1e-9)
+    np.testing.assert_allclose(found[:, 1], [-2.0, -1.0, 0.0, 3.0])
+
+
 def test_crossings_four_deviations_apart_are_two() -> None:
     near, far = (Crossing("r", replace(TOP, center=0.3 + by * TOP.deviation), 1.0, 0.0) for by in (-3.99, 4.01))
     first = Crossing("r", TOP, 1.0, 0.0)
@@ -511,6 +606,8 @@ def test_free_diffusion_between_two_states_has_its_rate_and_duration() -> None:
     np.testing.assert_allclose(psi_, [0.5 * math.log(2.0 * math.pi / w.stiffness) for w in site_.windows], atol=0.25)
     assert found.evaluations == budget.shot(found.sites) + found.ladder_evaluations
     assert found.ladder_evaluations == free.evaluations == 24 * (1 + 60 * len(free._rungs(site_)))
+    whole = ShotSampler(engine, settings, seed=4).weights(found.sites)
+    np.testing.assert_allclose(found.weight, whole, rtol=1e-6, err_msg="of all batches, however quickly their number was told before")
     # What was shot stays: without rates, which cost a ladder, it is enough again and takes not one new batch.
     again = ShotSampler(engine, settings, seed=4, rates=False).sample([frames], [variable])
     assert len(again.batches) == len(found.batches) == len(engine.done(0))
