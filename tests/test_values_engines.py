@@ -9,13 +9,17 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from spacetime_tps.coordinates.distances import Distances
+from spacetime_tps.coordinates.molecule import Cell
 from spacetime_tps.coordinates.positions import Positions
 from spacetime_tps.coordinates.protocol import HeldFrame
 from spacetime_tps.engines.openmm.bias import Bias, CurveBias, WindowBias
 from spacetime_tps.engines.openmm.constraints import inverse_masses
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk
-from spacetime_tps.engines.openmm.platforms import available, check, fastest, quickest
+from spacetime_tps.engines.openmm.platforms import _worthwhile, available, check, fastest, likely, quickest
+from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.errors import SpacetimeError
+from spacetime_tps.storage.memory import Memory
+from spacetime_tps.trajectories.frames import Frames
 from spacetime_tps.windows.linear import Linear
 
 DT = 0.002
@@ -154,6 +158,60 @@ def test_each_platform_is_tried_and_every_step_of_it_counted(order: tuple[str, s
     with pytest.raises(SpacetimeError, match="no OpenMM platform 'Abacus'"):
         check("Abacus")
     assert check("Reference") == "Reference"
+
+
+def test_reference_is_tried_up_to_a_thousand_particles_and_the_likely_platform_is_the_fastest_that_runs() -> None:
+    assert "Reference" in _worthwhile(1000)
+    assert ("Reference" in _worthwhile(1001)) == (available() == ["Reference"])
+    system = openmm.System()
+    system.addParticle(1.0)
+    speed = {name: openmm.Platform.getPlatformByName(name).getSpeed() for name in available()}
+    found = likely(openmm.XmlSerializer.serialize(system))
+    assert speed[found] >= max(s for name, s in speed.items() if name in ("Reference", "CPU"))
+
+
+class Torn(Memory):
+    """Storage that can run full."""
+
+    full = False
+
+    def put_frames(self, name: str, frames: Frames, *, timestep: float, cell: Cell | None) -> None:
+        if self.full:
+            raise OSError("no space left")
+        super().put_frames(name, frames, timestep=timestep, cell=cell)
+
+
+def test_nothing_vouches_for_frames_that_were_being_replaced() -> None:
+    model, x, _ = cross(0.15, 0.1, 14.0, 12.0)
+    first, second = (Walk(None, np.zeros((2, 0)), 20, 10, seed, x) for seed in (1, 2))
+    storage, spent = Torn(), []
+    engine = Engine(model)
+
+    def run(cache: WalkCache, *named: tuple[str, Walk]) -> list[Frames]:
+        return cache.run(named, lambda walks: map(engine.walk, walks), spent.append)
+
+    cache = WalkCache(storage, "samples", model)
+    assert cache.ahead([("a", first), ("b", second)]) == 2 * 2 * 20
+    (a, b) = run(cache, ("a", first), ("b", second))
+    assert ([len(a), a.evaluations, b.evaluations], spent) == ([5, 40, 40], [40, 40])
+    np.testing.assert_array_equal(run(cache, ("a", first))[0].positions, a.positions)
+    assert spent == [40, 40], "not run again"
+    storage.full = True
+    with pytest.raises(OSError, match="no space left"):
+        run(cache, ("a", second))
+    storage.full = False
+    again = WalkCache(storage, "samples", model)
+    assert (again.ahead([("a", first)]), again.ahead([("a", second)]), again.ahead([("b", second)])) == (40, 40, 0)
+    with pytest.raises(SpacetimeError, match="does not know the walk a"):
+        again.stored("a")
+    # What is not asked for is swept, with its files, and not known by who comes later.
+    run(again, ("a", first))
+    again.sweep()
+    assert [storage.has(f"samples/{name}.{suffix}") for name in "ab" for suffix in ("trr", "npz")] == [True, True, False, False]
+    later = WalkCache(storage, "samples", model)
+    assert (later.ahead([("a", first)]), later.ahead([("b", second)])) == (0, 40)
+    with pytest.raises(SpacetimeError, match="does not know the walk b"):
+        later.stored("b")
 
 
 def test_frames_of_reference_are_those_of_the_coordinates() -> None:
