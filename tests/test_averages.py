@@ -81,6 +81,7 @@ def test_the_averages_are_the_weighted_ones() -> None:
     assert got["effective_paths"] == pytest.approx(64 / 30)
     assert got["largest_weight_over_mean"] == pytest.approx(5 / (8 / 3))
     assert got["share_of_heaviest_percent"] == pytest.approx(5 / 8)
+    assert got["share_of_heaviest_path"] == pytest.approx(5 / 8)
     assert got["routes"]["direct"]["share"]["value"] == pytest.approx(5 / 8)
     assert [(name, route["paths"]) for name, route in got["routes"].items()] == [("direct", 1), ("phi+180", 2)], "the heaviest first"
     # Stretches of 5 frames are hottest at 5 and 9, of 9 frames at 9 and 9, energies above zero: means 7 and 9, weights 3 and 5
