@@ -6,6 +6,7 @@ U = 6 kJ/mol (1 + cos 2 phi) + 3 kJ/mol (1 - cos(psi - 20 degrees)): minima at p
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.engines.openmm.dynamics import Engine, Model, Walk
 from spacetime_tps.engines.openmm.shooting import Outcome, Shot, shoot
 from spacetime_tps.engines.openmm.simulation import Simulation
+from spacetime_tps.molecules.integrity import Integrity, hands
 from spacetime_tps.molecules.structure import Structure
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.states.state import State
@@ -75,6 +77,24 @@ def hinge() -> Problem:
     model = Model(openmm.XmlSerializer.serialize(system), 300.0, 10.0, 0.002, "Reference")
     start, end = (Structure(topology, placed(phi, 20.0)[0]) for phi in (-90.0, 90.0))
     return Problem(model, PLANE, start, end, A, B, ZERO, 1000.0, 77, True)
+
+
+CENTRE = np.array([[3, 4, 2, 1]])
+"""An atom and three neighbours, of the other hand where psi is negative"""
+
+
+class Handed(Problem):
+    """A hinge that counts as broken where psi is negative."""
+
+    @property
+    def integrity(self) -> Integrity:
+        return Integrity(Torsions((), ()), np.zeros(0, dtype=bool), CENTRE, hands(self.start.positions, CENTRE))
+
+
+def handed() -> Handed:
+    """As `hinge`."""
+    whole = hinge()
+    return Handed(**{f.name: getattr(whole, f.name) for f in fields(whole)})
 
 
 class Told:

@@ -4,21 +4,18 @@ The moves themselves are OpenPathSampling's (test_compare_ops); here they are gi
 """
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hinge import PHI, PSI, ZERO, A, B, Told, frames, hinge, letters, placed
+from hinge import PHI, PSI, ZERO, A, B, Told, frames, handed, letters, placed
 
-from spacetime_tps.coordinates.torsions import Torsions
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_json
-from spacetime_tps.molecules.integrity import Integrity, hands
 from spacetime_tps.paths.transition import Transition, keep_path, read_transitions, write_transitions
-from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals import chains
 from spacetime_tps.rivals.chains import Chain
 from spacetime_tps.rivals.protocol import Contest
@@ -27,23 +24,11 @@ from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
 
 STRIDE = 50
-CENTRE = np.array([[3, 4, 2, 1]])
-"""Of the other hand where psi is negative"""
-
-
-class Handed(Problem):
-    """The hinge, broken where psi is negative."""
-
-    @property
-    def integrity(self) -> Integrity:
-        return Integrity(Torsions((), ()), np.zeros(0, dtype=bool), CENTRE, hands(self.start.positions, CENTRE))
 
 
 def contest(folder: Path, **changes: Any) -> Contest:
-    problem = hinge()
-    handed = Handed(**{f.name: getattr(problem, f.name) for f in fields(problem)})
     whole: dict[str, Any] = {
-        "problem": handed, "run": Folder(folder), "run_state": "", "budget": 10**6, "seed": 5, "stride": STRIDE, "longest": 1000,
+        "problem": handed(), "run": Folder(folder), "run_state": "", "budget": 10**6, "seed": 5, "stride": STRIDE, "longest": 1000,
         "guided_stride": 25, "length": 5, "progress": Told(),
     }  # fmt: skip
     return Contest(**whole | changes)
