@@ -15,6 +15,7 @@ from spacetime_tps.coordinates.protocol import HeldFrame
 from spacetime_tps.engines.openmm.bias import Bias, CurveBias, WindowBias
 from spacetime_tps.engines.openmm.constraints import inverse_masses
 from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Engine, Model, Walk
+from spacetime_tps.engines.openmm.equilibration import _springs
 from spacetime_tps.engines.openmm.platforms import _worthwhile, available, check, fastest, likely, quickest
 from spacetime_tps.engines.openmm.walk_cache import WalkCache
 from spacetime_tps.errors import SpacetimeError
@@ -168,6 +169,23 @@ def test_reference_is_tried_up_to_a_thousand_particles_and_the_likely_platform_i
     speed = {name: openmm.Platform.getPlatformByName(name).getSpeed() for name in available()}
     found = likely(openmm.XmlSerializer.serialize(system))
     assert speed[found] >= max(s for name, s in speed.items() if name in ("Reference", "CPU"))
+
+
+def test_springs_between_atoms_within_a_nanometre_keep_a_shape() -> None:
+    x = np.array([[0.0, 0.0, 0.0], [9.0, 9.0, 9.0], [0.5, 0.0, 0.0], [1.4, 0.0, 0.0]])
+    system = openmm.System()
+    for _ in range(4):
+        system.addParticle(12.0)
+    system.addForce(_springs(x, np.array([0, 2, 3])))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    # 2000 kJ/mol/nm^2: 0.9 nm is held, 1.4 nm is not, nor any atom in its place.
+    for at, expected in (
+        (x + 3.0, 0.0),
+        (x * [1.1, 1.0, 1.0], 1000.0 * (0.05**2 + 0.09**2)),
+        (x + np.outer([1.0, 50.0, 0.0, 0.0], [0.1, 0.0, 0.0]), 10.0),
+    ):
+        context.setPositions(at)
+        assert context.getState(energy=True).getPotentialEnergy()._value == pytest.approx(expected, abs=1e-4)
 
 
 class Torn(Memory):
