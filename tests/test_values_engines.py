@@ -214,6 +214,7 @@ def test_nothing_vouches_for_frames_that_were_being_replaced() -> None:
     assert ([len(a), a.evaluations, b.evaluations], spent) == ([5, 40, 40], [40, 40])
     np.testing.assert_array_equal(run(cache, ("a", first))[0].positions, a.positions)
     assert spent == [40, 40], "not run again"
+    assert WalkCache(storage, "samples", model).ahead([("a", first), ("b", second)]) == 0, "each is known as soon as it is done"
     storage.full = True
     with pytest.raises(OSError, match="no space left"):
         run(cache, ("a", second))
