@@ -152,6 +152,7 @@ def test_the_report_shows_a_comparison_that_lies_in_the_run(finished: Path) -> N
     [
         (["--methods", "guidde"], "unknown method 'guidde'; there are guided, unbiased, steered, mcmc-one-way"),
         (["--budget", "5000"], "--budget and --seed are of --methods"),
+        (["--methods", "guided", "--seed", "-1"], "setting seed: Input should be greater than or equal to 0, got -1"),
         (["--methods", "guided", "--out", "OCCUPIED"], "holds no comparison; choose another --out"),
     ],
 )

@@ -161,6 +161,9 @@ def test_a_chain_begins_from_a_guided_path_that_holds_one_at_its_own_stride(tmp_
         assert found.evaluations == {"preparation": 5, "training_md": 20, "windows": 100, "geodesic": 1, "guided": 407}
     assert found.velocities.shape == (4, 5, 3)
     assert len(from_guided(replace(where, stride=25), 7).positions) == 7
+    moving = replace(good, velocities=np.ones_like(good.velocities), velocity_offset=np.zeros(7))
+    guided(where, ("whole", "guided", 1, moving))
+    np.testing.assert_array_equal(from_guided(where, None).velocities, 1.0, err_msg="its velocities belong to its frames' times already")
     guided(where, *never)
     with pytest.raises(SpacetimeError, match="holds no guided path from A to B"):
         from_guided(where, None)

@@ -39,7 +39,7 @@ class Hydrogens:
         return ", ".join(parts + ([f"hydrogens of {self.mass:g} Da"] if self.mass is not None else []))
 
 
-FREE = Hydrogens()
+FREE, RIGID = Hydrogens(), Hydrogens(rigid=True)
 
 
 def build_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrogens = FREE) -> openmm.System:
@@ -51,11 +51,11 @@ def build_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrog
     return _created(topology, files, {**ISOLATED, **_hydrogens(hydrogens)})
 
 
-def build_solvated_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrogens = FREE) -> openmm.System:
-    """System in the topology's periodic box, with PME, bonds to hydrogen constrained and water rigid. Otherwise as `build_system`."""
+def build_solvated_system(topology: app.Topology, files: Sequence[str], hydrogens: Hydrogens = RIGID) -> openmm.System:
+    """System in the topology's periodic box, with PME and rigid water. Otherwise as `build_system`."""
     edges = [vector[k] for k, vector in enumerate(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))]
     cutoff = min(CUTOFF, WIDEST * min(edges))
-    periodic = {"nonbondedMethod": app.PME, "nonbondedCutoff": cutoff, "constraints": app.HBonds, "rigidWater": True}
+    periodic = {"nonbondedMethod": app.PME, "nonbondedCutoff": cutoff, "rigidWater": True}
     return _created(topology, files, {**ISOLATED, **_hydrogens(hydrogens), **periodic})
 
 

@@ -13,7 +13,8 @@ from spacetime_tps.trajectories.frames import Frames, offsets
 
 TABLE, FOLDER, SUMMARY = "transitions.csv", "transitions", "summary.json"
 """In a run folder: the paths' table, their files, and what they amount to"""
-ENERGIES = ("frame", "time_ps", "potential_energy_kj_mol", "bias_energy_kj_mol", "level", "velocity_offset_steps")
+TIME, ENERGY, OFFSET = "time_ps", "potential_energy_kj_mol", "velocity_offset_steps"
+ENERGIES = ("frame", TIME, ENERGY, "bias_energy_kj_mol", "level", OFFSET)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,18 @@ def keep_path(
     rows = [(k, *(f"{x:.4f}" for x in row)) for k, row in enumerate(zip(*(c.tolist() for c in columns), strict=True))]
     storage.put_table(table_of(file), ENERGIES, rows)
     return file, round(float(energies.max()), 4)
+
+
+def read_path(storage: Storage, file: str) -> Frames:
+    """The frames of a trajectory that `keep_path` kept, with energies above start.pdb; whose evaluations stand in the path's row, and where
+    along a restraint they are nowhere. Raises SpacetimeError where a file is missing or damaged."""
+    positions, velocities = storage.frames(file)
+    rows = storage.table(table_of(file))
+    try:
+        time, energy, offset = (np.array([float(row[key]) for row in rows]) for key in (TIME, ENERGY, OFFSET))
+    except (KeyError, ValueError) as problem:
+        raise SpacetimeError(f"{table_of(file)} is damaged: {problem!r}") from problem
+    return Frames(positions, velocities, time, energy, np.zeros(len(rows), dtype=int), 0, True, offset)
 
 
 def remove_paths(storage: Storage, stage: str) -> None:

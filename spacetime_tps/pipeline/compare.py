@@ -9,7 +9,7 @@ from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import Sampled
 from spacetime_tps.files import write_bytes, write_json, write_text
 from spacetime_tps.pipeline.channel_labels import ChannelLabels
-from spacetime_tps.pipeline.contenders import CONTENDERS
+from spacetime_tps.pipeline.contenders import CONTENDERS, GUIDED
 from spacetime_tps.pipeline.measures import Yardstick, measured
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.progress import Progress, Silent
@@ -19,7 +19,7 @@ from spacetime_tps.report.comparison_file import FILE, FORMAT, SECTION, current,
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.page import write_report
 from spacetime_tps.rivals.protocol import Contest
-from spacetime_tps.settings import settings_of
+from spacetime_tps.settings import settings_of, validated
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.storage.lock import LOCK, in_use
 
@@ -62,10 +62,11 @@ def _compared(
     problem = preparation.load(run)
     settings = settings_of(run)
     before = _before(out, data)
-    seed = settings.seed if seed is None else seed
+    seed = settings.seed if seed is None else validated({**settings.model_dump(), "seed": seed}).seed
+    pulled = GUIDED.stride(settings)
     contest = Contest(
-        problem, Folder(run), state_of(data), budget, seed, settings.unbiased.stride, settings.unbiased.longest, settings.guided.stride,
-        settings.guided.steps // settings.unbiased.stride + 1, progress,
+        problem, Folder(run), state_of(data), budget, seed, settings.unbiased.stride, settings.unbiased.longest, pulled,
+        (GUIDED.frames(settings) - 1) * pulled // settings.unbiased.stride + 1, progress,
     )  # fmt: skip
     with Simulation(problem.model, storage=contest.run) as simulation:
         in_a = Sampled.load(simulation).in_a

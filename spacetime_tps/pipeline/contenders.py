@@ -54,10 +54,10 @@ class Source:
 def guided(contest: Contest, out: Path) -> list[Source]:
     """The run's guided paths, or as many as it would make that the budget pays for."""
     settings = settings_of(contest.run.path)
-    pace, curves = settings.guided, GUIDED.most_curves(settings.rounds.routes)
-    count = min(pace.paths or GuidedSettings().paths, max(contest.budget // (curves * pace.steps), 2))
+    cost = GUIDED.most_curves(settings.rounds.routes) * GUIDED.steps(settings)
+    count = min(settings.guided.paths or GuidedSettings().paths, max(contest.budget // cost, 2))
     folder = _run_or_copy(contest, out, "guided", GUIDED.name, [f"guided.paths={count}", "steered.paths=0", "unbiased.paths=0"])
-    return [Source("guided", folder, GUIDED.name, False, PREPARED, pace.stride, back=Reverse(GUIDED).name)]
+    return [Source("guided", folder, GUIDED.name, False, PREPARED, GUIDED.stride(settings), back=Reverse(GUIDED).name)]
 
 
 def unbiased(contest: Contest, out: Path) -> list[Source]:
@@ -76,17 +76,17 @@ def steered(contest: Contest, out: Path) -> list[Source]:
     settings, found = settings_of(contest.run.path), []
     for suffix, times in PACES.items():
         points = max(round(times * settings.guided.points), 2)
-        steps = settings.guided.model_copy(update={"points": points}).steps
+        paced = settings.model_copy(update={"guided": settings.guided.model_copy(update={"points": points})})
         both_ways = 2 * STEERED.most_curves(settings.rounds.routes)
-        count = max(min(settings.guided.paths or GuidedSettings().paths, contest.budget // (both_ways * steps)), 2)
+        count = max(min(settings.guided.paths or GuidedSettings().paths, contest.budget // (both_ways * STEERED.steps(paced))), 2)
         words = [f"guided.points={points}", "guided.paths=0", f"steered.paths={count}", f"reverse={count}", "unbiased.paths=0"]
         name = f"steered{suffix}"
         folder = _run_or_copy(contest, out, name, Reverse(STEERED).name, words, own=not suffix)
         lines = list(dict.fromkeys(row.route for row in read_transitions(Folder(folder)) if row.stage == STEERED.name))
         for line in sorted(lines, key=lambda line: line != SAME):
             short = "-short" if len(lines) > 1 and line != SAME else ""
-            paid = (PREPARATION, PLAIN_MD)
-            found.append(Source(name + short, folder, STEERED.name, False, paid, settings.guided.stride, line, Reverse(STEERED).name))
+            paid, stride = (PREPARATION, PLAIN_MD), STEERED.stride(paced)
+            found.append(Source(name + short, folder, STEERED.name, False, paid, stride, line, Reverse(STEERED).name))
     return found
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spacetime_tps.engines.openmm.bias import CurveBias
-from spacetime_tps.engines.openmm.dynamics import Dynamics, Walk
+from spacetime_tps.engines.openmm.dynamics import Dynamics
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import GEODESIC, frames_file
-from spacetime_tps.methods.driving import Driven, schedule
+from spacetime_tps.methods.driving import Driven, schedule, walks_along
 from spacetime_tps.methods.guided import Guided
 from spacetime_tps.problems import problem as preparation
 from spacetime_tps.settings import settings_of
 from spacetime_tps.stages.paths import judged
 from spacetime_tps.storage.folder import Folder
+
+GUIDED = Guided()
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,22 @@ def measure(folder: Path, scratch: Path, *, pairs: int) -> Throughput:
     storage = Folder(folder)
     if not storage.has(frames_file(1)):
         raise SpacetimeError(f"{folder} holds no geodesic yet: finish the run first")
-    settings = settings_of(folder).guided
-    positions, _ = storage.frames(frames_file(1))
-    starts = positions[problem.a.contains(positions)]
-    eta = schedule(problem.coordinates.family(), storage.arrays(GEODESIC)["eta"], settings.points, settings.steps_per_point)
+    pace = GUIDED.pace(settings_of(folder))
+    positions, velocities = storage.frames(frames_file(1))
+    starts = np.resize(np.flatnonzero(problem.a.contains(positions)), pairs)
+    eta = schedule(problem.coordinates.family(), storage.arrays(GEODESIC)["eta"], pace.points, pace.steps_per_point)
+    tasks = walks_along(
+        problem.coordinates, eta, steps_per_point=pace.steps_per_point, stride=pace.stride, seeds=range(1, pairs + 1),
+        positions=positions[starts], velocities=velocities[starts],
+    )  # fmt: skip
     model, kept = problem.model, Folder(scratch)
-    bias = CurveBias(problem.coordinates)
-    dynamics, bare = Dynamics(model, bias), Dynamics(model, bias)
+    dynamics, bare = (Dynamics(model, tasks[0].bias) for _ in range(2))
     bare.begin(1, problem.start.positions, parameters=eta[0])
     guided, raw = [], []
-    for index in range(pairs):
-        task = Walk(bias, eta, settings.steps_per_point, settings.stride, index + 1, starts[index % len(starts)].astype(float))
+    for index, task in enumerate(tasks):
         begin = time.perf_counter()
         frames = dynamics.walk(task)
-        judged(kept, problem, Guided(), f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))
+        judged(kept, problem, GUIDED, f"guided_{index:04d}", "best", Driven(task.seed, frames, eta[frames.point]))
         steps = frames.evaluations
         middle = time.perf_counter()
         bare.integrator.step(steps)

@@ -48,7 +48,7 @@ def build(spec: SystemSpec, dynamics: DynamicsSettings, progress: Progress) -> B
     files = with_water(spec.forcefield, spec.solvent.water)
     if ends.solvents is not None:
         found = model(serialised(build_solvated_system(start.topology, files, spec.hydrogens)))
-        progress.say(f"in this water: {how(found)}")
+        progress.say(f"in this water: {how(found, spec.hydrogens)}")
         return Built(found, start, end)
     molecule = molecule_of(start, end, None)  # what is wrong with its coordinates or states is said before water is equilibrated
     coordinates_for(spec, molecule, periodic=True)

@@ -74,14 +74,14 @@ def solvate(
     edges, time = " x ".join(f"{cell[k][k]:.2f}" for k in range(3)), solvent.equilibration_ps
     said = (
         f"{parted(boxed, '').told} ({solvent.water}) in a box of {edges} nm, after {time:g} ps about each end at {model.temperature:g} K "
-        f"and, for the box, 1 bar; {how(model)}"
+        f"and, for the box, 1 bar; {how(model, hydrogens)}"
     )
     return Solvated(model, both[larger], both[1 - larger], first.evaluations + second.evaluations, said)
 
 
-def how(model: Model) -> str:
+def how(model: Model, hydrogens: Hydrogens) -> str:
     """What a model in water is, in words."""
-    return f"constant volume, PME, water and bonds to hydrogen rigid, steps of {1e3 * model.timestep:g} fs"
+    return f"constant volume, PME, rigid water, {hydrogens.said}, steps of {1e3 * model.timestep:g} fs"
 
 
 def _rounded(cell: Cell) -> Cell:

@@ -28,6 +28,11 @@ StateBox = dict[str, Range | SerializeAsAny[Definition]]
 """Conditions that all hold: limits of named coordinates, and `Definition`s under keys of their own"""
 
 
+def _rigid(solvent: object, constraints: object) -> bool:
+    """Whether bonds to hydrogen are: where that is asked for, and in explicit water."""
+    return solvent is not None or constraints is not None
+
+
 class SystemSpec(Plain):
     """A system.yaml. Coordinates and states that are left out are found from the two structures.
 
@@ -68,7 +73,7 @@ class SystemSpec(Plain):
         own = {key: value for key, value in data.items() if key in cls.model_fields}
         if isinstance(own.get("solvent"), str):
             own["solvent"] = {"water": own["solvent"]}
-        if own.get("solvent") is not None or own.get("constraints") is not None:
+        if _rigid(own.get("solvent"), own.get("constraints")):
             mass = own.get("hydrogen_mass_Da")
             own.setdefault("timestep_fs", HEAVY_TIMESTEP if isinstance(mass, int | float) and mass >= HEAVY else RIGID_TIMESTEP)
         selections = {key: value for key, value in data.items() if key in KINDS and isinstance(value, str)}
@@ -120,7 +125,7 @@ class SystemSpec(Plain):
     @property
     def hydrogens(self) -> Hydrogens:
         """How hydrogens move in the molecule."""
-        return Hydrogens(rigid=self.constraints is not None, mass=self.hydrogen_mass_Da)
+        return Hydrogens(rigid=_rigid(self.solvent, self.constraints), mass=self.hydrogen_mass_Da)
 
     @property
     def labelled(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.paths.representative import representative
-from spacetime_tps.paths.transition import Transition, table_of
+from spacetime_tps.paths.transition import ENERGY, OFFSET, TIME, Transition, table_of
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.public import Public
@@ -80,18 +80,18 @@ class TransitionPath(Public):
     @property
     def velocity_offsets(self) -> np.ndarray:
         """(F,) steps from each frame to the time of its velocities: -1/2 as OpenMM keeps them, 1/2 in a motion turned in time, 0."""
-        found = self._table.get("velocity_offset_steps")
+        found = self._table.get(OFFSET)
         return np.full(len(self.positions), -0.5) if found is None else found
 
     @property
     def times(self) -> np.ndarray:
         """(F,) ps."""
-        return self._table["time_ps"].astype(float)
+        return self._table[TIME].astype(float)
 
     @property
     def energies(self) -> np.ndarray:
         """(F,) potential energy without any restraint, kJ/mol above start.pdb."""
-        return self._table["potential_energy_kj_mol"]
+        return self._table[ENERGY]
 
     @cached_property
     def values(self) -> np.ndarray:

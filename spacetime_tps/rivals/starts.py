@@ -10,13 +10,13 @@ from spacetime_tps.engines.openmm.dynamics import FREE, Dynamics, Walk
 from spacetime_tps.engines.openmm.whole_steps import whole_step_velocities
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.exploration.sampled import PREPARATION, set_up
-from spacetime_tps.paths.transition import SUMMARY, read_transitions
+from spacetime_tps.paths.transition import SUMMARY, read_path, read_transitions
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.protocol import Contest
 from spacetime_tps.seeds import seed_of
 from spacetime_tps.states.state import State
 from spacetime_tps.states.transitions import transitions
-from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, snapshots, thinned, time_reversed
+from spacetime_tps.trajectories.frames import Frames, joined, offsets, part, thinned, time_reversed
 
 GUIDED = "guided"
 HOTTER = (1.5, 2.0, 3.0, 4.0, 6.0)
@@ -54,8 +54,7 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
         raise SpacetimeError("a chain cannot begin from a guided path: unbiased.stride is no multiple of guided.stride")
     order = np.random.default_rng(seed_of(contest.seed, "initial_path", 0)).permutation(len(rows))
     for row in (rows[k] for k in order.tolist()):
-        positions, velocities = contest.run.frames(row.file)
-        path = _piece(thinned(snapshots(positions, velocities), contest.stride // contest.guided_stride), length, problem.a, problem.b)
+        path = _piece(thinned(read_path(contest.run, row.file), contest.stride // contest.guided_stride), length, problem.a, problem.b)
         if path is not None and integrity.holds(path.positions).all():
             spent = contest.run.record(SUMMARY)["evaluations"]
             cost = {**set_up(spent), GUIDED: row.evaluations}
