@@ -508,8 +508,8 @@ def test_regions_are_drawn_where_they_are_and_what_bounds_nothing_is_not() -> No
     np.testing.assert_allclose(box, [[-25.0, 2.0], [25.0, 2.0], [25.0, 3.0], [-25.0, 3.0]])
     across = shapes({"phi": [150.0, -160.0]})
     assert len(across) == 2
-    np.testing.assert_allclose(across[0], [[150.0, 1.0], [180.0, 1.0], [180.0, 4.0], [150.0, 4.0]])
-    np.testing.assert_allclose(across[1], [[-180.0, 1.0], [-160.0, 1.0], [-160.0, 4.0], [-180.0, 4.0]])
+    np.testing.assert_allclose(across[0], [[-180.0, 1.0], [-160.0, 1.0], [-160.0, 4.0], [-180.0, 4.0]])
+    np.testing.assert_allclose(across[1], [[150.0, 1.0], [180.0, 1.0], [180.0, 4.0], [150.0, 4.0]])
     assert shapes({}) == []
     assert shapes({"psi": [0.0, 20.0]}) == []
     round_ = shapes({"phi": [-200.0, -160.0], "e": [2.0, 3.0]}, ball=True)
