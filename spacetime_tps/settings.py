@@ -81,9 +81,18 @@ def validated(data: dict[str, Any]) -> Settings:
         raise SpacetimeError(f"setting {first_error(problem)}") from problem
 
 
+INDIFFERENT = frozenset({"workers"})
+"""Settings that decide nothing about what a run gives: they are those of the machine that works on it"""
+
+
 def decisive(settings: Settings) -> dict[str, Any]:
-    """All settings that decide what a run gives, by their names: how many processes work on it does not."""
-    return by_name(settings.model_dump(mode="json", exclude={"workers"}))
+    """All others, by their names."""
+    return by_name(settings.model_dump(mode="json", exclude=set(INDIFFERENT)))
+
+
+def as_here(settings: Settings, here: Settings) -> Settings:
+    """The settings, with those that are `INDIFFERENT` as they are `here`."""
+    return settings.model_copy(update={name: getattr(here, name) for name in INDIFFERENT})
 
 
 def of_preparation(settings: Settings) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _compared(
                     **measured(source, yardstick),
                     "run_state": contest.run_state,
                     "budget": budget,
-                    "seed": seed if source.set_up is None else settings.seed,
+                    "seed": settings_of(source.folder).seed,
                 }
                 for source in CONTENDERS[name](contest, out)
             }

@@ -17,7 +17,7 @@ from spacetime_tps.problems import problem as preparation
 from spacetime_tps.problems.config import change_settings, read_config
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.progress import Progress, Silent
-from spacetime_tps.settings import Settings, settings_of
+from spacetime_tps.settings import Settings, as_here, settings_of
 from spacetime_tps.stages.driver import is_current
 from spacetime_tps.stages.records import Records
 from spacetime_tps.stages.registry import STAGES
@@ -63,7 +63,7 @@ def gather(run: str | Path, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def _agreed(run: Path, shards: Sequence[Shard], settings: Settings) -> Settings:
-    """What the shards were asked for, with the run's workers; the run's settings where there are no shards."""
+    """What the shards were asked for, as this run works on it; the run's settings where there are no shards."""
     for shard in shards[1:]:
         first = shards[0]
         if shard.share.of != first.share.of:
@@ -74,7 +74,7 @@ def _agreed(run: Path, shards: Sequence[Shard], settings: Settings) -> Settings:
                     f"shards {first.share} and {shard.share} of {run} contradict: {name} is {value} in one and {other} in the other; make "
                     "one of them again"
                 )
-    return shards[0].settings.model_copy(update={"workers": settings.workers}) if shards else settings
+    return as_here(shards[0].settings, settings) if shards else settings
 
 
 def _check_made_of_it(run: Path, shards: Sequence[Shard], problem: Problem, keys: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.shooting.reaction_coordinate import Outcomes
-from spacetime_tps.states.ends import IN_B, met
+from spacetime_tps.states.ends import trials
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
@@ -120,10 +120,9 @@ def window_trials(batches: list[Batch]) -> list[WindowTrial]:
 
 def outcomes_of(batch: Batch) -> Outcomes:
     """What became of the two trajectories of each shot, by the points they came from."""
-    ends = np.stack([batch.shot_forward, batch.shot_backward])
-    count = len(batch.point_walk)
-    reached = np.bincount(batch.shot_point, (ends == IN_B).sum(axis=0), count)
-    return Outcomes(batch.point_features, reached, np.bincount(batch.shot_point, met(ends).sum(axis=0), count), batch.point_walk)
+    of_shots = trials(np.stack([batch.shot_forward, batch.shot_backward]))
+    reached, ended = (np.bincount(batch.shot_point, of, len(batch.point_walk)) for of in of_shots)
+    return Outcomes(batch.point_features, reached, ended, batch.point_walk)
 
 
 def _trial(window: Window, batches: list[Batch]) -> WindowTrial:
@@ -131,6 +130,7 @@ def _trial(window: Window, batches: list[Batch]) -> WindowTrial:
     if not window.stays(np.concatenate([b.features for b in batches])):
         slid = np.mean([b.ahead for b in batches]) > 0.5
         return WindowTrial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
-    ends = np.concatenate([np.concatenate([b.shot_forward, b.shot_backward]) for b in batches])
+    outcomes = [outcomes_of(b) for b in batches]
+    reached, ended = (int(sum(of.sum() for of in counts)) for counts in ([o.reached_b for o in outcomes], [o.ended for o in outcomes]))
     paths = sum(len(b.path_shot) for b in batches)
-    return WindowTrial(window, True, int((ends == IN_B).sum()), int(met(ends).sum()), paths / max(shots, 1))
+    return WindowTrial(window, True, reached, ended, paths / max(shots, 1))

@@ -11,3 +11,8 @@ NAMES = np.array(["A", "B", ""])
 def met(ends: np.ndarray) -> np.ndarray:
     """Which of some ends (...) are in a state."""
     return np.asarray(ends != NOWHERE)
+
+
+def trials(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of ends (n, ...) of n trajectories: how many (...) are in B, and how many in a state, which are the trials of a committor."""
+    return np.asarray((ends == IN_B).sum(axis=0)), np.asarray(met(ends).sum(axis=0))

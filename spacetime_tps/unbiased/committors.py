@@ -13,10 +13,11 @@ from spacetime_tps.engines.openmm.simulation import Simulation
 from spacetime_tps.engines.openmm.walk_cache import trajectory_file
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.seeds import seed_of
+from spacetime_tps.shooting.batches import outcomes_of
 from spacetime_tps.shooting.budget import affordable
 from spacetime_tps.shooting.committor import Committors
 from spacetime_tps.shooting.ensemble import Ensemble
-from spacetime_tps.states.ends import IN_B, met
+from spacetime_tps.states import ends
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, snapshots
 from spacetime_tps.unbiased.engine import REGION, SHOTS, shot_from
@@ -71,8 +72,8 @@ class CommittorTrials:
     def at(self, walk: str, frame: int) -> tuple[int, int]:
         """How many trajectories from a point reached B, and how many ended in a state."""
         mine = self._mine(walk, frame)
-        ends = np.concatenate([self.forward[mine], self.backward[mine]])
-        return int((ends == IN_B).sum()), int(met(ends).sum())
+        reached, ended = ends.trials(np.concatenate([self.forward[mine], self.backward[mine]]))
+        return int(reached), int(ended)
 
     def count(self, walk: str, frame: int) -> int:
         """Shots from a point."""
@@ -87,15 +88,14 @@ def shooting_points(ensemble: Ensemble, coordinates: Coordinates) -> Points:
     crossing, frame, window, features, reached, trials = [], [], [], [], [], []
     for number, site in enumerate(ensemble.sites):
         for count, batch in enumerate(site.batches):
-            ends = np.stack([batch.shot_forward, batch.shot_backward], axis=1)
+            outcomes = outcomes_of(batch)
             for point in np.unique(batch.shot_point[batch.shot_evaluations > 0]).tolist():
-                mine = ends[batch.shot_point == point]
                 crossing.append(number)
                 frame.append((walk_name(batch_name(number, count), batch.point_walk[point]), int(batch.point_frame[point])))
                 window.append(batch.window)
                 features.append(batch.point_features[point])
-                reached.append(int((mine == IN_B).sum()))
-                trials.append(int(met(mine).sum()))
+                reached.append(int(outcomes.reached_b[point]))
+                trials.append(int(outcomes.ended[point]))
     values = coordinates.family().values(torch.from_numpy(np.array(features).reshape(-1, coordinates.dimension))).numpy()
     at = [w.read(float(w.variable.value(t))) for w, t in zip(window, features, strict=True)]
     return Points(
