@@ -8,6 +8,7 @@ from pathlib import Path
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.handover import plumed
 from spacetime_tps.handover.trajectories import each, joined
+from spacetime_tps.pipeline.explored import EXPORTED
 
 Writer = Callable[[Path, Path], list[Path]]
 """Of a run folder, into a folder that there is; the files"""
@@ -42,4 +43,4 @@ def export(folder: str | Path, file_format: str, out: str | Path | None = None, 
     if one_file and file_format not in TRAJECTORIES:
         raise SpacetimeError(f"{file_format} is one file anyway; {', '.join(TRAJECTORIES)} can be")
     write = partial(joined, file_format) if one_file else FORMATS[file_format]
-    return write(folder, Path(out) if out is not None else folder / "export")
+    return write(folder, Path(out) if out is not None else folder / EXPORTED)

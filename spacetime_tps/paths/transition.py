@@ -111,6 +111,11 @@ def keep_path(
     return file, round(float(energies.max()), 4)
 
 
+def durations(frames: np.ndarray, *, stride: int, timestep: float) -> np.ndarray:
+    """Of paths of so many frames, `stride` steps of `timestep` ps apart; ps."""
+    return np.asarray((frames - 1) * stride * timestep)
+
+
 def read_path(storage: Storage, file: str) -> Frames:
     """The frames of a trajectory that `keep_path` kept, with energies above start.pdb; whose evaluations stand in the path's row, and where
     along a restraint they are nowhere. Raises SpacetimeError where a file is missing or damaged."""

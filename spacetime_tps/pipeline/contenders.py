@@ -21,7 +21,7 @@ from spacetime_tps.rivals.registry import RIVALS
 from spacetime_tps.settings import settings_of, validated
 from spacetime_tps.stages.records import fingerprint
 from spacetime_tps.storage.folder import Folder
-from spacetime_tps.unbiased.engine import STAGE as UNBIASED
+from spacetime_tps.unbiased.names import STAGE as UNBIASED
 
 MADE_FROM = "made_from.json"
 PACES = {"": 1.0, "-fast": 0.5, "-slow": 2.0}

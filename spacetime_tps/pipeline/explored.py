@@ -13,7 +13,9 @@ from spacetime_tps.stages.records import FILE, Records
 from spacetime_tps.stages.registry import after
 from spacetime_tps.storage.folder import Folder
 
-RESULTS = (TABLE, FOLDER, SHARDS, SUMMARY, PAGE, PICTURES, SECTION, "export")
+EXPORTED = "export"
+"""Where paths are exported to where nothing else is asked for"""
+RESULTS = (TABLE, FOLDER, SHARDS, SUMMARY, PAGE, PICTURES, SECTION, EXPORTED)
 """What paths amount to, whichever stage they are of"""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spacetime_tps.exploration.sampled import set_up
-from spacetime_tps.paths.transition import SUMMARY, Transition, read_transitions
+from spacetime_tps.paths.transition import SUMMARY, Transition, durations, read_transitions
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.rivals.chains import MOVES
@@ -18,7 +18,7 @@ from spacetime_tps.sampling.free_energy import statistical_inefficiency
 from spacetime_tps.sampling.thermal import matched_reference
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames, thinned
-from spacetime_tps.unbiased.engine import STAGE as UNBIASED
+from spacetime_tps.unbiased.names import STAGE as UNBIASED
 
 SOME = 1e-6
 """A share from which a channel counts as visited, and not the only one"""
@@ -101,7 +101,7 @@ def _averages(
         "value": highest["value"] - thermal,
         "standard_error": float(np.hypot(highest["standard_error"], error)),
     }
-    length = (frames - 1) * source.stride * problem.model.timestep
+    length = durations(frames, stride=source.stride, timestep=problem.model.timestep)
     return dict(zip(keys, (highest, above, _mean(length, weight, effective), _quantiles(length, weight)), strict=True))
 
 

@@ -27,8 +27,8 @@ from spacetime_tps.stages.protocol import Stage
 from spacetime_tps.stages.registry import STAGES
 from spacetime_tps.storage.protocol import Storage
 from spacetime_tps.trajectories.frames import Frames, thinned
-from spacetime_tps.unbiased.engine import STAGE as UNBIASED
 from spacetime_tps.unbiased.ensemble import Unbiased
+from spacetime_tps.unbiased.names import STAGE as UNBIASED
 
 WITHOUT_PATHS = (
     "system", "problem", "temperature_K", "platform", "route", "routes", "curve_length_by_round", "kappa_floor", "thermal_reference",

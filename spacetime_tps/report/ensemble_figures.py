@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from spacetime_tps.paths.transition import durations
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, logarithmic, plane
 from spacetime_tps.shooting.committor import Committors
@@ -113,11 +114,11 @@ def distributions(run: RunData) -> Figure:
     rows = run.of_stage("unbiased")
     weight = np.array([float(r["weight"]) for r in rows])
     highest = np.array([float(r["max_energy_kj_mol"]) for r in rows])
-    interval = run.settings.unbiased.stride * run.preparation["timestep_ps"]
-    duration = (np.array([int(r["n_frames"]) for r in rows]) - 1) * interval
+    stride, timestep = run.settings.unbiased.stride, run.preparation["timestep_ps"]
+    duration = durations(np.array([int(r["n_frames"]) for r in rows]), stride=stride, timestep=timestep)
     u = run.unbiased
     for axes, values, step, value, name in (
-        (left, duration, interval, u["duration_ps"], "length of the path, ps"),
+        (left, duration, stride * timestep, u["duration_ps"], "length of the path, ps"),
         (right, highest, 0.0, u["max_energy_kj_mol"], "highest energy, kJ/mol above start.pdb"),
     ):
         bins = _bins(values, step)

@@ -9,8 +9,9 @@ from spacetime_tps.settings import Settings
 from spacetime_tps.stages import exploration
 from spacetime_tps.stages.protocol import Given
 from spacetime_tps.unbiased.averages import PURPOSES
-from spacetime_tps.unbiased.engine import REGION, SHOTS, STAGE
+from spacetime_tps.unbiased.engine import REGION, SHOTS
 from spacetime_tps.unbiased.ensemble import COMMITTORS, DENSITY, RECORD, SHOTS_TABLE, STATES, Unbiased, chosen, sample_unbiased
+from spacetime_tps.unbiased.names import EVERY_PATH, STAGE
 
 A_TRANSITION = 2500
 """Evaluations for one effective unbiased transition, as a guess before anything is known: those of a small molecule"""
@@ -60,5 +61,5 @@ class UnbiasedPaths:
             storage.remove(pattern)
         given.simulation.forget(REGION)
         remove_paths(storage, STAGE)
-        storage.remove(f"{FOLDER}/{STAGE}_*")  # an interrupted stage has no rows yet
+        storage.remove(f"{FOLDER}/{EVERY_PATH}")  # an interrupted stage has no rows yet
         return there

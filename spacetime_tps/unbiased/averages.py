@@ -9,6 +9,7 @@ import torch
 
 from spacetime_tps.coordinates.naming import read
 from spacetime_tps.coordinates.protocol import Coordinates
+from spacetime_tps.paths.transition import durations
 from spacetime_tps.problems.problem import Problem
 from spacetime_tps.sampling.bootstrap import resampled
 from spacetime_tps.sampling.residence import residence
@@ -79,7 +80,7 @@ def averages(
     rng = rng_of(seed)
     draws = Draws.of(ensemble, settings.walkers, rng=rng)
     times, timestep = draws.walkers, problem.model.timestep
-    duration = (frames - 1) * settings.stride * timestep
+    duration = durations(frames, stride=settings.stride, timestep=timestep)
     energy, thermal = (
         weighted_mean(highest, weight, times),
         Estimate(*matched_reference(in_a, frames, weight, problem.a, zero=problem.zero)),

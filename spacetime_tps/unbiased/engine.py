@@ -18,11 +18,10 @@ from spacetime_tps.shooting.ladder import EnsembleFrames
 from spacetime_tps.states.ends import NOWHERE
 from spacetime_tps.states.transitions import places
 from spacetime_tps.trajectories.frames import Frames, part
-from spacetime_tps.unbiased.names import batch_name, every_batch, ladder_name, walk_name
+from spacetime_tps.unbiased.names import batch_name, every_batch, ladder_name, path_name, walk_name
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.windows.window import Window
 
-STAGE = "unbiased"
 REGION, SHOTS = "samples/region", "samples/shots"
 """Where walks in windows and batches are kept"""
 Start = tuple[np.ndarray, np.ndarray]
@@ -146,7 +145,7 @@ class OpenMMShooting:
             path, features = outcomes[k].path, outcomes[k].features
             assert path is not None
             assert features is not None
-            names.append(f"{STAGE}_{name}_{k:04d}")
+            names.append(path_name(name, k))
             _, energy = keep_path(self.simulation.storage, self.problem, names[-1], path)
             highest.append(energy)
             lengths.append(len(path))

@@ -27,8 +27,8 @@ from spacetime_tps.unbiased.committors import (
     transition_states,
     tried_again,
 )
-from spacetime_tps.unbiased.engine import STAGE, OpenMMShooting
-from spacetime_tps.unbiased.names import batch_name, batch_of, site_of, walk_name, walker_of
+from spacetime_tps.unbiased.engine import OpenMMShooting
+from spacetime_tps.unbiased.names import STAGE, batch_name, batch_of, site_of, walk_name, walker_of
 from spacetime_tps.unbiased.routes import route_frames
 from spacetime_tps.unbiased.settings import UnbiasedSettings
 from spacetime_tps.unbiased.verdict import against

@@ -1,5 +1,9 @@
 """What walks in windows, batches and paths of the unbiased stage are kept under, and what those names say."""
 
+STAGE = "unbiased"
+EVERY_PATH = f"{STAGE}_*"
+"""A pattern for the names of all paths"""
+
 
 def batch_name(site: int, number: int) -> str:
     """Of a site's batch; its paths' names begin so."""
@@ -42,6 +46,11 @@ def walker_of(walk: str) -> str:
     """The walker of a site that a walk is of: it goes on from batch to batch."""
     site, _, walker = _parts(walk)
     return f"{site}_{walker}"
+
+
+def path_name(batch: str, shot: int) -> str:
+    """Of the path of one of a batch's shots."""
+    return f"{STAGE}_{batch}_{shot:04d}"
 
 
 def _parts(walk: str) -> tuple[str, str, str]:
