@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hinge import frames, hinge
+from matplotlib.figure import Figure
 
 from spacetime_tps.paths.transition import Transition
 from spacetime_tps.pipeline.contenders import Source
 from spacetime_tps.pipeline.measures import Yardstick, _averages, _dissipated, _mean, _quantiles
 from spacetime_tps.report.comparison import channels_of, numbers_of, rows_of, sentences
+from spacetime_tps.report.comparison_figure import _costs, _lengths
 from spacetime_tps.storage.folder import Folder
 from spacetime_tps.trajectories.frames import Frames
 
@@ -142,6 +144,24 @@ def test_cells_of_the_tables() -> None:
     assert channels_of({"chain": full, "steered": pulled}) == (
         ["channel, % of paths", "chain", "steered"], [["left", "75.0", "100.0"], ["right", "25.0", "–"]],
     )  # fmt: skip
+
+
+def test_costs_are_drawn_for_methods_that_are_worth_a_path_and_lengths_where_they_are_known() -> None:
+    lengths = {"0.05": 1.0, "0.25": 2.0, "0.5": 3.0, "0.75": 5.0, "0.95": 9.0}
+    methods = {
+        "none": entry(effective=0.0, evaluations_per_effective_path=None, length_quantiles_ps=None),
+        "chain": entry(length_quantiles_ps=lengths),
+    }
+    costs, spans = Figure().subplots(1, 2)
+    _costs(costs, methods)
+    _lengths(spans, methods)
+    at = [
+        [(np.atleast_1d(line.get_ydata()), sorted(np.atleast_1d(line.get_xdata()).tolist())) for line in axes.lines]
+        for axes in (costs, spans)
+    ]
+    drawn = [[x for y, x in lines if x and (y == 1).all()] for lines in at]
+    assert drawn == [[[100.0, 200.0], [100.0], [200.0]], [[1.0, 9.0], [2.0, 5.0], [3.0]]]
+    assert not [x for lines in at for y, x in lines if 0 in y], "nothing of the other"
 
 
 # The figures of one method ------------------------------------------------------------------------------------------------------------

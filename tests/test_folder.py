@@ -228,6 +228,14 @@ def test_what_a_run_was_prepared_with_cannot_change_unnoticed(name: str, first: 
         preparation.load(run)
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", "null"])
+def test_a_preparation_that_says_nothing_is_damaged(content: str, first: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(first, tmp_path / "run"))
+    (run / "preparation.json").write_text(content)
+    with pytest.raises(SpacetimeError, match=r"run/preparation\.json is damaged"):
+        preparation.load(run)
+
+
 def test_what_reads_a_run_asks_whether_it_is_as_prepared(first: Path, tmp_path: Path) -> None:
     """Hits and weights are of the states that the run had: another range beside them would contradict."""
     folder = Path(shutil.copytree(first, tmp_path / "run"))

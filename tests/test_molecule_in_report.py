@@ -126,6 +126,14 @@ def test_names_from_files_never_become_markup(small_run: Path, tmp_path: Path) -
     assert json.loads(molecule_section.embedded({"a": "</script><!--"})) == {"a": "</script><!--"}
 
 
+def prepared_with(run: Path, topology: str) -> None:
+    """A run as if its topology.pdb had been this one."""
+    (run / "topology.pdb").write_text(topology)
+    notes = json.loads((run / "preparation.json").read_text())
+    notes["sha256"]["topology.pdb"] = hashlib.sha256((run / "topology.pdb").read_bytes()).hexdigest()
+    (run / "preparation.json").write_text(json.dumps(notes))
+
+
 def with_water(run: Path, row: dict[str, str], *, keep: bool) -> None:
     """Two waters behind the molecule of a run, or in place of it."""
     lines = [line for line in (run / "topology.pdb").read_text().splitlines() if line.startswith(("ATOM", "HETATM"))] if keep else []
@@ -135,10 +143,7 @@ def with_water(run: Path, row: dict[str, str], *, keep: bool) -> None:
     for k, (x, name) in enumerate(zip(10.0 * water, ("O", "H1", "H2") * 2, strict=True), 1):
         place = f"HOH W{900 + (k - 1) // 3:4d}    {x[0]:8.3f}{x[1]:8.3f}{x[2]:8.3f}"
         lines.append(f"HETATM{at + k:5d}  {name:<3s} {place}  1.00  0.00          {name[0]:>2s}")
-    (run / "topology.pdb").write_text("\n".join([*lines, "END", ""]))
-    notes = json.loads((run / "preparation.json").read_text())
-    notes["sha256"]["topology.pdb"] = hashlib.sha256((run / "topology.pdb").read_bytes()).hexdigest()
-    (run / "preparation.json").write_text(json.dumps(notes))
+    prepared_with(run, "\n".join([*lines, "END", ""]))
     for name in (row["file"], "transition_states.trr"):
         positions, velocities, times = read_trr(run / name)
         more = np.repeat(water[None], len(positions), axis=0)
@@ -156,6 +161,18 @@ def test_water_is_left_out_unless_there_is_nothing_else(small_run: Path, tmp_pat
         found = shown(RunData.of(run))
         assert found.positions.shape[1] == found.states.shape[1] == len(found.elements) == len(found.bonds) == size
         assert ("Solvent is left out" in molecule_section.caption(found)) == keep
+
+
+def test_deuterium_turns_with_the_molecule_as_hydrogen_does(small_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    plain = shown(RunData.of(run))
+    lines = (run / "topology.pdb").read_text().splitlines()
+    heavier = ["D  ".join(line.rsplit("H  ", 1)) if line.endswith("H  ") else line for line in lines]
+    assert sum(line.endswith("D  ") for line in heavier) == 12
+    prepared_with(run, "\n".join([*heavier, ""]))
+    found = shown(RunData.of(run))
+    assert found.elements == plain.elements
+    np.testing.assert_array_equal(found.positions, plain.positions)
 
 
 def test_pages_stay_small_and_superposition_keeps_shapes() -> None:

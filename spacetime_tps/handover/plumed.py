@@ -16,6 +16,7 @@ from spacetime_tps.coordinates.superposition import rmsd
 from spacetime_tps.errors import SpacetimeError
 from spacetime_tps.files import write_text
 from spacetime_tps.methods.guided import Guided
+from spacetime_tps.molecules.structure import is_hydrogen
 from spacetime_tps.report.data import RunData
 from spacetime_tps.results.molecule import Molecule
 from spacetime_tps.results.results import Results
@@ -195,7 +196,7 @@ def milestones(results: Results, molecule: Molecule) -> tuple[list[int], np.ndar
     if molecule.cell is not None:
         atoms = sorted({atom for term in coordinates.terms for atom in term.atoms})
     else:
-        atoms = [a.index for a in molecule.topology.atoms if a.element is None or a.element.atomic_number != 1]
+        atoms = [a.index for a in molecule.topology.atoms if not is_hydrogen(a)]
     return atoms, positions[order]
 
 

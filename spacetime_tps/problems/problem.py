@@ -71,11 +71,15 @@ class Problem:
         """What a molecule that is still the same one keeps to."""
         return Integrity.of(self.start, self.end)
 
+    def whole(self, positions: np.ndarray) -> bool:
+        """Whether the molecule is the same in all frames (F, atoms, 3) of a path: others are none of its transitions."""
+        return bool(self.integrity.holds(positions).all())
+
     def connects(self, positions: np.ndarray, *, back: bool = False) -> bool:
         """Whether a path, frames (F, atoms, 3), is a hit: the first in A, the last in B (back: the other way), and the molecule the same in
         all of them."""
         ends = (self.b, self.a) if back else (self.a, self.b)
-        return connects(positions, *ends) and bool(self.integrity.holds(positions).all())
+        return connects(positions, *ends) and self.whole(positions)
 
     @property
     def moving(self) -> np.ndarray | None:

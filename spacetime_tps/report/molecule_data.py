@@ -8,6 +8,7 @@ import numpy as np
 
 from spacetime_tps.coordinates.superposition import rotation
 from spacetime_tps.molecules.composition import solute_size
+from spacetime_tps.molecules.structure import atoms_of
 from spacetime_tps.paths.representative import representative
 from spacetime_tps.paths.transition import Transition, read_transitions, table_of
 from spacetime_tps.report.data import RunData
@@ -70,7 +71,7 @@ def shown(run: RunData) -> Shown | None:
     if found is None or most < 2:
         return None
     row, chosen = found
-    elements = [atom.element.symbol if atom.element is not None else "X" for atom in topology.atoms()][:size]
+    elements = [atom.element or "X" for atom in atoms_of(topology)][:size]
     path = run.storage.frames(row.file)[0][:, :size].astype(float)
     states = run.storage.frames(STATES)[0][:, :size].astype(float) if run.storage.has(STATES) else path[:0]
     frames, some = evenly(len(path), most), evenly(len(states), min(MOST_STATES, MOST_PLACES // size // 4))

@@ -101,7 +101,6 @@ class _Kept:
 
     def __init__(self, contest: Contest, stage: str, out: Path):
         self.problem, self.contest, self.stage, self.storage = contest.problem, contest, stage, Folder(out)
-        self.integrity = self.problem.integrity
         self.potential = Potential(self.problem.model)
         self.path: Frames | None = None
         self.whole = True
@@ -119,7 +118,7 @@ class _Kept:
         number = len(self.table) + 1
         if move.accepted or self.path is None:
             self.path = self._path(move)
-            self.whole = bool(self.integrity.holds(self.path.positions).all())
+            self.whole = self.problem.whole(self.path.positions)
         if move.renewed and self.memory is None:
             self.memory = number
         energy = round(float(self.path.potential_energy.max()) - self.problem.zero, 4)

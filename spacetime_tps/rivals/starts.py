@@ -48,14 +48,14 @@ def from_guided(contest: Contest, length: int | None) -> InitialPath:
 
     Its cost is that of the run up to there, and of one guided path. Raises SpacetimeError where there is none.
     """
-    problem, integrity = contest.problem, contest.problem.integrity
+    problem = contest.problem
     rows = [r for r in read_transitions(contest.run) if r.stage == GUIDED and r.hit]
     if contest.stride % contest.guided_stride:
         raise SpacetimeError("a chain cannot begin from a guided path: unbiased.stride is no multiple of guided.stride")
     order = np.random.default_rng(seed_of(contest.seed, "initial_path", 0)).permutation(len(rows))
     for row in (rows[k] for k in order.tolist()):
         path = _piece(thinned(read_path(contest.run, row.file), contest.stride // contest.guided_stride), length, problem.a, problem.b)
-        if path is not None and integrity.holds(path.positions).all():
+        if path is not None and problem.whole(path.positions):
             spent = contest.run.record(SUMMARY)["evaluations"]
             cost = {**set_up(spent), GUIDED: row.evaluations}
             return InitialPath(path.positions, _whole_steps(path, problem), cost, {"from": row.path, "frames": len(path)})
@@ -67,7 +67,7 @@ def made_hot(contest: Contest, length: int | None) -> InitialPath:
 
     Needs nothing of the run but its preparation. Raises SpacetimeError where none crosses whole.
     """
-    problem, integrity, spent = contest.problem, contest.problem.integrity, 0
+    problem, spent = contest.problem, 0
     segment = 20_000 // contest.stride * contest.stride
     for times in HOTTER:
         hot = replace(problem.model, temperature=times * problem.model.temperature)
@@ -76,13 +76,13 @@ def made_hot(contest: Contest, length: int | None) -> InitialPath:
             at = (problem.start.positions, None) if seen is None else _last(seen)
             frames = dynamics.walk(Walk(None, FREE, segment, contest.stride, seed_of(contest.seed, f"hot_{times}", number), *at))
             spent += frames.evaluations
-            if not frames.stable or not integrity.holds(frames.positions[-1:]).all():
+            if not frames.stable or not problem.whole(frames.positions[-1:]):
                 seen = None  # it begins anew
                 continue
             spacing = contest.stride * hot.timestep
             seen = frames if seen is None else joined([seen, part(frames, slice(1, None))], spacing=spacing)
             path = _piece(seen, length, problem.a, problem.b)
-            if path is not None and integrity.holds(path.positions).all():
+            if path is not None and problem.whole(path.positions):
                 told = {"from": "plain MD", "temperature_K": hot.temperature, "frames": len(path)}
                 at_rest = {PREPARATION: problem.evaluations, "hot_md": spent}
                 return InitialPath(path.positions, _whole_steps(path, problem), at_rest, told)

@@ -70,7 +70,7 @@ class OpenMMShooting:
         seeds = [seed_of(self.seed, f"shot_{name}", index) for index in range(len(fired_from))]
         first = [first_frame(seed, self.settings) for seed in seeds]
         outcomes = self._outcomes(window, fired_from, seeds)
-        kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.integrity.holds(o.path.positions).all()]
+        kept = [k for k, o in enumerate(outcomes) if o.path is not None and self.problem.whole(o.path.positions)]
         lost = sum(o.path is not None for o in outcomes) - len(kept)
         features, in_a, walk = self.seen(walked)
         batch = Batch(
