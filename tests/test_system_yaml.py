@@ -55,6 +55,10 @@ def prepared(folder: Path, **entries: Any) -> Problem:
         ({"states": {"A": [], **BOTH}}, "state A holds no range"),
         ({"states": {"A": [{"rmsd": [0, 1]}], **BOTH}}, "state A: 'rmsd' wants to, atoms, max_nm, min_nm"),
         ({"states": {"A": [{"rmsd": {"to": "start"}}], **BOTH}}, "state A: rmsd: .*an rmsd wants max_nm or min_nm"),
+        (
+            {"states": {"A": [{"rmsd": {"to": "start", "min_nm": 0.2, "max_nm": 0.1}}], **BOTH}},
+            "state A: rmsd: .*nothing is from 0.2 to 0.1 nm: min_nm must be below max_nm",
+        ),
         ({"states": {"A": [{"rmsd": {"to": "middle", "max_nm": 0.1}}], **BOTH}}, "state A: rmsd: to: Input should be 'start' or 'end'"),
         ({"states": {"A": [{"phi": {"to": "start", "max_nm": 0.1}}], **BOTH}}, "state A: 'phi' wants two limits"),
     ],

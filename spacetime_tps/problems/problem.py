@@ -163,8 +163,8 @@ def save(problem: Problem, folder: Path) -> None:
     """Write system.xml, topology.pdb, start.pdb, end.pdb, states.json, coordinates.json and preparation.json."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "system.xml", problem.model.system_xml)
-    for name, structure in (("topology", problem.start), ("start", problem.start), ("end", problem.end)):
-        write_pdb(folder / f"{name}.pdb", structure)
+    for name, structure in (("topology.pdb", problem.start), (START, problem.start), (END, problem.end)):
+        write_pdb(folder / name, structure)
     write_json(folder / STATES, dict(zip("AB", problem.boxes, strict=True)))
     write_json(folder / COORDINATES, {"blocks": problem.coordinates.to_json(), "reference": START})
     model = problem.model

@@ -29,6 +29,8 @@ class RmsdDefinition(Definition):
     def _bounded(self) -> "RmsdDefinition":
         if self.max_nm is None and self.min_nm is None:
             raise ValueError("an rmsd wants max_nm or min_nm")
+        if self.max_nm is not None and self.min_nm is not None and self.min_nm >= self.max_nm:
+            raise ValueError(f"nothing is from {self.min_nm:g} to {self.max_nm:g} nm: min_nm must be below max_nm")
         return self
 
     def entry(self, molecule: Molecule) -> dict[str, Any]:
