@@ -12,9 +12,10 @@ from matplotlib.text import Text
 from spacetime_tps.denoisers import score_matching
 from spacetime_tps.denoisers.training import HELD_OUT
 from spacetime_tps.report.data import RunData
-from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES
+from spacetime_tps.report.ensemble_figures import ENSEMBLE_FIGURES, _density
 from spacetime_tps.report.figures import CIRCLE, FIGURES, PATHS_DRAWN, STYLE, free_energy, logarithmic, spans_of, training
 from spacetime_tps.report.page import PAGE, write_report
+from spacetime_tps.unbiased.ensemble import DENSITY
 from spacetime_tps.units import thermal_energy
 
 
@@ -25,6 +26,13 @@ def test_the_map_shows_the_energy_that_boltzmann_weights_come_from() -> None:
     np.testing.assert_allclose(found, energy, atol=1e-9)
     assert free_energy(np.array([1.0, 0.0]), kT)[1] == np.inf
     assert kT == pytest.approx(2.494, abs=1e-3)
+
+
+def test_a_map_of_many_coordinates_is_drawn_from_paths_as_the_file_has_it_of_few(small_run: Path) -> None:
+    run = RunData.of(small_run)
+    data = run.arrays(DENSITY)
+    found = _density(run, 0, 1, [data["edges_0"], data["edges_1"]])
+    assert np.abs(found - data["density_0_1"]).sum() < 0.01, "but for frames that single precision puts into the next bin"
 
 
 def test_ranges_of_angles_stay_in_the_circle_wherever_they_are() -> None:

@@ -74,6 +74,15 @@ def test_what_cannot_be_meant_is_a_sentence(folder: Path, entries: dict[str, Any
         ({"distances": {"d": ["1:C", "2:X"]}}, "there is no atom '2:X'"),
         ({"states": {"A": [{"chi": [0, 1]}], **BOTH}}, "state A bounds 'chi', which is not one of the named coordinates"),
         ({"states": {"A": [{"phi": [-200, -30]}], **BOTH}}, "the range phi=-200:-30 is not within -180 to 180 degrees"),
+        (
+            {
+                "torsions": {"x": RING},
+                "distances": {"x": RING[:2]},
+                "coordinates": ["distances"],
+                "states": {"A": [{"x": [0.1, 0.2]}], **BOTH},
+            },
+            "two coordinates are called 'x': give one of them another name",
+        ),
         ({"positions": RING, "states": {"A": [{"1.C_x": [0, 1]}], **BOTH}}, "no range can bound '1.C_x': give an rmsd"),
     ],
 )

@@ -200,7 +200,7 @@ def _frames(trajectory: Any, problem: Problem, potential: Potential) -> Frames |
 def _keep(problem: Problem, folder: Folder, number: int, frames: Frames, weight: float) -> Transition:
     name = f"{STAGE}_{number:05d}"
     file, highest = keep_path(folder, problem, name, frames)
-    way = problem.coordinates.way_of(problem.coordinates.values(frames.positions), *problem.ends)
+    way = problem.way_of(frames.positions)
     return Transition(name, STAGE, "ok", 1, highest, None, len(frames), 0, 0, weight, way, file)
 
 

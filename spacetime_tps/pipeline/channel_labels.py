@@ -10,7 +10,7 @@ import torch
 from spacetime_tps.coordinates.circle import difference
 from spacetime_tps.coordinates.naming import short, unread
 from spacetime_tps.problems.problem import Problem
-from spacetime_tps.shooting.channels import crossing_places
+from spacetime_tps.shooting.channels import crossing_places, nearest
 from spacetime_tps.windows.registry import variable_of
 from spacetime_tps.windows.window import Window
 
@@ -50,8 +50,8 @@ class ChannelLabels:
             return way
         family = coordinates.family()
         place = crossing_places([values], window, lambda p: family.features(torch.from_numpy(p)).numpy())[0]
-        apart = np.linalg.norm(difference(place[index], groups, coordinates.angular[index]), axis=-1)
-        return f"{way}, {self._names(index, groups)[int(np.argmin(apart))]}"
+        group = nearest(place[None, index], groups, coordinates.angular[index])[0]
+        return f"{way}, {self._names(index, groups)[group]}"
 
     def _names(self, index: Sequence[int], groups: np.ndarray) -> list[str]:
         """By the coordinate in which the groups differ most, and numbered where that tells two not apart."""

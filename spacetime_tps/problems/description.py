@@ -39,15 +39,15 @@ def _block(spec: SystemSpec, kind: str, molecule: Molecule) -> Coordinates:
 
 def boxes_for(spec: SystemSpec, molecule: Molecule) -> dict[str, Boxes]:
     """A and B as states.json has them; nothing where the system leaves them open."""
-    named = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
+    blocks = [KINDS[kind].of_molecule(definition, molecule) for kind, definition in spec.defined.items()]
+    named = joined(blocks) if blocks else None
 
     def condition(state: str, key: str, limits: Range | Definition) -> dict[str, Any]:
         if isinstance(limits, Definition):
             return {key: limits.entry(molecule)}
-        for block in named:
-            if key in block.names:
-                return block.condition(key, *limits)
-        raise SpacetimeError(f"state {state} bounds {key!r}, which is not one of the named coordinates")
+        if named is None or key not in named.names:
+            raise SpacetimeError(f"state {state} bounds {key!r}, which is not one of the named coordinates")
+        return named.condition(key, *limits)
 
     return {
         state: [together(condition(state, key, limits) for key, limits in box.items()) for box in boxes]

@@ -81,6 +81,10 @@ class Problem:
         ends = (self.b, self.a) if back else (self.a, self.b)
         return connects(positions, *ends) and self.whole(positions)
 
+    def way_of(self, positions: np.ndarray) -> str:
+        """The way round that a path, frames (F, atoms, 3), goes from A to B, as `Coordinates.way_of` names it."""
+        return self.coordinates.way_of(self.coordinates.values(positions), *self.ends)
+
     @property
     def moving(self) -> np.ndarray | None:
         """(atoms,) bool: what is minimised, which is the molecule in solvent as it is; None where there is no solvent."""

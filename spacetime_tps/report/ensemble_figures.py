@@ -7,7 +7,7 @@ from spacetime_tps.paths.transition import durations
 from spacetime_tps.report.data import RunData
 from spacetime_tps.report.figures import CURVE, GUIDED, INK, MUTED, STATE_COLOURS, THERMAL, draw_states, label, line, logarithmic, plane
 from spacetime_tps.shooting.committor import Committors
-from spacetime_tps.unbiased.averages import density
+from spacetime_tps.unbiased.averages import between_states, density
 from spacetime_tps.unbiased.committors import STATE_FRAME, column_of
 from spacetime_tps.unbiased.ensemble import DENSITY
 from spacetime_tps.windows.registry import variable_of
@@ -54,9 +54,7 @@ def paths_map(run: RunData) -> Figure:
 def _density(run: RunData, i: int, j: int, edges: list[np.ndarray]) -> np.ndarray:
     """Of paths in the plane of two coordinates: the file holds no pairs where there are many coordinates."""
     rows = run.of_stage("unbiased")
-    paths = [run.path_values(row)[1:-1][:, [i, j]] for row in rows]
-    mass = np.repeat([float(row["weight"]) for row in rows], [len(p) for p in paths])
-    at = np.concatenate(paths)
+    at, mass = between_states([run.path_values(row)[:, [i, j]] for row in rows], np.array([float(row["weight"]) for row in rows]))
     return density(at, edges, mass)
 
 

@@ -133,8 +133,7 @@ class _Kept:
             return
         name = f"{self.stage}_{len(self.rows):05d}"
         file, highest = keep_path(self.storage, self.problem, name, path)
-        coordinates = self.problem.coordinates
-        way = coordinates.way_of(coordinates.values(path.positions), *self.problem.ends)
+        way = self.problem.way_of(path.positions)
         spent, self._since = self._since, 0
         self.rows.append(Transition(name, self.stage, "ok", 1, highest, None, len(path), spent, self.contest.seed, 1.0, way, file))
 

@@ -28,23 +28,26 @@ def channels(places: np.ndarray, angular: np.ndarray, weight: np.ndarray, *, rng
     places (n, m): coordinates at which the paths cross, radians where `angular` (m,) says so; weight (n,).
     `REPRESENTATIVES` drawn by weight are joined by average linkage into two to `MOST` groups, as many as have the largest mean silhouette
     (Rousseeuw 1987), or left as one where a single Gaussian cloud of the same means and covariance falls apart as well: in one dimension
-    any cloud cut in two has a silhouette above one half. Every path then goes with the nearest group's mean direction.
+    any cloud cut in two has a silhouette above one half. Every path then goes with the nearest group (`nearest`).
     """
     if not places.shape[1] or len(places) < 10:
         return np.zeros(len(places), dtype=int)
-    flat = _flat(places, angular)
-    chosen = rng.choice(len(flat), REPRESENTATIVES, p=weight / weight.sum())
-    drawn = flat[chosen]
-    best, score = _grouping(drawn)
-    cloud = _centred(places[chosen], angular)
+    drawn = places[rng.choice(len(places), REPRESENTATIVES, p=weight / weight.sum())]
+    best, score = _grouping(_flat(drawn, angular))
+    cloud = _centred(drawn, angular)
     shape = np.linalg.cholesky(np.atleast_2d(np.cov(cloud.T)) + 1e-12 * np.eye(cloud.shape[1]))
     singles = (rng.normal(size=cloud.shape) @ shape.T for _ in range(CLOUDS))
     if score < MARGIN + max(_grouping(_flat(single, angular))[1] for single in singles):
         return np.zeros(len(places), dtype=int)
-    means = np.array([drawn[best == g].mean(axis=0) for g in np.unique(best)])
-    nearest = np.linalg.norm(flat[:, None] - means, axis=-1).argmin(axis=1)
-    order = np.argsort([-weight[nearest == g].sum() for g in range(len(means))])
-    return np.asarray(np.argsort(order)[nearest])
+    centres = [_centre(drawn[best == g], angular) for g in np.unique(best)]
+    group = nearest(places, np.array(centres), angular)
+    order = np.argsort([-weight[group == g].sum() for g in range(len(centres))])
+    return np.asarray(np.argsort(order)[group])
+
+
+def nearest(places: np.ndarray, centres: np.ndarray, angular: np.ndarray) -> np.ndarray:
+    """The group (n,) whose centre, of (G, m), is nearest to each of n places (n, m); the short way round for angles."""
+    return np.asarray(np.linalg.norm(difference(places[:, None], centres, angular), axis=-1).argmin(axis=1))
 
 
 def _flat(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
@@ -54,8 +57,12 @@ def _flat(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
 
 def _centred(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
     """Differences (n, m) from the mean, the short way round for angles."""
-    middle = np.where(angular, np.angle(np.exp(1j * places).mean(axis=0)), places.mean(axis=0))
-    return difference(middle, places, angular)
+    return difference(_centre(places, angular), places, angular)
+
+
+def _centre(places: np.ndarray, angular: np.ndarray) -> np.ndarray:
+    """Mean (m,) of places (n, m), of angles the mean direction."""
+    return np.where(angular, np.angle(np.exp(1j * places).mean(axis=0)), places.mean(axis=0))
 
 
 def _grouping(points: np.ndarray) -> tuple[np.ndarray, float]:

@@ -183,8 +183,8 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
     paths: coordinates (F, D), weight (paths,). density_I_J (bins, bins) sums to one over the frames of the ensemble between the
     states; edges_I as people read the coordinate. Pairs are left out where there are more than `PAIRED` coordinates.
     """
-    at = read(coordinates, np.concatenate([p[1:-1] for p in paths]))
-    mass = np.repeat(weight, [len(p) - 2 for p in paths])
+    values, mass = between_states(paths, weight)
+    at = read(coordinates, values)
     edges = [
         np.arange(-180.0, 180.0 + BIN, BIN) if angular else np.linspace(at[:, k].min(), at[:, k].max() + 1e-6, BINS + 1)
         for k, angular in enumerate(coordinates.angular)
@@ -195,6 +195,11 @@ def path_density(paths: Sequence[np.ndarray], weight: np.ndarray, coordinates: C
         for j in range(i + 1, at.shape[1]) if at.shape[1] <= PAIRED else ():
             arrays[f"density_{i}_{j}"] = density(at[:, [i, j]], [edges[i], edges[j]], mass)
     return arrays
+
+
+def between_states(paths: Sequence[np.ndarray], weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The frames (n, D) of paths (F, D) that are between the states, all but the first and the last, and of each its path's weight (n,)."""
+    return np.concatenate([p[1:-1] for p in paths]), np.repeat(weight, [len(p) - 2 for p in paths])
 
 
 def density(at: np.ndarray, edges: Sequence[np.ndarray], mass: np.ndarray) -> np.ndarray:

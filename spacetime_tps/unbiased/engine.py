@@ -149,7 +149,7 @@ class OpenMMShooting:
             _, energy = keep_path(self.simulation.storage, self.problem, names[-1], path)
             highest.append(energy)
             lengths.append(len(path))
-            ways.append(self.problem.coordinates.way_of(self.problem.coordinates.values(path.positions), *self.problem.ends))
+            ways.append(self.problem.way_of(path.positions))
             points.append(features)
         return {
             "path_shot": _integers(kept), "path_name": np.array(names, dtype=str),
