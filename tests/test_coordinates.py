@@ -1,5 +1,6 @@
 """One suite over every kind of coordinates, and a kind from outside the package."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def empty(atoms: int = 5, cell: Cell | None = None) -> Model:
         system.getForce(0).setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
         for _ in range(atoms):
             system.getForce(0).addParticle(0.0, 0.1, 0.0)
-    for _ in range(atoms):
-        system.addParticle(12.0)
+    for mass in itertools.islice(itertools.cycle([12.0, 1.0, 14.0, 16.0, 32.0]), atoms):
+        system.addParticle(mass)
     return Model(openmm.XmlSerializer.serialize(system), MODEL_TEMPERATURE, 1.0, 0.001, "Reference")
 
 

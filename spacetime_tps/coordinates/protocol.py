@@ -36,7 +36,10 @@ class Term:
 
 @dataclass(frozen=True)
 class HeldFrame:
-    """A frame of reference: where and how a group of atoms is held while features are not invariant to rotations."""
+    """A frame of reference: where and how a group of atoms is held while features are not invariant to rotations.
+
+    Its atoms have equal weight, as in superposition (`superposition.centre`).
+    """
 
     atoms: tuple[int, ...]
     reference: tuple[tuple[float, float, float], ...]

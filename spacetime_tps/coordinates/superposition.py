@@ -3,17 +3,21 @@
 import numpy as np
 
 
+def centre(positions: np.ndarray) -> np.ndarray:
+    """(..., 3) of positions (..., n, 3)."""
+    return np.asarray(positions.mean(axis=-2))
+
+
 def superposed(positions: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Positions (..., n, 3) moved and turned, never reflected, onto reference (n, 3)."""
     p = np.asarray(positions, dtype=float)
-    moved = p - p.mean(axis=-2, keepdims=True)
-    return np.asarray(moved @ rotation(p, reference) + reference.mean(axis=0))
+    return np.asarray((p - centre(p)[..., None, :]) @ rotation(p, reference) + centre(reference))
 
 
 def rotation(positions: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The matrix (..., 3, 3) that turns positions (..., n, 3), as rows from their centre, onto reference (n, 3)."""
-    moved = positions - positions.mean(axis=-2, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("...ni,nj->...ij", moved, reference - reference.mean(axis=0)))
+    moved = positions - centre(positions)[..., None, :]
+    u, _, vt = np.linalg.svd(np.einsum("...ni,nj->...ij", moved, reference - centre(reference)))
     u[..., -1] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))[..., None]
     return np.asarray(u @ vt)
 

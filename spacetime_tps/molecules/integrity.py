@@ -6,7 +6,7 @@ import numpy as np
 from openmm import app
 
 from spacetime_tps.coordinates.torsions import Torsions
-from spacetime_tps.molecules.structure import Structure, full_name, is_hydrogen
+from spacetime_tps.molecules.structure import Structure, atoms_of, full_name
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def kinds_of(near: dict[int, list[int]], symbol: dict[int, str]) -> dict[int, in
 
 def neighbours(topology: app.Topology) -> tuple[dict[int, list[int]], dict[int, str]]:
     """Of each atom those that it is bonded to, and its element's symbol, that of hydrogen for deuterium."""
-    symbol = {a.index: "H" if is_hydrogen(a) else a.element.symbol if a.element is not None else "" for a in topology.atoms()}
+    symbol = {index: atom.element for index, atom in enumerate(atoms_of(topology))}
     near: dict[int, list[int]] = {index: [] for index in symbol}
     for a, b in topology.bonds():
         near[a.index].append(b.index)

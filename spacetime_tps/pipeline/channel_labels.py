@@ -41,7 +41,7 @@ class ChannelLabels:
         """Of a path (F, atoms, 3), nm, from A to B."""
         coordinates = self.problem.coordinates
         values = coordinates.values(positions)
-        way = coordinates.way_of(values, *self.problem.ends)
+        way = self.problem.way_of(positions)
         if not self.crossings:
             return way
         held = [window.log_factor(coordinates.features(positions)).max() for window, _, _ in self.crossings]

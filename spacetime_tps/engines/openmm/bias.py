@@ -10,6 +10,7 @@ import openmm
 from openmm import unit
 
 from spacetime_tps.coordinates.protocol import Coordinates, HeldFrame, Term
+from spacetime_tps.coordinates.superposition import centre
 from spacetime_tps.windows.protocol import Variable
 
 BIAS_GROUP = 31
@@ -158,15 +159,15 @@ class _Held:
         everywhere = np.zeros((system.getNumParticles(), 3))
         everywhere[atoms] = reference
         self._orientation = openmm.OrientationRestraintForce(0.0, everywhere.tolist(), atoms)
-        centre = openmm.CustomCentroidBondForce(1, f"0.5*{HOLD}*((x1-{HOLD}_x)^2+(y1-{HOLD}_y)^2+(z1-{HOLD}_z)^2)")
-        centre.addGroup(atoms, [1.0] * len(atoms))
-        centre.addBond([0], [])
+        middle = openmm.CustomCentroidBondForce(1, f"0.5*{HOLD}*((x1-{HOLD}_x)^2+(y1-{HOLD}_y)^2+(z1-{HOLD}_z)^2)")
+        middle.addGroup(atoms, [1.0] * len(atoms))
+        middle.addBond([0], [])
         self._centre = float(stiff * masses.sum())
-        centre.addGlobalParameter(HOLD, 0.0)
-        for axis, place in zip("xyz", reference.mean(axis=0).tolist(), strict=True):
-            centre.addGlobalParameter(f"{HOLD}_{axis}", place)
+        middle.addGlobalParameter(HOLD, 0.0)
+        for axis, place in zip("xyz", centre(reference).tolist(), strict=True):
+            middle.addGlobalParameter(f"{HOLD}_{axis}", place)
         _add(system, self._orientation, "HeldOrientation")
-        _add(system, centre, "HeldCentre")
+        _add(system, middle, "HeldCentre")
 
     def set(self, context: openmm.Context, on: bool) -> None:
         """Hold, or let go."""

@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 
 from spacetime_tps.coordinates.molecule import Cell
-from spacetime_tps.coordinates.superposition import rotation
+from spacetime_tps.coordinates.superposition import centre, rotation
 from spacetime_tps.engines.openmm.bias import BIAS_GROUP, Attached, Bias
 from spacetime_tps.engines.openmm.constraints import TOLERANCE, constrained, place, positions_of
 from spacetime_tps.molecules.forcefield import cell_of, deserialised
@@ -139,7 +139,7 @@ class Dynamics:
             return positions, velocities
         held, reference = positions[list(frame.atoms)], np.array(frame.reference)
         turn = rotation(held, reference)
-        return (positions - held.mean(axis=0)) @ turn + reference.mean(axis=0), None if velocities is None else velocities @ turn
+        return (positions - centre(held)) @ turn + centre(reference), None if velocities is None else velocities @ turn
 
     def set_bias(self, parameters: np.ndarray) -> None:
         """Set the bias; nothing where there is none."""
