@@ -285,6 +285,9 @@ def test_atoms_on_a_line_are_nothing_to_superpose_on() -> None:
     )
     with pytest.raises(SpacetimeError, match="and these are atoms on a line"):
         Positions.of_molecule(None, molecule_of(Structure(topology, bent), Structure(topology, line), None))
+    stretched = molecule_of(Structure(topology, line), Structure(topology, 1.5 * line), None)
+    with pytest.raises(SpacetimeError, match="and the atoms but hydrogen are atoms on a line"):
+        automatic(stretched)
     with pytest.raises(SpacetimeError, match="'name C0 C1 C2' selects atoms on a line"):
         Positions.of_selection("name C0 C1 C2", molecule_of(Structure(topology, line), Structure(topology, line), None))
 

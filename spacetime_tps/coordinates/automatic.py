@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacetime_tps.coordinates.lengths import PER_NM
 from spacetime_tps.coordinates.molecule import Molecule
 from spacetime_tps.coordinates.naming import listed
-from spacetime_tps.coordinates.positions import CHANGED, Positions
+from spacetime_tps.coordinates.positions import Positions, separation
 from spacetime_tps.coordinates.protocol import Coordinates
 from spacetime_tps.coordinates.rotatable import Four, turned
 from spacetime_tps.coordinates.superposition import rmsd
@@ -86,15 +85,16 @@ def _torsions(molecule: Molecule, torsions: Torsions, of: Torsions | None = None
 
 
 def _positions(molecule: Molecule, turning: Torsions | None, atoms: tuple[int, ...], called: str) -> Choice:
-    apart = _apart(molecule, molecule.start, atoms)
-    if apart * PER_NM <= CHANGED:
+    apart = separation(*(x[[*atoms]] for x in (molecule.start, molecule.end)))
+    if apart is None:
         raise SpacetimeError(SAME)
     count = 0 if turning is None else len(turning.names)
     why = f"no torsion differs {CLEARLY}"
     if count:
         why = f"{count} torsion{' differs' if count == 1 else 's differ'} {CLEARLY}, "
         why += "too many to be followed one by one" if count > FEW else "which do not account for it"
-    return Choice(Positions.of_atoms(atoms, molecule), f"positions of {len(atoms)} {called}, {apart:.2f} nm apart (RMSD): {why}")
+    found = Positions.of_atoms(atoms, molecule, f"the {called} are")
+    return Choice(found, f"positions of {len(atoms)} {called}, {apart:.2f} nm apart (RMSD): {why}")
 
 
 def torsion_name(molecule: Molecule, four: Four) -> str:

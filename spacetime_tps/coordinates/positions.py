@@ -102,10 +102,8 @@ class Positions(Lengths):
     def box_around(self, here: np.ndarray, there: np.ndarray, file: str) -> dict[str, Any]:
         """Within some RMSD of the structure."""
         x, y = (np.asarray(p)[np.array(self.atoms)] for p in (here, there))
-        apart = float(rmsd(y, x))
-        if apart * PER_NM <= CHANGED:
-            return {}
-        return {"rmsd": rmsd_entry(file, self.atoms, max_nm=round(WELL_BEFORE * apart, 4))}
+        apart = separation(x, y)
+        return {} if apart is None else {"rmsd": rmsd_entry(file, self.atoms, max_nm=round(WELL_BEFORE * apart, 4))}
 
     def condition(self, name: str, low: float, high: float) -> dict[str, Any]:
         """None: raises SpacetimeError."""
@@ -125,23 +123,20 @@ class Positions(Lengths):
     @staticmethod
     def of_selection(selection: str, molecule: Molecule) -> "Positions":
         """Of the atoms of a selection. Raises SpacetimeError as `of_molecule`."""
-        return Positions._superposable(molecule.select(selection), molecule, f"{selection!r} selects")
+        return Positions.of_atoms(molecule.select(selection), molecule, f"{selection!r} selects")
 
     @staticmethod
     def of_molecule(definition: tuple[str, ...] | None, molecule: Molecule) -> "Positions":
         """Of atoms with these labels, or of all but hydrogen. Raises SpacetimeError where they are too few to superpose."""
-        return Positions._superposable(molecule.chosen(definition), molecule, "these are")
+        return Positions.of_atoms(molecule.chosen(definition), molecule, "these are")
 
     @staticmethod
-    def _superposable(atoms: tuple[int, ...], molecule: Molecule, which: str) -> "Positions":
+    def of_atoms(atoms: tuple[int, ...], molecule: Molecule, which: str) -> "Positions":
+        """Of atoms, with the reference halfway, so that displacements of both ends are alike. Raises SpacetimeError where they cannot be
+        superposed on; `which`: what says so, with a verb."""
         if len(atoms) < 3 or any(_on_a_line(x[[*atoms]]) for x in (molecule.start, molecule.end)):
             what = f"{len(atoms)} atom{'s' if len(atoms) > 1 else ''}" if len(atoms) < 3 else "atoms on a line"
             raise SpacetimeError(f"positions want three atoms that are not on a line to be superposed on, and {which} {what}")
-        return Positions.of_atoms(atoms, molecule)
-
-    @staticmethod
-    def of_atoms(atoms: tuple[int, ...], molecule: Molecule) -> "Positions":
-        """The reference is halfway, so that displacements of both ends are alike."""
         here = molecule.start[[*atoms]]
         middle = 0.5 * (here + superposed(molecule.end[[*atoms]], here))
         return Positions(named(molecule.atoms[k].tag for k in atoms), atoms, tuple((float(x), float(y), float(z)) for x, y, z in middle))
@@ -151,6 +146,12 @@ class Positions(Lengths):
         """The inverse of `to_json`."""
         reference = tuple((float(r[0]), float(r[1]), float(r[2])) for r in block["reference_nm"])
         return Positions(tuple(block["labels"]), tuple(int(a) for a in block["atoms"]), reference)
+
+
+def separation(here: np.ndarray, there: np.ndarray) -> float | None:
+    """RMSD, nm, between atoms (n, 3) of two structures after superposition; None where that is no more than `CHANGED`, which is none."""
+    apart = float(rmsd(there, here))
+    return apart if apart * PER_NM > CHANGED else None
 
 
 def _on_a_line(positions: np.ndarray) -> bool:
