@@ -145,7 +145,7 @@ def stretched_peptide(count: int) -> Molecule:
         n, alpha, c = ([0.12 * j, 0.08 * (j % 2), 0.0] for j in range(3 * k, 3 * k + 3))
         up = 1.0 if alpha[1] else -1.0
         places += [n, alpha, c, *([alpha[0] + x, alpha[1] + up * y, z] for x, y, z in side)]
-        atoms += [Atom(name, "XXX", str(k + 1), name[0]) for name in ("N", "CA", "C", "CB", "CG", "CD")]
+        atoms += [Atom(name, "RES", str(k + 1), name[0]) for name in ("N", "CA", "C", "CB", "CG", "CD")]
         first = 6 * k
         bonds += [(first, first + 1), (first + 1, first + 2), (first + 1, first + 3), (first + 3, first + 4), (first + 4, first + 5)]
         bonds += [(first + 2, first + 6)] if k + 1 < count else []
@@ -163,12 +163,12 @@ def with_end(molecule: Molecule, turns: Sequence[tuple[str, float]]) -> Molecule
 
 
 def sides(count: int) -> list[tuple[str, float]]:
-    return [(f"chi{k} of XXX {number}", 50.0 + number + 20.0 * k) for number in range(1, count + 1) for k in (1, 2)]
+    return [(f"chi{k} of RES {number}", 50.0 + number + 20.0 * k) for number in range(1, count + 1) for k in (1, 2)]
 
 
 def test_side_chains_of_a_chain_of_eight_residues_are_told_by_those_that_turn_most_and_of_seven_by_positions() -> None:
     assert automatic(with_end(stretched_peptide(8), sides(8))).because == (
-        "chi2 of XXX 1, chi2 of XXX 2, chi2 of XXX 3, chi2 of XXX 4 and 8 more, those that turn most, while the backbone stays, of 16 "
+        "chi2 of RES 1, chi2 of RES 2, chi2 of RES 3, chi2 of RES 4 and 8 more, those that turn most, while the backbone stays, of 16 "
         "torsions that differ by more than 30 degrees"
     )
     assert isinstance(automatic(with_end(stretched_peptide(7), sides(7))).coordinates, Positions)
@@ -177,13 +177,13 @@ def test_side_chains_of_a_chain_of_eight_residues_are_told_by_those_that_turn_mo
 @pytest.mark.parametrize(("number", "moved"), [(12, True), (19, False)])
 def test_a_backbone_has_moved_by_more_than_heat_moves_it(number: int, moved: bool) -> None:
     """A turn in the middle moves CA by some tenths of a nanometre, root mean square; one near the end moves a residue or two."""
-    molecule = with_end(stretched_peptide(20), [*sides(20), (f"psi of XXX {number}", 35.0)])
+    molecule = with_end(stretched_peptide(20), [*sides(20), (f"psi of RES {number}", 35.0)])
     trace = [k for k, atom in enumerate(molecule.atoms) if atom.name == "CA"]
     assert (0.15 < rmsd(molecule.end[trace], molecule.start[trace]) < 0.8) == moved
     found = automatic(molecule)
     if moved:
         assert found.because == (
-            f"psi of XXX {number}, those of the backbone, which account for how it moves, of 41 torsions that differ by more than "
+            f"psi of RES {number}, those of the backbone, which account for how it moves, of 41 torsions that differ by more than "
             "30 degrees"
         )
     else:
@@ -191,8 +191,8 @@ def test_a_backbone_has_moved_by_more_than_heat_moves_it(number: int, moved: boo
 
 
 def test_one_torsion_is_told_as_one_where_it_accounts_for_what_moves() -> None:
-    hinge = with_end(stretched_peptide(20), [("phi of XXX 10", 70.0)])
-    assert automatic(hinge).because == "phi of XXX 10, the torsion that differs by more than 30 degrees"
+    hinge = with_end(stretched_peptide(20), [("phi of RES 10", 70.0)])
+    assert automatic(hinge).because == "phi of RES 10, the torsion that differs by more than 30 degrees"
     swollen = replace(hinge, end=1.3 * hinge.end)
     found = automatic(swollen)
     assert isinstance(found.coordinates, Positions)
