@@ -86,7 +86,7 @@ INDIFFERENT = frozenset({"workers"})
 
 
 def decisive(settings: Settings) -> dict[str, Any]:
-    """All others, by their names."""
+    """All settings but those that are `INDIFFERENT`, by their names."""
     return by_name(settings.model_dump(mode="json", exclude=set(INDIFFERENT)))
 
 

@@ -117,8 +117,8 @@ def durations(frames: np.ndarray, *, stride: int, timestep: float) -> np.ndarray
 
 
 def read_path(storage: Storage, file: str) -> Frames:
-    """The frames of a trajectory that `keep_path` kept, with energies above start.pdb; whose evaluations stand in the path's row, and where
-    along a restraint they are nowhere. Raises SpacetimeError where a file is missing or damaged."""
+    """The frames of a trajectory that `keep_path` kept, with energies above start.pdb, and without evaluations, which stand in the path's
+    row. Raises SpacetimeError where a file is missing or damaged."""
     positions, velocities = storage.frames(file)
     rows = storage.table(table_of(file))
     try:

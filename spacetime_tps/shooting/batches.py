@@ -131,6 +131,6 @@ def _trial(window: Window, batches: list[Batch]) -> WindowTrial:
         slid = np.mean([b.ahead for b in batches]) > 0.5
         return WindowTrial(window, False, 2 * shots if slid else 0, 2 * shots, 0.0)
     outcomes = [outcomes_of(b) for b in batches]
-    reached, ended = (int(sum(of.sum() for of in counts)) for counts in ([o.reached_b for o in outcomes], [o.ended for o in outcomes]))
+    reached, ended = int(sum(o.reached_b.sum() for o in outcomes)), int(sum(o.ended.sum() for o in outcomes))
     paths = sum(len(b.path_shot) for b in batches)
     return WindowTrial(window, True, reached, ended, paths / max(shots, 1))
